@@ -1,0 +1,46 @@
+# `make help` lists the targets. Each works alone on a fresh clone.
+PRESET  ?= quick
+SEEDS   ?= 2
+DATA    ?=
+ROWS    ?=
+JOBS    ?=
+RUNS    ?= runs
+PYTHON  ?= python3
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce-table test lint format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n RUNS=folder"
+
+reproduce-table: $(READY) ## train and score what is missing, write reports/<preset>/nll_table.*
+	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
+	  $(if $(DATA),--data $(DATA)) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS))
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## check style and formatting
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+setup: $(READY) ## make .venv with the pinned packages
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	  { echo "annealed needs Python 3.10 to 3.13; name one with PYTHON=..."; exit 2; }
+	@echo "installing the pinned packages into $(VENV) (about 5 GB with torch's GPU libraries)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean: ## remove .venv and caches; runs/ and reports/ stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache build dist

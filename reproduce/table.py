@@ -1,0 +1,156 @@
+"""The NLL table, made from result.json files and nothing else."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from scipy import stats
+
+from annealed.errors import UsageError
+from annealed.files import replace_text
+from reproduce.cells import Cell
+
+PUBLISHED = Path(__file__).parent / "published.yaml"
+BINARISATION = {"dynamic": "dynamic (test set binarised once)", "static": "static"}
+
+
+def collect(cells: list[Cell]) -> list[dict]:
+    """The results of the cells that have one; raises UsageError where they cannot share a table."""
+    paths = [cell.result() for cell in cells]
+    results = [json.loads(path.read_text()) for path in paths if path.exists()]
+    finished = [r for r in results if r["status"] == "finished"]
+    for key, words in (("data_digest", "data"), ("samples", "importance samples")):
+        if len({r[key] for r in finished}) > 1:
+            raise UsageError(
+                f"the results under {paths[0].parents[2]} differ in their {words}, so they cannot "
+                "share a table; remove the odd ones."
+            )
+    return results
+
+
+def summarise(results: list[dict]) -> pd.DataFrame:
+    """One line a row: NLL over seeds in nats, its interval, the published number.
+
+    The 95% interval is Student's t over seeds; `mc_error` is the importance-sampling error of one
+    seed's mean, averaged over seeds as a root mean square.
+    """
+    published = yaml.safe_load(PUBLISHED.read_text())
+    lines = []
+    for name in dict.fromkeys(r["row"] for r in results):
+        mine = [r for r in results if r["row"] == name]
+        done = [r for r in mine if r["status"] == "finished"]
+        known = published["rows"].get(name, {})
+        comparable = mine[0]["data"] in published["comparable_data"]
+        nll = pd.Series([r["nll"] for r in done], dtype=float)
+        mean, sd, n = nll.mean(), nll.std(), len(nll)
+        half = stats.t.ppf(0.975, n - 1) * sd / n**0.5 if n > 1 else float("nan")
+        reference = known.get("huang2018") if comparable else None
+        lines.append(
+            {
+                "row": name,
+                "label": known.get("label", name),
+                "published": float("nan") if reference is None else reference,
+                "replication_2020": known.get("replication2020") if comparable else None,
+                "nll": mean,
+                "sd": sd,
+                "ci_low": mean - half,
+                "ci_high": mean + half,
+                "difference": float("nan") if reference is None else mean - reference,
+                "seeds": n,
+                "diverged": len(mine) - n,
+                "mc_error": pd.Series([r["nll_mc_error"] for r in done]).pow(2).mean() ** 0.5,
+                "test_error": pd.Series([r["nll_test_error"] for r in done]).mean(),
+                "elbo": pd.Series([r["elbo"] for r in done]).mean(),
+                "k_hat_untrusted": pd.Series(
+                    [r["k_hat_untrusted"] for r in done], dtype=float
+                ).mean(),
+                "train_minutes": pd.Series([r["training"]["seconds"] for r in done]).mean() / 60,
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str]:
+    """The table's first line and the line that says where its numbers come from."""
+    done = [r for r in results if r["status"] == "finished"]
+    first = done[0]
+    epochs = sorted({r["training"]["epochs"] for r in done})
+    span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    seeds = len({r["seed"] for r in results})
+    commits = sorted({r["provenance"]["commit"] for r in done})
+    smoke = "SMOKE RUN, far from converged and no evidence: " if preset == "quick" else ""
+    title = f"{smoke}{note}test NLL on {first['data']}, preset {preset}, {seeds} seeds"
+    source = (
+        f"preset {preset}; data {first['data']}, "
+        f"binarisation {BINARISATION[first['binarisation']]}, "
+        f"SHA-256 {first['data_digest'][:12]}; {first['test_images']} test images; "
+        f"epochs trained {span}; S = {first['samples']} importance samples; {seeds} seeds; "
+        f"commit {', '.join(commits)}"
+    )
+    return title, source
+
+
+def markdown(table: pd.DataFrame, title: str, source: str) -> str:
+    """The table as Markdown."""
+    head = "| row | published | ours: mean | sd | 95% interval over seeds | difference | seeds |"
+    head += " MC error | ELBO | k-hat > 0.7 | 2020 replication | train min |"
+    lines = [f"# {title[0].upper() + title[1:]}", "", head, "| --- |" + " ---: |" * 11]
+    for r in table.itertuples():
+        seeds = f"{r.seeds}" + (f" ({r.diverged} diverged)" if r.diverged else "")
+        cells = [
+            r.label,
+            _number(r.published),
+            _number(r.nll),
+            _number(r.sd),
+            f"{_number(r.ci_low)} to {_number(r.ci_high)}" if r.seeds > 1 else "one seed",
+            _number(r.difference, "+.2f"),
+            seeds,
+            _number(r.mc_error, ".3f"),
+            _number(r.elbo),
+            _number(100 * r.k_hat_untrusted, ".1f") + " %",
+            _number(r.replication_2020, ".0f"),
+            _number(r.train_minutes, ".1f"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = (
+        "NLL in nats an image, lower is better. The interval is Student's t over seeds; with two "
+        "seeds it is wide by nature. MC error is the importance-sampling error of one seed's NLL; "
+        "'k-hat > 0.7' is the share of test images whose weights are too heavy-tailed for that "
+        "error to be trusted, where the true NLL may be lower. Published numbers are of Huang et "
+        "al. 2018 and hold for dynamically binarised MNIST only."
+    )
+    return "\n".join([*lines, "", f"Source: {source}.", "", notes, ""])
+
+
+def latex(table: pd.DataFrame, title: str, source: str) -> str:
+    """The table as a LaTeX tabular for booktabs."""
+    lines = [f"% {title}", f"% {source}", r"\begin{tabular}{lrrrr}", r"\toprule"]
+    lines += [r"row & published & NLL & 95\% interval & seeds \\", r"\midrule"]
+    for r in table.itertuples():
+        interval = f"[{_number(r.ci_low)}, {_number(r.ci_high)}]" if r.seeds > 1 else "--"
+        spread = f"{_number(r.nll)} $\\pm$ {_number(r.sd)}" if r.seeds > 1 else _number(r.nll)
+        cells = [r.label, _number(r.published), spread, interval, str(r.seeds)]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def write(cells: list[Cell], folder: Path, note: str = "") -> str:
+    """Write nll_table.md, .csv, .tex and nll_cells.csv into `folder`; returns the Markdown."""
+    results = collect(cells)
+    if not any(r["status"] == "finished" for r in results):
+        raise UsageError(f"no run of preset {cells[0].preset} has finished, so there is no table.")
+    table = summarise(results)
+    title, source = headline(results, cells[0].preset, note)
+    text = markdown(table, title, source)
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_text(folder / "nll_table.md", text)
+    replace_text(folder / "nll_table.csv", table.to_csv(index=False))
+    replace_text(folder / "nll_table.tex", latex(table, title, source))
+    flat = pd.json_normalize([{k: v for k, v in r.items() if k != "config"} for r in results])
+    replace_text(folder / "nll_cells.csv", flat.to_csv(index=False))
+    return text
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "-" if value is None or pd.isna(value) else format(value, form)

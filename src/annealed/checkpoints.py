@@ -1,0 +1,56 @@
+"""Checkpoints: written whole or not at all, read with weights_only, known to be ours."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+
+from annealed.errors import UsageError
+from annealed.files import replace
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+MARK = "annealed"  # the key that says who wrote a checkpoint
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoints through a temporary file and a rename, read with weights_only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options=None) -> None:
+        """Write `checkpoint`, marked as ours, to `path`."""
+        marked = {**checkpoint, MARK: 1}
+        replace(Path(path), lambda f: torch.save(marked, f))
+
+    def load_checkpoint(self, path, map_location=None, weights_only=True) -> dict[str, Any]:
+        """The checkpoint at `path`; raises UsageError where it is unreadable or foreign."""
+        return load(Path(path), map_location or "cpu")
+
+
+def load(path: Path, map_location="cpu") -> dict[str, Any]:
+    """A checkpoint of this package; raises UsageError with one sentence otherwise."""
+    try:
+        content = io.BytesIO(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist; has the run trained for an epoch?") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+    try:
+        checkpoint = torch.load(content, map_location=map_location, weights_only=True)
+    except Exception:  # foreign bytes raise anything: there is no common class
+        raise UsageError(f"{path} is not a readable checkpoint (truncated or foreign).") from None
+    if not isinstance(checkpoint, dict) or MARK not in checkpoint:
+        raise UsageError(f"{path} was not written by annealed.fit; name a run folder of its own.")
+    return checkpoint
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> dict[str, Any]:
+    """Put the weights at `path` into `module`; raises UsageError where they do not fit."""
+    checkpoint = load(path)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except (RuntimeError, KeyError):
+        raise UsageError(
+            f"{path} holds the weights of another model than the configuration beside it describes."
+        ) from None
+    return checkpoint

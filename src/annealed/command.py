@@ -1,0 +1,41 @@
+"""What every command line shares: errors as one sentence, quiet libraries, the device."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+import torch
+
+from annealed.errors import Diverged, UsageError
+from annealed.schema import Config
+
+
+def run(main: Callable[[], None]) -> int:
+    """Call `main`; the exit status is 0, or 2 for a usage error and 3 for a run that diverged."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", module="lightning_fabric")
+    try:
+        main()
+    except (UsageError, Diverged) as error:
+        print(f"annealed: {error}", file=sys.stderr)
+        return error.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("annealed: interrupted; add --resume to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def device(config: Config) -> torch.device:
+    """The device that `trainer.accelerator` names; raises UsageError where there is no GPU."""
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    wanted, gpu = config.trainer.accelerator, torch.cuda.is_available()
+    if wanted == "gpu" and not gpu:
+        raise UsageError("trainer.accelerator is 'gpu' but no GPU is visible; accepted: auto, cpu.")
+    return torch.device("cuda", 0) if gpu and wanted != "cpu" else torch.device("cpu")

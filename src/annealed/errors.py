@@ -1,0 +1,13 @@
+"""The errors that a command line turns into one sentence and an exit status."""
+
+
+class UsageError(Exception):
+    """Something the user can put right: a bad key, missing data, a folder in use. Exit status 2."""
+
+    status = 2
+
+
+class Diverged(Exception):
+    """A bound stopped being finite; the last good checkpoint is kept. Exit status 3."""
+
+    status = 3

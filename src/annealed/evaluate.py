@@ -1,0 +1,67 @@
+"""Score a checkpoint anew: `python -m annealed.evaluate RUN_DIR [--samples 5000]`."""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from annealed import command, config as configuration
+from annealed.checkpoints import BEST, load_weights
+from annealed.data.images import load_images
+from annealed.errors import UsageError
+from annealed.files import locked, replace_json
+from annealed.fit import CONFIG, RESULT
+from annealed.methods import allow_import, find
+from annealed.progress import Progress
+from annealed.score import score
+
+
+def evaluate(folder: Path, samples: int | None = None, replace_result: bool = False) -> dict:
+    """Score the best checkpoint of a run folder on the test set with `samples` importance samples.
+
+    Writes evaluation_S<samples>.json, or result.json with `replace_result`, and returns what it
+    wrote. Raises UsageError where the folder holds no run.
+    """
+    if not (folder / CONFIG).is_file():
+        raise UsageError(f"{folder} is not a run folder: it has no {CONFIG}.")
+    config = configuration.read_resolved(folder / CONFIG)
+    if samples is not None:
+        if samples < 1:
+            raise UsageError(f"--samples is {samples}; accepted: a whole number from 1.")
+        config = replace(config, evaluate=replace(config.evaluate, samples=samples))
+    with locked(folder, "the run folder"):
+        device = command.device(config)
+        images = load_images(config.data.name, config.data.root, config.data.seed)
+        method = find(config.method)(config, images.train.shape[1]).to(device)
+        load_weights(method, folder / BEST)
+        suffix = "" if replace_result else f"_S{config.evaluate.samples}"
+        progress = Progress(f"{config.row} seed {config.seed}")
+        result = score(method, images, config, folder, progress, suffix)
+        path = folder / (RESULT if replace_result else f"evaluation{suffix}.json")
+        before = folder / RESULT
+        if before.exists():
+            result["training"] = json.loads(before.read_text()).get("training")
+        replace_json(path, result)
+    return result
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(prog="annealed.evaluate", description=__doc__)
+    parser.add_argument("run_dir", type=Path, help="a folder that annealed.fit made")
+    parser.add_argument("--samples", type=int, help="importance samples S an image")
+    parser.add_argument("--replace", action="store_true", help="make it the run's result.json")
+    parser.add_argument("--allow-import", action="store_true", help="method.name may be a class")
+    arguments = parser.parse_args()
+    if arguments.allow_import:
+        allow_import()
+    result = evaluate(arguments.run_dir, arguments.samples, arguments.replace)
+    print(
+        f"NLL {result['nll']:.3f} nats (Monte Carlo error {result['nll_mc_error']:.3f}, S = "
+        f"{result['samples']}, {result['test_images']} test images), ELBO {result['elbo']:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

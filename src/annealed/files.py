@@ -1,0 +1,65 @@
+"""Writing so that a kill at any moment leaves the old file or the new one, and locking a folder."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from annealed.errors import UsageError
+
+
+def replace(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it over `path`."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as f:
+            write(f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write `text` to `path` by `replace`."""
+    replace(path, lambda f: f.write(text.encode()))
+
+
+def replace_json(path: Path, record: dict) -> None:
+    """Write `record` as indented JSON to `path` by `replace`; a number that is not finite raises.
+
+    NaN is no JSON: other programs could not read the file.
+    """
+    replace_text(path, json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+
+def sha256(content: bytes | memoryview) -> str:
+    """Hexadecimal SHA-256 of `content`."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
+
+    Raises UsageError, naming `what`, where another process holds it or nothing can be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = open(folder / ".lock", "w")  # noqa: SIM115 - held until the block ends
+    except OSError as error:
+        raise UsageError(f"{what} {folder} cannot be written: {error.strerror}.") from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                f"{what} {folder} is in use by another process; wait for it to end, or name "
+                "another folder with runs=..."
+            ) from None
+        yield

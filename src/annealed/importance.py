@@ -1,0 +1,114 @@
+"""Importance-sampled log p(x), streamed: memory is set by the chunk, never by S."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from annealed import randomness
+from annealed.objectives import log_weight
+from annealed.pareto import pareto_k, tail_length
+from annealed.posteriors import Posterior
+
+SAMPLE_BLOCK = 10  # noise is keyed by blocks of this many samples, so no chunk size changes it
+
+
+@dataclass
+class Estimate:
+    """log p(x) of each example and how far to trust it; every field is (B,)."""
+
+    log_prob: Tensor  # log (1/S) sum_s w_s, in nats (Burda et al. 2015, arXiv 1509.00519)
+    std_error: Tensor  # Monte Carlo standard error of log_prob, by the delta method
+    ess: Tensor  # effective sample size (sum w)^2 / sum w^2
+    k_hat: Tensor  # Pareto shape of the largest weights; above 0.7 the error is not to be trusted
+    elbo: Tensor  # mean over S of log w
+
+
+class WeightStream:
+    """Running sums of importance weights that arrive in chunks of (s, B) log-weights.
+
+    Beside four numbers an example, it keeps the largest min(S / 5, 3 sqrt(S)) weights for k-hat.
+    """
+
+    def __init__(self, samples: int):
+        self.samples, self.seen = samples, 0
+        self.keep = min(tail_length(samples) + 1, samples)
+
+    def add(self, log_w: Tensor) -> None:
+        """Take in a chunk of log-weights, (s, B)."""
+        log_w = log_w.double()
+        if self.seen == 0:
+            empty = torch.full_like(log_w[0], -torch.inf)
+            self.log_sum, self.log_sum_squares = empty, empty
+            self.total, self.top = torch.zeros_like(empty), log_w[:0]
+        self.log_sum = torch.logaddexp(self.log_sum, log_w.logsumexp(0))
+        self.log_sum_squares = torch.logaddexp(self.log_sum_squares, (2 * log_w).logsumexp(0))
+        self.total = self.total + log_w.sum(0)
+        pool = torch.cat([self.top, log_w])
+        self.top = pool.topk(min(self.keep, len(pool)), dim=0).values
+        self.seen += len(log_w)
+
+    def estimate(self) -> Estimate:
+        """The estimate from every weight seen; raises ValueError when that is not `samples`."""
+        if self.seen != self.samples:
+            raise ValueError(f"{self.seen} weights seen, {self.samples} expected")
+        s = self.samples
+        ess = (2 * self.log_sum - self.log_sum_squares).exp()
+        relative_variance = (1.0 / ess - 1.0 / s) * s / max(s - 1, 1)
+        return Estimate(
+            log_prob=self.log_sum - math.log(s),
+            std_error=relative_variance.clamp_min(0.0).sqrt(),
+            ess=ess,
+            k_hat=pareto_k(self.top.flip(0)),
+            elbo=self.total / s,
+        )
+
+
+def chunk_samples(memory_mb: float, batch: int, floats_a_sample: int) -> int:
+    """Samples that fit in `memory_mb` for a batch, as a multiple of SAMPLE_BLOCK, at least one."""
+    bytes_a_sample = 4 * batch * floats_a_sample
+    return max(1, int(memory_mb * 2**20 / bytes_a_sample) // SAMPLE_BLOCK) * SAMPLE_BLOCK
+
+
+@torch.no_grad()
+def log_marginal(
+    target: nn.Module,
+    posterior: Posterior,
+    x: Tensor,
+    latent: int,
+    samples: int,
+    seed: int,
+    batch_index: int = 0,
+    memory_mb: float = 64.0,
+) -> Estimate:
+    """Importance-sampled log p(x) of a batch x (B, X) with S = `samples`, in nats.
+
+    The noise is a function of (seed, batch_index, block of samples), the same for any memory_mb.
+    Peak memory is about `memory_mb`, or one block of SAMPLE_BLOCK samples where that is larger.
+    Raises ValueError for `samples` below 1.
+    """
+    if samples < 1:
+        raise ValueError(f"samples is {samples}; accepted: a whole number from 1")
+    batch, dtype = len(x), x.dtype
+    # alive at the widest point: logits, their product with x, the softplus, and the path
+    floats_a_sample = 4 * x.shape[-1] + 8 * latent * (posterior.draws + 1)
+    chunk = chunk_samples(memory_mb, batch, floats_a_sample)
+    stream = WeightStream(samples)
+    for first in range(0, samples, chunk):
+        count = min(chunk, samples - first)
+        blocks = [
+            randomness.normal(
+                (posterior.draws, SAMPLE_BLOCK, batch, latent),
+                seed,
+                "evaluate",
+                batch_index,
+                block,
+                device=x.device,
+                dtype=dtype,
+            )
+            for block in range(first // SAMPLE_BLOCK, math.ceil((first + count) / SAMPLE_BLOCK))
+        ]
+        noise = torch.cat(blocks, dim=1)[:, :count]
+        stream.add(log_weight(target, x, posterior(x, noise)))
+    return stream.estimate()

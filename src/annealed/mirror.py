@@ -1,0 +1,116 @@
+"""Weights & Biases as a mirror of the run's record: no prompt, no hang, never required."""
+
+import netrc
+import os
+import sys
+import uuid
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+import wandb
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from annealed.config import to_dict
+from annealed.errors import UsageError
+from annealed.files import replace_text
+from annealed.schema import Config
+
+INIT_SECONDS = 30  # how long the server may take before the run goes on offline
+
+
+def has_key() -> bool:
+    """Whether a W&B key is set in the environment or in the netrc file."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def resolve_mode(configured: str) -> str:
+    """`auto` is $WANDB_MODE where set, else online with a key and offline without one.
+
+    Raises UsageError for online without a key, which would otherwise end in a prompt.
+    """
+    mode = os.environ.get("WANDB_MODE") if configured == "auto" else configured
+    mode = mode or ("online" if has_key() else "offline")
+    if mode not in ("online", "offline", "disabled"):
+        raise UsageError(f"WANDB_MODE is {mode!r}; accepted: online, offline, disabled.")
+    if mode == "online" and not has_key():
+        raise UsageError(
+            "wandb.mode is 'online' but no key is set; set WANDB_API_KEY, run `wandb login`, or "
+            "choose wandb.mode=offline or disabled."
+        )
+    return mode
+
+
+def start(config: Config, folder: Path, job_type: str) -> WandbLogger | None:
+    """A logger for the run in `folder`, or None where W&B is disabled."""
+    mode = resolve_mode(config.wandb.mode)
+    if mode == "disabled":
+        return None
+    try:
+        return _logger(config, folder, job_type, mode)
+    except (wandb.Error, OSError) as error:
+        if mode == "offline":
+            raise
+        reason = str(error).splitlines()[0]
+        print(f"W&B does not answer ({reason}); the run is logged offline.", file=sys.stderr)
+        wandb.teardown()
+        return _logger(config, folder, job_type, "offline")
+
+
+def _logger(config: Config, folder: Path, job_type: str, mode: str) -> WandbLogger:
+    identity = folder / "wandb_id"
+    if not identity.exists():
+        replace_text(identity, uuid.uuid4().hex[:8])
+    logger = WandbLogger(
+        name=f"{config.row}-seed{config.seed}",
+        project=config.wandb.project,
+        entity=config.wandb.entity,
+        id=identity.read_text(),
+        resume="allow" if mode == "online" else None,
+        group=f"{config.data.name}/{config.row}",
+        job_type=job_type,
+        tags=[config.preset],
+        config=to_dict(config),
+        save_dir=str(folder),
+        mode=mode,
+        settings=wandb.Settings(init_timeout=INIT_SECONDS, console="off", silent=True),
+    )
+    logger.experiment  # noqa: B018 - starts the run here, where a failure is caught
+    return logger
+
+
+@torch.no_grad()
+def log_pictures(logger: WandbLogger, method, test: Tensor, count: int = 64) -> None:
+    """Samples of the prior, test images and their reconstructions, as grids."""
+    side = round(test.shape[1] ** 0.5)
+    x = test[:count].to(method.device, method.dtype) / 255
+    z = method.posterior(x, method.noise("evaluate", 1, count)).z[-1]
+    prior = method.noise("evaluate", 1, count, 1)[0]
+    pictures = {
+        "test": x,
+        "reconstructions": torch.sigmoid(method.target.decoder(z)[0]),
+        "samples": torch.sigmoid(method.target.decoder(prior)[0]),
+    }
+    for name, images in pictures.items():
+        grid = make_grid(images.reshape(-1, 1, side, side), nrow=8, padding=1, pad_value=1.0)
+        logger.log_image(f"media/{name}", [grid])
+
+
+def log_result(logger: WandbLogger, result: dict) -> None:
+    """The test numbers of a run as its summary."""
+    names = ("nll", "nll_mc_error", "elbo", "samples")
+    logger.experiment.summary.update({f"test/{name}": result[name] for name in names})
+
+
+def finish() -> None:
+    """End the run, if one was started."""
+    if wandb.run is not None:
+        wandb.finish()

@@ -1,0 +1,99 @@
+"""Fields of option dataclasses that carry what they accept, and the check of a value against it."""
+
+import math
+from dataclasses import MISSING, Field, field, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+
+def number(default=MISSING, low=-math.inf, high=math.inf, open_low: bool = False):
+    """A number from `low` to `high`, ends included unless `open_low`; required without a default.
+
+    A field typed `... | None` takes null too, one typed `list[...]` takes a list of such numbers.
+    """
+    return field(default=default, metadata={"range": (low, high, open_low)})
+
+
+def choice(*accepted: str, default=MISSING):
+    """One of the strings `accepted`; required without a default."""
+    return field(default=default, metadata={"accepted": accepted})
+
+
+def accepted(kind: Any, metadata) -> str:
+    """What a field takes, in words."""
+    if "accepted" in metadata:
+        return "one of " + ", ".join(metadata["accepted"])
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    inner = [k for k in get_args(kind) if k is not type(None)]
+    optional = type(None) in get_args(kind)
+    base = inner[0] if inner else kind
+    text = ("a list, each " if not optional and inner else "") + names.get(base, "a group of keys")
+    low, high, open_low = metadata.get("range", (-math.inf, math.inf, False))
+    if low > -math.inf:
+        text += f" above {low}" if open_low else f" from {low}"
+    if high < math.inf:
+        text += f" to {high}"
+    return text + (", or null" if optional else "")
+
+
+def fits(value: Any, kind: Any, metadata) -> bool:
+    """Whether `value`, as YAML gave it, is of `kind` and within the field's metadata."""
+    if kind is Any:
+        return True
+    options = get_args(kind)
+    if type(None) in options:
+        inner = next(k for k in options if k is not type(None))
+        return value is None or fits(value, inner, metadata)
+    if options:
+        return isinstance(value, list) and all(fits(v, options[0], metadata) for v in value)
+    if "accepted" in metadata:
+        return value in metadata["accepted"]
+    if kind in (int, float):
+        types = (int,) if kind is int else (int, float)
+        low, high, open_low = metadata.get("range", (-math.inf, math.inf, False))
+        return (
+            isinstance(value, types)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+            and low <= value <= high
+            and not (open_low and value == low)
+        )
+    return isinstance(value, kind)
+
+
+def build(schema: type, values: dict, prefix: str = "") -> Any:
+    """An instance of the dataclass `schema` from nested `values`.
+
+    Raises ValueError with one sentence that names the key and what is accepted.
+    """
+    kinds, known = get_type_hints(schema), {f.name: f for f in fields(schema)}
+    for key in values:
+        if key not in known:
+            raise OptionError(prefix + str(key), f"is not a key; accepted: {', '.join(known)}")
+    arguments = {}
+    for name, entry in known.items():
+        key, kind = prefix + name, kinds[name]
+        if is_dataclass(kind):
+            value = values.get(name, {})
+            if not isinstance(value, dict):
+                raise OptionError(key, f"is {value!r}; accepted: a group of keys")
+            arguments[name] = build(kind, value, key + ".")
+        elif name in values:
+            if not fits(values[name], kind, entry.metadata):
+                words = accepted(kind, entry.metadata)
+                raise OptionError(key, f"is {values[name]!r}; accepted: {words}")
+            arguments[name] = float(values[name]) if kind is float else values[name]
+        elif _required(entry):
+            raise OptionError(key, f"is missing; accepted: {accepted(kind, entry.metadata)}")
+    return schema(**arguments)
+
+
+def _required(entry: Field) -> bool:
+    return entry.default is MISSING and entry.default_factory is MISSING
+
+
+class OptionError(ValueError):
+    """A configuration value that is not accepted; `key` is its dotted name."""
+
+    def __init__(self, key: str, problem: str):
+        super().__init__(f"{key} {problem}")
+        self.key, self.problem = key, problem

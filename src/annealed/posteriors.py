@@ -1,0 +1,76 @@
+"""Posteriors: a Gaussian start and the path of transitions from it."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from annealed.gaussian import Normal
+from annealed.transitions import Transition
+
+
+class Path(NamedTuple):
+    """One draw of a posterior, with everything an objective needs to score it."""
+
+    base: Normal  # q_0(. | x), loc and scale (B, D)
+    z: list[Tensor]  # T + 1 of (S, B, D)
+    log_q0: Tensor  # (S, B)
+    log_ratios: list[Tensor]  # T of (S, B): log q_t - log r_t
+
+    def log_prob(self) -> Tensor:
+        """Log q_0 + sum_t (log q_t - log r_t), (S, B): the path's density less its reverse's."""
+        return self.log_q0 + sum(self.log_ratios)
+
+
+class GaussianHead(nn.Module):
+    """Context to a diagonal Gaussian with softplus scale (Kingma & Welling 2013)."""
+
+    def __init__(self, context: int, dim: int):
+        super().__init__()
+        self.linear = nn.Linear(context, 2 * dim)
+
+    def forward(self, context: Tensor) -> Normal:
+        """(B, H) -> Normal with loc and scale (B, D)."""
+        loc, scale = self.linear(context).chunk(2, dim=-1)
+        return Normal(loc, F.softplus(scale) + 1e-6)
+
+
+class Posterior(nn.Module):
+    """q(z_0 | x) followed by T transitions that read the same context.
+
+    `encoder` maps x (B, X) to a context (B, H); `head` maps the context to q_0.
+    """
+
+    def __init__(self, encoder: nn.Module, head: nn.Module, transitions: list[Transition] = ()):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.transitions = nn.ModuleList(transitions)
+
+    @property
+    def draws(self) -> int:
+        """The Gaussian draws of one path: one for z_0 and one for each stochastic step."""
+        return 1 + sum(step.stochastic for step in self.transitions)
+
+    def start(self, x: Tensor) -> tuple[Normal, Tensor]:
+        """X (B, X) -> q_0 and the context (B, H)."""
+        context = self.encoder(x)
+        return self.head(context), context
+
+    def steps(self, noise: Tensor):
+        """Pairs of a transition and its noise (S, B, D), or None where it needs none."""
+        if len(noise) != self.draws:
+            raise ValueError(f"noise holds {len(noise)} draws; this posterior takes {self.draws}")
+        rest = iter(noise[1:])
+        return [(step, next(rest) if step.stochastic else None) for step in self.transitions]
+
+    def forward(self, x: Tensor, noise: Tensor) -> Path:
+        """X (B, X), noise (draws, S, B, D) -> a path of S samples for each example."""
+        base, context = self.start(x)
+        z = [base.rsample(noise[0])]
+        log_ratios = []
+        for step, eps in self.steps(noise):
+            new, log_ratio = step(z[-1], context, eps)
+            z.append(new)
+            log_ratios.append(log_ratio)
+        return Path(base, z, base.log_prob(z[0]), log_ratios)

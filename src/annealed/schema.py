@@ -1,0 +1,83 @@
+"""The keys of a configuration; configs/base.yaml gives each its value and says what it means."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from annealed.data.images import NAMES
+from annealed.options import choice, number
+
+
+@dataclass
+class DataOptions:
+    """The data set and how it is read."""
+
+    name: str = choice(*NAMES)
+    root: str | None
+    seed: int = number(low=0)
+    batch_size: int = number(low=1)
+
+
+@dataclass
+class NetworkOptions:
+    """Sizes of encoder and decoder."""
+
+    latent: int = number(low=1)
+    hidden: int = number(low=1)
+    layers: int = number(low=1)
+
+
+@dataclass
+class OptimiserOptions:
+    """Adam, its learning rate and when that falls."""
+
+    learning_rate: float = number(low=0.0, open_low=True)
+    milestones: list[float] = number(low=0.0, high=1.0)
+    factors: list[float] = number(low=0.0, open_low=True)
+    clip_norm: float | None = number(low=0.0, open_low=True)
+
+
+@dataclass
+class TrainerOptions:
+    """How long and on what."""
+
+    epochs: int = number(low=1)
+    patience: int = number(low=0)
+    warmup_epochs: int = number(low=0)
+    accelerator: str = choice("auto", "cpu", "gpu")
+    threads: int = number(low=0)
+
+
+@dataclass
+class EvaluateOptions:
+    """The importance-sampled test log-likelihood."""
+
+    samples: int = number(low=1)
+    batch_size: int = number(low=1)
+    memory_mb: float = number(low=0.0, open_low=True)
+
+
+@dataclass
+class WandbOptions:
+    """Weights & Biases, a mirror of the run's own record."""
+
+    mode: str = choice("auto", "online", "offline", "disabled")
+    project: str
+    entity: str | None
+
+
+@dataclass
+class Config:
+    """One cell: a row, a data set, a seed, under a preset."""
+
+    row: str
+    preset: str
+    runs: str
+    seed: int = number(low=0)
+    method: str
+    method_options: Any
+    data: DataOptions
+    network: NetworkOptions
+    optimiser: OptimiserOptions
+    trainer: TrainerOptions
+    evaluate: EvaluateOptions
+    wandb: WandbOptions

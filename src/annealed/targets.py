@@ -1,0 +1,51 @@
+"""Targets: what a posterior approximates, as a likelihood part and a prior part."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from annealed.gaussian import standard_log_prob
+
+
+class Joint(nn.Module):
+    """p(x, z) = p(x | z) N(z; 0, I), with log p(x | z) = likelihood(decoder(z), x)."""
+
+    def __init__(self, decoder: nn.Module, likelihood: Callable[[Tensor, Tensor], Tensor]):
+        super().__init__()
+        self.decoder = decoder
+        self.likelihood = likelihood
+
+    def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """X (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
+        return self.likelihood(self.decoder(z), x), standard_log_prob(z)
+
+
+def held_fixed(target: nn.Module) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """`target` as a function whose gradient reaches z but none of its parameters."""
+    fixed = {name: p.detach() for name, p in target.named_parameters()}
+    return lambda x, z: functional_call(target, fixed, (x, z))
+
+
+class LinearGaussian(nn.Module):
+    """x = W z + b + noise_scale * eps, z ~ N(0, I): log p(x) and the posterior are exact."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, noise_scale: float):
+        super().__init__()
+        self.weight = nn.Parameter(weight)  # (X, D)
+        self.bias = nn.Parameter(bias)  # (X,)
+        self.noise_scale = noise_scale
+
+    def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """X (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
+        residual = (x - z @ self.weight.T - self.bias) / self.noise_scale
+        log_scale = x.shape[-1] * math.log(self.noise_scale)
+        return standard_log_prob(residual) - log_scale, standard_log_prob(z)
+
+    def log_marginal(self, x: Tensor) -> Tensor:
+        """Exact log p(x) in nats: (B, X) -> (B,)."""
+        noise = self.noise_scale**2 * torch.eye(len(self.bias), dtype=x.dtype)
+        covariance = self.weight @ self.weight.T + noise
+        return torch.distributions.MultivariateNormal(self.bias, covariance).log_prob(x)

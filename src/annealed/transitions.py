@@ -1,0 +1,77 @@
+"""Steps of a path: each returns a new z and log q - log r, whether it is stochastic or a flow."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from annealed.gaussian import Normal
+
+
+class Transition(nn.Module):
+    """One step of a posterior's path.
+
+    A stochastic step has a forward kernel q(z' | z, context) and a learned reverse kernel
+    r(z | z', context). A deterministic invertible step has log q - log r = -log |det dz'/dz|.
+    """
+
+    stochastic = True
+
+    def forward(self, z: Tensor, context: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Z (S, B, D), context (B, H), noise (S, B, D) -> z' (S, B, D), log_ratio (S, B) in nats.
+
+        `noise` is None for a deterministic step.
+        """
+        raise TypeError(f"{type(self).__name__} does not define forward")
+
+
+class GatedKernel(nn.Module):
+    """A Gaussian around a gated mix of z and a proposed mean; starts near the identity and quiet.
+
+    h = elu(W [z, context] + b);  mean = g * m(h) + (1 - g) * z with g = sigmoid(W_g h + gate_bias);
+    scale = softplus(W_s h + b_s) with softplus(b_s) = sigma.
+    """
+
+    def __init__(self, dim: int, context: int, hidden: int, sigma: float, gate_bias: float):
+        super().__init__()
+        self.from_z = nn.Linear(dim, hidden)
+        self.from_context = nn.Linear(context, hidden, bias=False)
+        self.heads = nn.Linear(hidden, 3 * dim)
+        with torch.no_grad():
+            self.heads.bias[dim : 2 * dim].fill_(gate_bias)
+            self.heads.bias[2 * dim :].fill_(math.log(math.expm1(sigma)))
+
+    def forward(self, z: Tensor, context: Tensor) -> Normal:
+        """Z (S, B, D), context (B, H) -> the kernel at each of the S * B points."""
+        hidden = F.elu(self.from_z(z) + self.from_context(context))
+        proposal, gate, scale = self.heads(hidden).chunk(3, dim=-1)
+        gate = torch.sigmoid(gate)
+        return Normal(z + gate * (proposal - z), F.softplus(scale) + 1e-6)
+
+
+class Refinement(Transition):
+    """A stochastic refinement step of hierarchical variational inference.
+
+    Forward and reverse kernels are separate gated Gaussians (Salimans et al. 2015, arXiv 1410.6460;
+    Ranganath et al. 2015, arXiv 1511.02386; gates as in Huang et al. 2018, arXiv 1809.01818).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        context: int,
+        hidden: int = 40,
+        sigma: float = 0.05,
+        gate_bias: float = -2.0,
+    ):
+        super().__init__()
+        self.ahead = GatedKernel(dim, context, hidden, sigma, gate_bias)
+        self.back = GatedKernel(dim, context, hidden, sigma, gate_bias)
+
+    def forward(self, z: Tensor, context: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Transition.forward`."""
+        q = self.ahead(z, context)
+        new = q.rsample(noise)
+        r = self.back(new, context)
+        return new, q.log_prob(new) - r.log_prob(z)

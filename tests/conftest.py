@@ -1,0 +1,100 @@
+"""Shared pieces: small models in float64, a run's command line, the real data where it is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from annealed import randomness
+from annealed.data.mnist import MD5
+from annealed.posteriors import GaussianHead, Posterior
+from annealed.targets import LinearGaussian
+from annealed.transitions import Refinement
+
+ROOT = Path(__file__).parents[1]
+X, D, H = 6, 3, 5  # pixels, latent, context of the small models
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch):
+    """No test talks to a W&B server, whatever keys this machine has."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+
+
+@pytest.fixture
+def linear_gaussian():
+    """A target whose log p(x) is exact, and ten draws from it."""
+    g = torch.Generator().manual_seed(1)
+    weight = 0.4 * torch.randn(X, D, generator=g, dtype=torch.float64)
+    bias = torch.randn(X, generator=g, dtype=torch.float64)
+    target = LinearGaussian(weight, bias, 0.7)
+    z = torch.randn(10, D, generator=g, dtype=torch.float64)
+    noise = torch.randn(10, X, generator=g, dtype=torch.float64)
+    return target, (z @ weight.T + bias + 0.7 * noise)
+
+
+def posterior(steps: int, seed: int = 0, sigma: float = 0.3) -> Posterior:
+    """A small posterior with `steps` refinements, in float64."""
+    with randomness.initialisation(seed):
+        encoder = nn.Sequential(nn.Linear(X, H), nn.Tanh())
+        transitions = [Refinement(D, H, hidden=4, sigma=sigma) for _ in range(steps)]
+        return Posterior(encoder, GaussianHead(H, D), transitions).double()
+
+
+def noise_for(q: Posterior, samples: int, batch: int, seed: int = 0) -> torch.Tensor:
+    """Noise that fits `q`, in float64."""
+    shape = (q.draws, samples, batch, D)
+    return randomness.normal(shape, seed, "posterior", dtype=torch.float64)
+
+
+def train_to(target, q: Posterior, x: torch.Tensor, steps: int = 400) -> Posterior:
+    """`q` after `steps` of Adam on the ELBO of `target` at `x`."""
+    from annealed.objectives import elbo, log_weight
+
+    adam = torch.optim.Adam(q.parameters(), 1e-2)
+    for step in range(steps):
+        adam.zero_grad()
+        bound = elbo(log_weight(target, x, q(x, noise_for(q, 16, len(x), step)))).mean()
+        (-bound).backward()
+        adam.step()
+    return q
+
+
+def annealed(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run `python -m annealed.<arguments>` as a user would."""
+    command = [sys.executable, "-m", f"annealed.{arguments[0]}", *map(str, arguments[1:])]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+
+
+def sentence(result: subprocess.CompletedProcess) -> str:
+    """The one sentence of a usage error; fails on a traceback or another exit status."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("annealed: ")]
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+def mnist_folder() -> Path:
+    """$ANNEALED_DATA where it holds MNIST; skips the test where it does not."""
+    root = Path(os.environ.get("ANNEALED_DATA", "nowhere"))
+    if not all((root / "MNIST" / "raw" / name).is_file() for name in MD5):
+        pytest.skip("MNIST is not at hand: set ANNEALED_DATA to a folder that has it")
+    return root.resolve()
+
+
+TINY = [  # a run of seconds
+    "preset=quick",
+    "data.name=digits",
+    "trainer.epochs=3",
+    "trainer.threads=1",
+    "evaluate.samples=20",
+    "wandb.mode=disabled",
+]

@@ -1,0 +1,329 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, annealed, sentence
+
+from annealed import config as configuration
+from annealed.checkpoints import load
+from annealed.data.images import load_images
+from annealed.errors import Diverged
+from annealed.fit import fit
+from annealed.importance import log_marginal
+from annealed.methods import find
+from annealed.record import read_metrics
+
+
+def tiny(row, runs, *overrides):
+    return configuration.load(row, [*TINY, f"runs={runs}", *overrides])
+
+
+def weights(folder, name="last.ckpt"):
+    return load(folder / name)["state_dict"]
+
+
+def assert_same_run(a, b):
+    """Bit-identical parameters, scores and results, up to times and places."""
+    for name in ("last.ckpt", "best.ckpt"):
+        for key, value in weights(a, name).items():
+            assert torch.equal(value, weights(b, name)[key]), (name, key)
+    one, two = np.load(a / "scores.npz"), np.load(b / "scores.npz")
+    assert all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
+    results = [json.loads((f / "result.json").read_text()) for f in (a, b)]
+    for r in results:
+        for key in ("config", "provenance", "evaluate_seconds"):
+            r.pop(key)
+        r["training"].pop("seconds")
+    assert results[0] == results[1]
+    metrics = [read_metrics(f).drop(columns="seconds") for f in (a, b)]
+    assert metrics[0].equals(metrics[1])
+
+
+@pytest.mark.parametrize("row", ["vae", "hvi", "hvi_avo"])
+def test_the_same_seed_twice_is_the_same_run_and_another_is_not(row, tmp_path):
+    a = fit(tiny(row, tmp_path / "a"))
+    torch.manual_seed(5)  # the global generator has no say
+    b = fit(tiny(row, tmp_path / "b"))
+    other = fit(tiny(row, tmp_path / "a", "seed=1"))
+    assert_same_run(a, b)
+    nll = [json.loads((f / "result.json").read_text())["nll"] for f in (a, other)]
+    assert nll[0] != nll[1]
+
+
+@pytest.mark.parametrize("row", ["vae", "hvi_avo"])
+def test_a_result_holds_the_run_and_says_how_it_was_made(row, tmp_path):
+    config = tiny(row, tmp_path)
+    folder = fit(config)
+    assert folder == tmp_path / "quick" / "digits" / row / "seed0"
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["status"], result["row"], result["seed"]) == ("finished", row, 0)
+    assert (result["samples"], result["test_images"]) == (20, 250)
+    assert result["elbo"] < -result["nll"] < 0
+    assert result["config"] == configuration.to_dict(config)
+    assert {"commit", "command", "versions", "device"} <= result["provenance"].keys()
+    assert configuration.read_resolved(folder / "config.yaml") == config
+    metrics = read_metrics(folder)
+    assert metrics["epoch"].tolist() == [0, 1, 2]
+    assert metrics["step"].tolist() == [13, 26, 39]
+    best = metrics["val/elbo"].idxmax()
+    assert result["training"]["best_epoch"] == best
+    assert result["training"]["best_validation_elbo"] == pytest.approx(metrics["val/elbo"][best])
+    assert metrics["val/elbo"].iloc[-1] > metrics["val/elbo"].iloc[0] + 10
+    scores = np.load(folder / "scores.npz")
+    assert -scores["log_prob"].mean() == pytest.approx(result["nll"])
+
+
+def test_the_nll_is_what_an_independent_evaluation_of_the_checkpoint_finds(tmp_path):
+    config = tiny("hvi", tmp_path, "trainer.epochs=20", "evaluate.samples=500")
+    folder = fit(config)
+    result = json.loads((folder / "result.json").read_text())
+    w = {k: v.double() for k, v in weights(folder, "best.ckpt").items()}
+    x = load_images("digits", None, 0).test.double() / 255
+    # numpy-style forward passes from the raw tensors, torch's distributions, another noise
+    g = torch.Generator().manual_seed(123)
+    total = torch.full((250,), -torch.inf, dtype=torch.float64)
+
+    def gated(prefix, h):
+        for layer in (0, 1):
+            a, b = (
+                h @ w[f"{prefix}.{layer}.linear.weight"].T + w[f"{prefix}.{layer}.linear.bias"]
+            ).chunk(2, -1)
+            h = a * torch.sigmoid(b)
+        return h
+
+    def kernel(prefix, z):
+        h = z @ w[f"{prefix}.from_z.weight"].T + w[f"{prefix}.from_z.bias"]
+        h = torch.nn.functional.elu(h + context @ w[f"{prefix}.from_context.weight"].T)
+        m, gate, s = (h @ w[f"{prefix}.heads.weight"].T + w[f"{prefix}.heads.bias"]).chunk(3, -1)
+        gate, scale = torch.sigmoid(gate), torch.nn.functional.softplus(s) + 1e-6
+        return torch.distributions.Normal(gate * m + (1 - gate) * z, scale)
+
+    context = gated("posterior.encoder", x)
+    head = context @ w["posterior.head.linear.weight"].T + w["posterior.head.linear.bias"]
+    loc, raw = head.chunk(2, -1)
+    q0 = torch.distributions.Normal(loc, torch.nn.functional.softplus(raw) + 1e-6)
+    samples = 500
+    for _ in range(samples):
+        z = q0.loc + q0.scale * torch.randn(loc.shape, generator=g, dtype=torch.float64)
+        log_w = -q0.log_prob(z).sum(-1)
+        for t in range(5):
+            ahead = kernel(f"posterior.transitions.{t}.ahead", z)
+            new = ahead.loc + ahead.scale * torch.randn(z.shape, generator=g, dtype=torch.float64)
+            back = kernel(f"posterior.transitions.{t}.back", new)
+            log_w += back.log_prob(z).sum(-1) - ahead.log_prob(new).sum(-1)
+            z = new
+        logits = gated("target.decoder.0", z) @ w["target.decoder.1.weight"].T
+        bernoulli = torch.distributions.Bernoulli(logits=logits + w["target.decoder.1.bias"])
+        log_w += bernoulli.log_prob(x).sum(-1)
+        log_w += torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1)
+        total = torch.logaddexp(total, log_w)
+    nll = -(total - np.log(samples)).mean().item()
+    assert abs(nll - result["nll"]) < 4 * 2**0.5 * result["nll_mc_error"]
+    assert result["nll_mc_error"] < 0.05
+
+
+def start(runs, *arguments):
+    command = [sys.executable, "-m", "annealed.fit", "--config", "hvi_avo", *TINY]
+    command += [f"runs={runs}", "trainer.epochs=12", *arguments]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
+    whole = start(tmp_path / "whole")
+    folder = tmp_path / "killed" / "quick" / "digits" / "hvi_avo" / "seed0"
+    kills = 0
+    # killed at its start, in an epoch, and wherever the next checkpoints come
+    for last_epoch in (None, 2, 6):
+        process = start(tmp_path / "killed", "--resume")
+        while process.poll() is None:
+            reached = folder / "config.yaml" if last_epoch is None else folder / "metrics.csv"
+            if reached.exists() and (
+                last_epoch is None or len(reached.read_text().splitlines()) > last_epoch
+            ):
+                process.send_signal(signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+            time.sleep(0.01)
+    assert kills == 3
+    assert not (folder / "result.json").exists()
+    assert start(tmp_path / "killed", "--resume").wait() == 0
+    assert whole.wait() == 0
+    assert_same_run(tmp_path / "whole" / "quick" / "digits" / "hvi_avo" / "seed0", folder)
+
+
+def test_a_run_killed_between_two_files_of_an_epoch_is_the_run_never_killed(tmp_path):
+    whole = fit(tiny("vae", tmp_path / "whole", "trainer.epochs=4"))
+    code = (
+        "import os, sys; from annealed import record; from test_fit import *\n"
+        "import pytorch_lightning as pl\n"
+        "save = pl.Trainer.save_checkpoint\n"
+        "def dying(self, path, *a, **k):\n"
+        "    if path.name == sys.argv[2] and self.current_epoch == 2: os._exit(9)\n"
+        "    save(self, path, *a, **k)\n"
+        "pl.Trainer.save_checkpoint = dying\n"
+        "fit(tiny('vae', sys.argv[1], 'trainer.epochs=4'))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    for name in ("best.ckpt", "last.ckpt"):
+        runs = tmp_path / name
+        command = [sys.executable, "-c", code, str(runs), name]
+        assert subprocess.run(command, env=environment, capture_output=True).returncode == 9
+        folder = fit(tiny("vae", runs, "trainer.epochs=4"), resume=True)
+        assert_same_run(whole, folder)
+
+
+def test_patience_stops_after_warm_up_and_a_resumed_run_stays_stopped(tmp_path):
+    options = ["trainer.epochs=40", "trainer.patience=2", "trainer.warmup_epochs=3"]
+    options += ["optimiser.learning_rate=1e-30"]  # nothing improves after the first epoch
+    folder = fit(tiny("vae", tmp_path, *options))
+    result = json.loads((folder / "result.json").read_text())
+    assert result["training"]["epochs"] == 5
+    (folder / "result.json").unlink()
+    before = weights(folder)
+    fit(tiny("vae", tmp_path, *options), resume=True)
+    assert all(torch.equal(v, weights(folder)[k]) for k, v in before.items())
+    again = json.loads((folder / "result.json").read_text())
+    assert (again["nll"], again["training"]["epochs"]) == (result["nll"], 5)
+
+
+def test_the_learning_rate_and_beta_follow_their_schedules(tmp_path):
+    options = ["trainer.epochs=4", "trainer.warmup_epochs=2", "optimiser.learning_rate=0.001"]
+    options += ["optimiser.milestones=[0.5]", "optimiser.factors=[0.1]"]
+    metrics = read_metrics(fit(tiny("vae", tmp_path, *options)))
+    assert metrics["beta"].tolist() == [0.5, 1.0, 1.0, 1.0]
+    assert metrics["learning_rate"].tolist() == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4], rel=1e-6)
+
+
+def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    config = tiny("vae", tmp_path)
+    method, step = find("vae"), find("vae").training_step
+
+    def poison(self, grey, batch_idx):
+        step(self, grey, batch_idx)
+        if self.global_step == 20:
+            self.target.decoder[1].bias.data[0] = torch.nan
+
+    monkeypatch.setattr(method, "training_step", poison)
+    with pytest.raises(Diverged, match=r"not finite.*last good checkpoint is kept"):
+        fit(config)
+    folder = tmp_path / "quick" / "digits" / "vae" / "seed0"
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "diverged"
+    for name in ("best.ckpt", "last.ckpt"):
+        assert all(torch.isfinite(v).all() for v in weights(folder, name).values())
+    assert load(folder / "last.ckpt")["epoch"] == 0
+
+
+def test_a_diverging_command_exits_with_status_3_without_a_traceback(tmp_path):
+    arguments = [*TINY, f"runs={tmp_path}", "optimiser.learning_rate=1e30"]
+    result = annealed("fit", "--config", "vae", *arguments, cwd=tmp_path)
+    assert result.returncode == 3, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "not finite" in result.stderr
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    command = ["fit", "--config", "vae", *TINY, f"runs={tmp_path}"]
+    assert "already holds a run; add --resume" in sentence(annealed(*command, cwd=tmp_path))
+    other = annealed(*command, "--resume", "network.hidden=7", cwd=tmp_path)
+    assert "config.yaml: network is" in sentence(other)
+    done = annealed(*command, "--resume", cwd=tmp_path)
+    assert done.returncode == 0
+    assert before == {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
+    first = start(tmp_path, "trainer.epochs=400")
+    folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
+    while not (folder / "config.yaml").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    arguments = ["--config", "hvi_avo", *TINY, f"runs={tmp_path}", "--resume"]
+    arguments += ["trainer.epochs=400"]
+    assert "in use by another process" in sentence(annealed("fit", *arguments, cwd=tmp_path))
+    first.kill()
+    first.wait()
+
+
+def test_a_corrupt_checkpoint_is_named_and_left_alone(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    (folder / "result.json").unlink()
+    for name in ("last.ckpt", "best.ckpt"):
+        good = (folder / name).read_bytes()
+        (folder / name).write_bytes(good[:5000])
+        arguments = ["--config", "vae", *TINY, f"runs={tmp_path}", "--resume"]
+        assert f"{name} is not a readable" in sentence(annealed("fit", *arguments, cwd=tmp_path))
+        assert (folder / name).read_bytes() == good[:5000]
+        (folder / name).write_bytes(good)
+
+
+def test_usage_errors_of_the_command_line_are_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    missing = {"ANNEALED_DATA": str(tmp_path / "none"), "http_proxy": "http://127.0.0.1:9"}
+    missing["https_proxy"] = missing["http_proxy"]
+    cases = [
+        (["--config", "none.yaml"], {}, "none.yaml is neither a file"),
+        (["--config", "vae", "trainer.epoch=1"], {}, "command line: trainer.epoch is not a key"),
+        (["--config", "vae", *TINY, "runs=file"], {}, "cannot be written"),
+        (["--config", "vae", *TINY, "trainer.accelerator=gpu"], {}, "no GPU is visible"),
+        (["--config", "vae", *TINY, "data.name=mnist"], missing, "ANNEALED_DATA or data.root"),
+        (["--config", "vae", *TINY, "wandb.mode=online"], {}, "no key is set"),
+    ]
+    for arguments, environment, words in cases:
+        if "gpu" in arguments[-1] and torch.cuda.is_available():
+            continue
+        result = annealed("fit", *arguments, cwd=tmp_path, **environment)
+        assert words in sentence(result), arguments
+
+
+def test_print_config_shows_the_resolved_configuration_and_stops(tmp_path):
+    result = annealed("fit", "--config", "hvi_avo.yaml", "--print-config", "seed=4", cwd=tmp_path)
+    assert result.returncode == 0
+    (tmp_path / "config.yaml").write_text(result.stdout)
+    read = configuration.read_resolved(tmp_path / "config.yaml")
+    assert read == configuration.load("hvi_avo", ["seed=4"])
+    assert os.listdir(tmp_path) == ["config.yaml"]
+
+
+def test_evaluate_scores_a_checkpoint_anew(tmp_path):
+    folder = fit(tiny("hvi_avo", tmp_path))
+    result = annealed("evaluate", folder, "--samples", "60", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "S = 60" in result.stdout
+    anew = json.loads((folder / "evaluation_S60.json").read_text())
+    before = json.loads((folder / "result.json").read_text())
+    assert (anew["samples"], before["samples"]) == (60, 20)
+    assert anew["nll"] < before["nll"]  # the bound rises with S
+    assert anew["training"] == before["training"]
+    annealed("evaluate", folder, "--samples", "60", "--replace", cwd=tmp_path)
+    assert json.loads((folder / "result.json").read_text())["nll"] == anew["nll"]
+    assert "is not a run folder" in sentence(annealed("evaluate", tmp_path, cwd=tmp_path))
+    assert "--samples is 0" in sentence(
+        annealed("evaluate", folder, "--samples", "0", cwd=tmp_path)
+    )
+
+
+def test_scoring_alone_agrees_with_scoring_after_training(tmp_path):
+    config = tiny("vae", tmp_path)
+    folder = fit(config)
+    method = find("vae")(config, 64)
+    method.load_state_dict(weights(folder, "best.ckpt"))
+    x = load_images("digits", None, 0).test[100:200].float() / 255
+    alone = log_marginal(method.target, method.posterior, x, 10, 20, seed=0, batch_index=1)
+    scores = np.load(folder / "scores.npz")["log_prob"][100:200]
+    np.testing.assert_allclose(alone.log_prob.numpy(), scores, rtol=0, atol=1e-5)
+
+
+def test_static_pixels_are_left_as_they_are_in_training():
+    from annealed import randomness
+
+    bits = load_images("digits", None, 0).validation
+    again = randomness.binarise(bits, randomness.uniform(bits.shape, 3, "binarise", 5))
+    assert torch.equal(again * 255, bits.float())

@@ -1,0 +1,88 @@
+import math
+
+import pytest
+import torch
+from conftest import D, noise_for, posterior, train_to
+
+from annealed.importance import WeightStream, chunk_samples, log_marginal
+from annealed.objectives import log_weight
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_recovers_the_exact_log_p_within_its_stated_error(linear_gaussian, steps):
+    target, x = linear_gaussian
+    q = train_to(target, posterior(steps), x)
+    exact = target.log_marginal(x)
+    estimate = log_marginal(target, q, x, D, samples=4000, seed=0)
+    assert (estimate.k_hat < 0.7).all()
+    score = (estimate.log_prob - exact) / estimate.std_error
+    assert score.abs().max() < 4.0
+    assert (estimate.std_error < 0.1).all()
+    assert (estimate.elbo < exact).all()
+
+
+def test_the_stated_error_is_the_spread_over_seeds(linear_gaussian):
+    target, x = linear_gaussian
+    q = train_to(target, posterior(0), x)
+    runs = [log_marginal(target, q, x, D, samples=300, seed=seed) for seed in range(200)]
+    spread = torch.stack([r.log_prob for r in runs]).std(0)
+    stated = torch.stack([r.std_error for r in runs]).square().mean(0).sqrt()
+    torch.testing.assert_close(stated, spread, rtol=0.35, atol=0)
+
+
+@pytest.mark.parametrize("memory_mb", [1e-6, 0.05, 64.0])
+def test_the_memory_budget_does_not_change_the_numbers(linear_gaussian, memory_mb):
+    target, x = linear_gaussian
+    q = posterior(2)
+    whole = log_marginal(target, q, x, D, samples=137, seed=3, memory_mb=1e3)
+    parts = log_marginal(target, q, x, D, samples=137, seed=3, memory_mb=memory_mb)
+    for name, value in vars(whole).items():
+        torch.testing.assert_close(vars(parts)[name], value, rtol=1e-9, atol=1e-9, msg=name)
+
+
+def test_a_chunk_fits_its_budget_whatever_s_is():
+    for budget in (1.0, 64.0, 1000.0):
+        chunk = chunk_samples(budget, batch=100, floats_a_sample=4000)
+        assert chunk % 10 == 0
+        assert chunk == 10 or chunk * 100 * 4000 * 4 <= budget * 2**20
+
+
+def test_no_chunk_is_wider_than_asked_for(linear_gaussian, monkeypatch):
+    target, x = linear_gaussian
+    q, widths = posterior(1), []
+    forward = q.forward
+    monkeypatch.setattr(
+        q, "forward", lambda x, noise: (widths.append(noise.shape[1]), forward(x, noise))[1]
+    )
+    log_marginal(target, q, x, D, samples=1000, seed=0, memory_mb=1e-6)
+    assert widths == [10] * 100
+
+
+def test_a_stream_is_the_direct_formula(linear_gaussian):
+    target, x = linear_gaussian
+    q = posterior(2)
+    with torch.no_grad():
+        log_w = log_weight(target, x, q(x, noise_for(q, 60, len(x))))
+    stream = WeightStream(60)
+    for chunk in log_w.split(7):
+        stream.add(chunk)
+    estimate, w = stream.estimate(), log_w.exp()
+    torch.testing.assert_close(estimate.log_prob, w.mean(0).log(), rtol=0, atol=1e-9)
+    torch.testing.assert_close(estimate.ess, w.sum(0) ** 2 / w.square().sum(0))
+    error = w.std(0) / math.sqrt(60) / w.mean(0)
+    torch.testing.assert_close(estimate.std_error, error, rtol=1e-6, atol=0)
+    torch.testing.assert_close(estimate.elbo, log_w.mean(0))
+
+
+def test_tiny_weights_do_not_underflow():
+    stream = WeightStream(20)
+    stream.add(torch.full((20, 1), -2000.0))
+    assert stream.estimate().log_prob.item() == pytest.approx(-2000.0)
+    assert stream.estimate().std_error.item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_missing_weights_are_noticed():
+    stream = WeightStream(20)
+    stream.add(torch.zeros(10, 1))
+    with pytest.raises(ValueError, match="10 weights seen, 20 expected"):
+        stream.estimate()
