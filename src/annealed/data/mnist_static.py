@@ -1,0 +1,99 @@
+"""Statically binarised MNIST (Larochelle & Murray 2011), read from its .amat text files."""
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.datasets.utils import download_url
+
+from annealed.data.sources import cache_root, corrupt, not_found
+from annealed.files import replace, sha256
+
+ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
+SPLITS = {"train": 50_000, "valid": 10_000, "test": 10_000}
+# SHA-256 of the packed images, sorted: the same for any order and any spelling of the text
+DIGESTS = {
+    "train": "aae6de292e6b68d898acf52062a1ac62907fc7ab417c59582d6523a1da0f9a61",
+    "valid": "d10b4edf2e0765693846b51a5895f81f69fa37b6459b7f665bfa9c8cc9723622",
+    "test": "87ff96664646cc41575aeb3ae4fbbabc1475ca3d42be4659d7a829d9f22c845a",
+}
+
+
+def load(root: Path) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (N, 784), uint8 of 0 and 255, to train, validate and test.
+
+    Reads root/binarized_mnist/binarized_mnist_{train,valid,test}.amat or .amat.gz, and keeps each
+    as packed bits in the user's cache. Raises DataNotFound where a file cannot be had, UsageError
+    where one is corrupt.
+    """
+    return tuple(_split(root / "binarized_mnist", split) for split in SPLITS)
+
+
+def _split(folder: Path, split: str) -> Tensor:
+    source = _source(folder, f"binarized_mnist_{split}.amat")
+    content = source.read_bytes()
+    cache = cache_root() / "mnist_static" / f"{split}-{sha256(content)[:16]}.npy"
+    packed = _read_cache(cache, split)
+    if packed is None:
+        packed = parse(source, content, SPLITS[split])
+        if digest(packed) != DIGESTS[split]:
+            raise corrupt(source, "is not the static binarisation of MNIST (SHA-256)")
+        _write_cache(cache, packed)
+    return torch.from_numpy(np.unpackbits(packed, axis=1) * np.uint8(255))
+
+
+def _source(folder: Path, name: str) -> Path:
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    partial = f"{name}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        download_url(ADDRESS + name, str(folder), partial)
+        (folder / partial).replace(folder / name)
+    except (OSError, RuntimeError) as error:
+        raise not_found("mnist_static", f"{name}[.gz]", folder, str(error)) from None
+    return folder / name
+
+
+def parse(path: Path, content: bytes, images: int) -> np.ndarray:
+    """Text of 0s and 1s, 784 a line, gzip-compressed or not -> packed bits (images, 98)."""
+    try:
+        text = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise corrupt(path, f"cannot be decompressed ({error})") from None
+    symbols = np.frombuffer(text, dtype=np.uint8)
+    pixels = symbols[symbols > ord(" ")]
+    if len(pixels) != images * 784:
+        raise corrupt(path, f"has {len(pixels)} pixels where {images} x 784 are expected")
+    if not np.isin(pixels, (ord("0"), ord("1"))).all():
+        raise corrupt(path, "has symbols other than 0 and 1")
+    return np.packbits((pixels == ord("1")).reshape(images, 784), axis=1)
+
+
+def digest(packed: np.ndarray) -> str:
+    """SHA-256 of the packed images in sorted order."""
+    rows = np.ascontiguousarray(packed).view(f"S{packed.shape[1]}").ravel()
+    return sha256(np.sort(rows).tobytes())
+
+
+def _read_cache(cache: Path, split: str) -> np.ndarray | None:
+    """The cached bits, or None where there are none or they are not what they should be."""
+    try:
+        packed = np.load(io.BytesIO(cache.read_bytes()), allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return packed if packed.ndim == 2 and digest(packed) == DIGESTS[split] else None
+
+
+def _write_cache(cache: Path, packed: np.ndarray) -> None:
+    """Keep the bits if the cache can be written; without it the next run parses again."""
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        replace(cache, lambda f: np.save(f, packed))
+    except OSError:
+        return
