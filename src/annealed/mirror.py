@@ -11,6 +11,7 @@ import torch
 import wandb
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from annealed.config import to_dict
@@ -69,7 +70,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> WandbLogg
     identity = folder / "wandb_id"
     if not identity.exists():
         replace_text(identity, uuid.uuid4().hex[:8])
-    logger = WandbLogger(
+    run = wandb.init(
         name=f"{config.row}-seed{config.seed}",
         project=config.wandb.project,
         entity=config.wandb.entity,
@@ -79,12 +80,11 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> WandbLogg
         job_type=job_type,
         tags=[config.preset],
         config=to_dict(config),
-        save_dir=str(folder),
+        dir=folder,
         mode=mode,
         settings=wandb.Settings(init_timeout=INIT_SECONDS, console="off", silent=True),
     )
-    logger.experiment  # noqa: B018 - starts the run here, where a failure is caught
-    return logger
+    return WandbLogger(experiment=run)
 
 
 @torch.no_grad()
@@ -101,7 +101,7 @@ def log_pictures(logger: WandbLogger, method, test: Tensor, count: int = 64) -> 
     }
     for name, images in pictures.items():
         grid = make_grid(images.reshape(-1, 1, side, side), nrow=8, padding=1, pad_value=1.0)
-        logger.log_image(f"media/{name}", [grid])
+        logger.log_image(f"media/{name}", [to_pil_image(grid.cpu())])  # W&B takes floats as 0..255
 
 
 def log_result(logger: WandbLogger, result: dict) -> None:

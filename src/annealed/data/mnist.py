@@ -49,5 +49,3 @@ def _download(root: Path, raw: Path, missing: str) -> None:
     except (OSError, RuntimeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise not_found("mnist", missing, raw, why) from None
-
-

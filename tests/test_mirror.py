@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import wandb
+from conftest import TINY, annealed
+from PIL import Image
+
+from annealed import config as configuration, mirror
+from annealed.errors import UsageError
+
+
+@pytest.fixture
+def nobody(monkeypatch, tmp_path):
+    """A machine without a key, in the environment or in a netrc."""
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return monkeypatch
+
+
+def test_without_a_key_auto_is_offline_and_with_one_online(nobody, tmp_path):
+    assert mirror.resolve_mode("auto") == "offline"
+    nobody.setenv("WANDB_API_KEY", "k" * 40)
+    assert mirror.resolve_mode("auto") == "online"
+    nobody.delenv("WANDB_API_KEY")
+    netrc = tmp_path / ".netrc"
+    netrc.write_text(f"machine api.wandb.ai\n  login user\n  password {'k' * 40}\n")
+    netrc.chmod(0o600)
+    assert mirror.resolve_mode("auto") == "online"
+    nobody.setenv("WANDB_MODE", "disabled")
+    assert mirror.resolve_mode("auto") == "disabled"
+    assert mirror.resolve_mode("offline") == "offline"
+
+
+def test_online_without_a_key_is_refused_instead_of_asked_for(nobody):
+    with pytest.raises(UsageError, match="no key is set"):
+        mirror.resolve_mode("online")
+    nobody.setenv("WANDB_MODE", "sometimes")
+    with pytest.raises(UsageError, match="accepted: online, offline, disabled"):
+        mirror.resolve_mode("auto")
+
+
+def test_an_offline_run_logs_metrics_and_pictures_without_a_word(tmp_path):
+    options = [o for o in TINY if not o.startswith("wandb")] + ["wandb.mode=offline"]
+    command = ["fit", "--config", "vae", *options, f"runs={tmp_path}"]
+    result = annealed(*command, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "wandb" not in result.stderr.lower()
+    folder = tmp_path / "quick" / "digits" / "vae" / "seed0"
+    (log,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    logged = log.read_bytes()
+    for name in (b"val/elbo", b"train/rate", b"beta", b"test/nll", b"digits/vae"):
+        assert name in logged, name
+    pictures = {
+        p.name.split("_")[0]: np.asarray(Image.open(p), dtype=float)
+        for p in log.parent.rglob("*.png")
+    }
+    assert pictures.keys() == {"test", "reconstructions", "samples"}
+    for name, picture in pictures.items():
+        assert picture.std() > 30, name
+    assert (pictures["samples"] != pictures["reconstructions"]).any()
+
+
+def test_a_server_that_does_not_answer_leaves_the_run_offline(nobody, tmp_path, capsys):
+    nobody.setenv("WANDB_API_KEY", "k" * 40)
+    modes = []
+
+    def init(**options):
+        modes.append(options["mode"])
+        if options["mode"] == "online":
+            raise wandb.errors.CommError("Run initialization has timed out")
+        return "offline run"
+
+    nobody.setattr(wandb, "init", init)
+    nobody.setattr(mirror, "WandbLogger", lambda experiment: experiment)
+    config = configuration.load("vae", [*TINY[:-1], "wandb.mode=online"])
+    assert mirror.start(config, tmp_path, "train") == "offline run"
+    assert modes == ["online", "offline"]
+    assert "logged offline" in capsys.readouterr().err

@@ -1,0 +1,224 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, TINY
+from scipy import stats
+
+from annealed import config as configuration
+from annealed.errors import UsageError
+from annealed.fit import fit
+from reproduce import schedule, table
+from reproduce.cells import Cell, grid
+
+
+def result(row, seed, nll, **changes):
+    """A result.json as `fit` writes it."""
+    record = {
+        "status": "finished",
+        "row": row,
+        "preset": "short",
+        "seed": seed,
+        "data": "mnist",
+        "binarisation": "dynamic",
+        "data_digest": "d" * 64,
+        "samples": 500,
+        "nll": nll,
+        "nll_mc_error": 0.03,
+        "nll_test_error": 0.25,
+        "elbo": -nll - 4,
+        "test_images": 10_000,
+        "k_hat_untrusted": 0.5,
+        "training": {"epochs": 100, "seconds": 600.0, "best_epoch": 98},
+        "provenance": {"commit": "abc"},
+        "config": {},
+    }
+    return {**record, **changes}
+
+
+def test_the_statistics_of_a_row_are_those_of_its_seeds():
+    values = [87.1, 87.4, 86.9]
+    line = table.summarise([result("vae", s, v) for s, v in enumerate(values)]).iloc[0]
+    low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert line["nll"] == pytest.approx(np.mean(values))
+    assert line["sd"] == pytest.approx(np.std(values, ddof=1))
+    assert (line["ci_low"], line["ci_high"]) == pytest.approx((low, high))
+    assert line["published"] == 87.50
+    assert line["difference"] == pytest.approx(np.mean(values) - 87.50)
+
+
+def test_published_numbers_stand_beside_dynamic_mnist_only():
+    for data in ("digits", "mnist_static"):
+        line = table.summarise([result("vae", 0, 30.0, data=data)]).iloc[0]
+        assert np.isnan(line["published"])
+        assert np.isnan(line["difference"])
+
+
+def written(tmp_path, results, monkeypatch, preset="short", note=""):
+    cells = []
+    for r in results:
+        cell = Cell(preset, r["data"], r["row"], r["seed"], str(tmp_path / "runs"))
+        path = cell.result()
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(r))
+        cells.append(cell)
+    return table.write(cells, tmp_path / "reports", note)
+
+
+def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
+    results = [result("vae", 0, 87.1), result("vae", 1, 87.4), result("hvi", 0, 87.0)]
+    diverged = {k: result("hvi", 1, 0)[k] for k in ("row", "preset", "seed", "data", "provenance")}
+    results.append({**diverged, "status": "diverged", "reason": "x"})
+    text = written(tmp_path, results, monkeypatch)
+    folder = tmp_path / "reports"
+    assert (folder / "nll_table.md").read_text() == text
+    for words in ("preset short", "mnist", "epochs trained 100", "S = 500", "2 seeds", "abc"):
+        assert words in text
+    assert "SMOKE" not in text
+    vae = next(line for line in text.splitlines() if line.startswith("| VAE"))
+    assert [c.strip() for c in vae.split("|")][2:5] == ["87.50", "87.25", "0.21"]
+    hvi = next(line for line in text.splitlines() if line.startswith("| HVI "))
+    assert "1 (1 diverged)" in hvi
+    assert "one seed" in hvi
+    frame = pd.read_csv(folder / "nll_table.csv").set_index("row")
+    assert frame.loc["vae", "nll"] == pytest.approx(87.25)
+    assert len(pd.read_csv(folder / "nll_cells.csv")) == 4
+    tex = (folder / "nll_table.tex").read_text()
+    assert r"VAE & 87.50 & 87.25 $\pm$ 0.21" in tex
+    assert tex.count(r"\\") == 3
+
+
+def test_a_quick_table_says_in_its_first_line_that_it_is_a_smoke_run(tmp_path, monkeypatch):
+    first = written(tmp_path, [result("vae", 0, 90.0)], monkeypatch, preset="quick")
+    assert "SMOKE RUN" in first.splitlines()[0]
+
+
+@pytest.mark.parametrize(("key", "value"), [("data_digest", "e" * 64), ("samples", 50)])
+def test_results_that_differ_in_data_or_samples_share_no_table(tmp_path, monkeypatch, key, value):
+    results = [result("vae", 0, 87.1), result("vae", 1, 87.4, **{key: value})]
+    with pytest.raises(UsageError, match="cannot share a table"):
+        written(tmp_path, results, monkeypatch)
+
+
+def test_the_grid_starts_every_row_before_any_second_seed():
+    names = [c.name for c in grid("quick", "digits", ["vae", "hvi"], 2)]
+    assert names == ["vae seed 0", "hvi seed 0", "vae seed 1", "hvi seed 1"]
+
+
+class TinyCell(Cell):
+    """A cell that trains for seconds."""
+
+    @property
+    def overrides(self):
+        return [*super().overrides, *TINY[2:]]
+
+
+def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(tmp_path, capfd):
+    cells = [TinyCell("quick", "digits", "vae", seed, str(tmp_path)) for seed in (0, 1)]
+    fit(cells[0].config())
+    before = cells[0].result().stat().st_mtime_ns
+    start, killed = schedule.start, []
+
+    def start_and_kill_once(cell, threads):
+        job = start(cell, threads)
+        if not killed:
+            killed.append(cell)
+            job.process.kill()
+        return job
+
+    schedule.start = start_and_kill_once
+    try:
+        assert schedule.run(cells, jobs=2) == []
+    finally:
+        schedule.start = start
+    assert killed == [cells[1]]
+    assert cells[0].result().stat().st_mtime_ns == before
+    assert json.loads(cells[1].result().read_text())["seed"] == 1
+    shown = capfd.readouterr().err
+    assert "1 of 2 runs have their result already and are skipped" in shown
+    assert "vae seed 1 ended with status -9; trying again" in shown
+    assert "[2/2] vae seed 1: done" in shown
+
+
+def test_a_cell_that_cannot_run_is_reported_with_its_sentence(tmp_path):
+    cell = TinyCell("quick", "digits", "vae", 0, str(tmp_path))
+    fit(cell.config())
+    cell.result().unlink()
+    (cell.folder() / "last.ckpt").write_bytes(b"junk")
+    (failure,) = schedule.run([cell], jobs=1)
+    assert failure.startswith("vae seed 0: annealed: ")
+    assert "last.ckpt is not a readable checkpoint" in failure
+
+
+def reproduce(tmp_path, *arguments, **environment):
+    command = [sys.executable, "-m", "reproduce", "--runs", str(tmp_path / "runs"), *arguments]
+    paths = {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled"}
+    return subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **paths, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_interrupt_stops_every_run_and_leaves_it_resumable(tmp_path):
+    process = reproduce(tmp_path, "--data", "digits", "--rows", "vae,hvi", "--jobs", "2")
+    rows = [tmp_path / "runs" / "quick" / "digits" / row / "seed0" for row in ("vae", "hvi")]
+    while not all((row / "last.ckpt").exists() for row in rows):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    for row in rows:
+        config = configuration.read_resolved(row / "config.yaml")
+        assert fit(config, resume=True) == row  # nobody holds the folder, and the run goes on
+        assert (row / "result.json").exists()
+
+
+def test_without_mnist_the_quick_table_is_of_digits_and_says_so(tmp_path):
+    nothing = {
+        "ANNEALED_DATA": str(tmp_path / "none"),
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    process = reproduce(tmp_path, "--rows", "vae", "--seeds", "1", **nothing)
+    out, _ = process.communicate()
+    lines = out.strip().splitlines()
+    assert process.returncode == 0
+    assert "scikit-learn's digits" in lines[0]
+    assert "scikit-learn's digits" in lines[-1]
+    text = (tmp_path / "reports" / "quick" / "digits" / "nll_table.md").read_text()
+    assert "SMOKE RUN" in text.splitlines()[0]
+    assert "scikit-learn's digits" in text.splitlines()[0]
+    for arguments in (["--preset", "short"], ["--data", "mnist"]):
+        process = reproduce(tmp_path, *arguments, **nothing)
+        _, err = process.communicate()
+        assert process.returncode == 2
+        assert "ANNEALED_DATA" in err
+        assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rows", "vea"], "vea is neither a file"),
+        (["--rows", ","], "--rows is empty"),
+        (["--preset", "fast"], "preset is 'fast'; accepted: paper, quick, short"),
+        (["--seeds", "0"], "--seeds is 0"),
+    ],
+)
+def test_usage_errors_are_one_sentence(tmp_path, arguments, words):
+    process = reproduce(tmp_path, *arguments)
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert words in err
+    assert "Traceback" not in err
