@@ -11,9 +11,10 @@ from torch import nn
 
 from annealed import randomness
 from annealed.data.mnist import MD5
+from annealed.flows import IAF, ConvexLinearIAF, Householder
 from annealed.posteriors import GaussianHead, Posterior
 from annealed.targets import LinearGaussian
-from annealed.transitions import Refinement
+from annealed.transitions import Refinement, Transition
 
 ROOT = Path(__file__).parents[1]
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models
@@ -38,11 +39,26 @@ def linear_gaussian():
     return target, (z @ weight.T + bias + 0.7 * noise)
 
 
-def posterior(steps: int, seed: int = 0, sigma: float = 0.3) -> Posterior:
-    """A small posterior with `steps` refinements, in float64."""
+def refinements(steps: int) -> list[Transition]:
+    """Independent stochastic steps that start loud enough to matter."""
+    return [Refinement(D, H, hidden=4, sigma=0.3) for _ in range(steps)]
+
+
+POSTERIORS = {  # what a small posterior's transitions are, by name
+    "gaussian": list,
+    "hvi": lambda: refinements(3),
+    "householder": lambda: [Householder(D, H), Householder(D, D), Householder(D, D)],
+    "iaf": lambda: [IAF(D, H, 12), IAF(D, H, 12, flip=True)],
+    "cc_lin_iaf": lambda: [ConvexLinearIAF(D, H, 3)],
+    "mixed": lambda: [*refinements(2), IAF(D, H, 12), Householder(D, H)],
+}
+
+
+def posterior(kind: str | int, seed: int = 0) -> Posterior:
+    """A small posterior in float64: one of POSTERIORS, or a number of refinements."""
     with randomness.initialisation(seed):
         encoder = nn.Sequential(nn.Linear(X, H), nn.Tanh())
-        transitions = [Refinement(D, H, hidden=4, sigma=sigma) for _ in range(steps)]
+        transitions = refinements(kind) if isinstance(kind, int) else POSTERIORS[kind]()
         return Posterior(encoder, GaussianHead(H, D), transitions).double()
 
 

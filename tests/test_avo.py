@@ -3,6 +3,7 @@ import torch
 from conftest import D, noise_for, posterior
 from test_transitions import literal_kernel
 
+from annealed import schedules
 from annealed.avo import AVO, AVOOptions, avo, avo_stages
 from annealed.objectives import elbo, log_weight
 
@@ -77,6 +78,24 @@ def test_a_stage_trains_its_own_step_and_nothing_else(model, t):
                 assert p.grad is None
     for module in (q.encoder, q.head, target):
         assert all(p.grad is None for p in module.parameters())
+
+
+@pytest.mark.parametrize("kind", ["householder", "iaf", "mixed"])
+@pytest.mark.parametrize("train_encoder", [False, True])
+def test_a_stage_of_invertible_steps_trains_its_own_step_too(linear_gaussian, kind, train_encoder):
+    target, x = linear_gaussian
+    q = posterior(kind)
+    alphas = schedules.alphas("linear", len(q.transitions))
+    noise = noise_for(q, 4, len(x))
+    for t in range(len(alphas)):
+        q.zero_grad()
+        stage = list(avo_stages(target, x, q, noise, alphas, train_encoder=train_encoder))[t]
+        elbo(stage.log_weight()).mean().backward()
+        for s, step in enumerate(q.transitions):
+            reached = [p.grad is not None and p.grad.abs().sum() > 0 for p in step.parameters()]
+            assert any(reached) == (s == t), (s, t)
+    expected = log_weight(target, x, q(x, noise))
+    torch.testing.assert_close(stage.log_weight(), expected, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.3])

@@ -16,8 +16,8 @@ from annealed.data.images import load_images
 from annealed.errors import Diverged
 from annealed.fit import fit
 from annealed.importance import log_marginal
-from annealed.methods import find
 from annealed.record import read_metrics
+from annealed.registry import method_class
 
 
 def tiny(row, runs, *overrides):
@@ -201,7 +201,7 @@ def test_the_learning_rate_and_beta_follow_their_schedules(tmp_path):
 
 def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     config = tiny("vae", tmp_path)
-    method, step = find("vae"), find("vae").training_step
+    method, step = method_class("vae"), method_class("vae").training_step
 
     def poison(self, grey, batch_idx):
         step(self, grey, batch_idx)
@@ -313,7 +313,7 @@ def test_evaluate_scores_a_checkpoint_anew(tmp_path):
 def test_scoring_alone_agrees_with_scoring_after_training(tmp_path):
     config = tiny("vae", tmp_path)
     folder = fit(config)
-    method = find("vae")(config, 64)
+    method = method_class("vae")(config, 64)
     method.load_state_dict(weights(folder, "best.ckpt"))
     x = load_images("digits", None, 0).test[100:200].float() / 255
     alone = log_marginal(method.target, method.posterior, x, 10, 20, seed=0, batch_index=1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import noise_for, posterior, train_to
 
-from annealed.objectives import ELBO, elbo, iwae, log_weight
+from annealed.objectives import DoublyReparameterised, Maximise, elbo, iwae, log_weight, renyi
 
 
 def test_log_weight_is_joint_less_path(linear_gaussian):
@@ -57,11 +57,86 @@ def test_iwae_does_not_overflow():
     assert iwae(torch.tensor([[0.0], [-math.inf]])).item() == pytest.approx(-math.log(2))
 
 
+def test_renyi_is_the_elbo_at_one_iwae_at_zero_and_falls_between(linear_gaussian):
+    target, x = linear_gaussian
+    q = posterior(0)
+    with torch.no_grad():
+        log_w = log_weight(target, x, q(x, noise_for(q, 50, len(x))))
+    torch.testing.assert_close(renyi(log_w, 1.0), elbo(log_w), rtol=0, atol=1e-12)
+    torch.testing.assert_close(renyi(log_w, 0.0), iwae(log_w), rtol=0, atol=1e-12)
+    torch.testing.assert_close(renyi(log_w, 1.0 - 1e-7), elbo(log_w), rtol=0, atol=1e-4)
+    values = torch.stack([renyi(log_w, alpha) for alpha in (-1.0, 0.0, 0.5, 1.0, 2.0)])
+    assert (values.diff(dim=0) < 0).all()
+    w = log_w.exp()
+    literal = w.pow(1 - 0.3).mean(0).log() / (1 - 0.3)
+    torch.testing.assert_close(renyi(log_w, 0.3), literal, rtol=0, atol=1e-9)
+
+
+def head_gradients(objective, target, q, x, beta, draws, samples):
+    """The gradient of the encoder's head for many draws of the noise, (draws, parameters)."""
+    found = []
+    for seed in range(draws):
+        q.zero_grad()
+        noise = noise_for(q, samples, len(x), seed)
+        ((value, _),) = objective(target, q, x, noise, beta, 0.0)
+        value.mean().backward()
+        found.append(torch.cat([p.grad.flatten() for p in q.head.parameters()]))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.4])
+def test_dreg_has_the_expected_gradient_of_iwae_for_the_encoder(linear_gaussian, beta):
+    target, x = linear_gaussian
+    q, s, draws = posterior(0), 4, 4000
+    plain = head_gradients(Maximise(iwae, s), target, q, x[:2], beta, draws, s)
+    dreg = head_gradients(DoublyReparameterised(s), target, q, x[:2], beta, draws, s)
+    error = ((plain.var(0) + dreg.var(0)) / draws).sqrt()
+    score = (plain.mean(0) - dreg.mean(0)) / error
+    assert score.abs().max() < 4.5  # 36 parameters
+    assert score.square().mean() < 2.5
+    assert (plain.mean(0).abs() / error).max() > 20  # the comparison has power
+
+
+def test_dregs_signal_to_noise_ratio_does_not_fall_with_s_where_the_plain_one_does(
+    linear_gaussian,
+):
+    target, x = linear_gaussian
+    q = train_to(target, posterior(0), x, steps=100)
+    ratio = {}
+    for s in (2, 64):
+        for name, objective in (("plain", Maximise(iwae, s)), ("dreg", DoublyReparameterised(s))):
+            g = head_gradients(objective, target, q, x[:2], 1.0, 600, s)
+            ratio[name, s] = (g.mean(0).norm() / g.std(0).norm()).item()
+    assert ratio["dreg", 64] > 1.2 * ratio["dreg", 2]
+    assert ratio["dreg", 64] > 3 * ratio["plain", 64]
+
+
+def test_dreg_leaves_the_targets_gradient_and_the_value_as_they_are(linear_gaussian):
+    target, x = linear_gaussian
+    q = posterior(0)
+    noise = noise_for(q, 5, len(x))
+    found = []
+    for objective in (Maximise(iwae, 5), DoublyReparameterised(5)):
+        target.zero_grad()
+        ((value, terms),) = objective(target, q, x, noise, 0.7, 0.0)
+        value.mean().backward()
+        found.append((value, target.weight.grad.clone(), terms.log_weight()))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
+def test_dreg_refuses_a_posterior_with_transitions(linear_gaussian):
+    target, x = linear_gaussian
+    q = posterior(1)
+    with pytest.raises(ValueError, match="without steps"):
+        list(DoublyReparameterised(2)(target, q, x, noise_for(q, 2, len(x)), 1.0, 0.0))
+
+
 def test_the_elbo_objective_is_the_weighted_bound(linear_gaussian):
     target, x = linear_gaussian
     q = posterior(2)
     noise = noise_for(q, 3, len(x))
-    ((value, terms),) = ELBO(samples=3)(target, q, x, noise, 0.4, 0.0)
+    ((value, terms),) = Maximise(elbo, samples=3)(target, q, x, noise, 0.4, 0.0)
     expected = elbo(log_weight(target, x, q(x, noise), 0.4))
     torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(terms.log_weight(), log_weight(target, x, q(x, noise)))

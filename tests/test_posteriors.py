@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import D, noise_for, posterior
+from conftest import POSTERIORS, D, noise_for, posterior
 
 
 def test_a_path_has_the_shapes_it_says(linear_gaussian):
@@ -14,9 +14,10 @@ def test_a_path_has_the_shapes_it_says(linear_gaussian):
     assert tuple(path.log_prob().shape) == (2, 10)
 
 
-def test_the_path_is_a_function_of_x_and_noise(linear_gaussian):
+@pytest.mark.parametrize("kind", POSTERIORS)
+def test_the_path_is_a_function_of_x_and_noise(linear_gaussian, kind):
     _, x = linear_gaussian
-    q = posterior(2)
+    q = posterior(kind)
     noise = noise_for(q, 2, len(x))
     first = q(x, noise)
     torch.manual_seed(3)
@@ -33,16 +34,16 @@ def test_noise_of_the_wrong_number_of_draws_is_refused(linear_gaussian):
         posterior(2)(x, noise_for(posterior(1), 2, len(x)))
 
 
-@pytest.mark.parametrize("steps", [0, 2])
-def test_vmap_over_stacked_posteriors_is_each_alone(linear_gaussian, steps):
+@pytest.mark.parametrize("kind", POSTERIORS)
+def test_vmap_over_stacked_posteriors_is_each_alone(linear_gaussian, kind):
     _, x = linear_gaussian
-    each = [posterior(steps, seed) for seed in (0, 1)]
+    each = [posterior(kind, seed) for seed in (0, 1)]
     noise = torch.stack([noise_for(q, 2, len(x), seed) for seed, q in enumerate(each)])
-    params, _ = torch.func.stack_module_state(each)
+    params, buffers = torch.func.stack_module_state(each)
 
-    def call(p, eps):
-        return torch.func.functional_call(each[0], p, (x, eps)).log_prob()
+    def call(p, b, eps):
+        return torch.func.functional_call(each[0], {**p, **b}, (x, eps)).log_prob()
 
-    together = torch.func.vmap(call)(params, noise)
+    together = torch.func.vmap(call)(params, buffers, noise)
     for i, q in enumerate(each):
         torch.testing.assert_close(together[i], q(x, noise[i]).log_prob(), rtol=0, atol=1e-12)

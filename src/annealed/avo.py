@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from annealed import schedules
-from annealed.objectives import ELBO, Terms, elbo
+from annealed.objectives import Maximise, Terms, elbo
 from annealed.options import choice, number
 from annealed.posteriors import Posterior
 from annealed.targets import held_fixed
@@ -49,17 +49,22 @@ def avo_stages(
         if t == 0 or train_encoder:
             with torch.set_grad_enabled(train_encoder):
                 base, context = posterior.start(x)
+            with torch.no_grad():
+                for before in posterior.transitions[:t]:
+                    context = before.advance(context)
             base = base.detach()
         if t == 0:
             z = base.rsample(noise[0])
             log_path = base.log_prob(z)
-        new, log_ratio = step(z, context, eps)
+        own = step.advance(context)
+        new, log_ratio = step(z, own, eps)
         score = target if train_decoder and alpha == 1.0 else fixed_target
         log_likelihood, log_prior = score(x, new)
         log_anchor = base.log_prob(new) if anchor == "q0" else log_prior
         log_f = alpha * log_prior + (1.0 - alpha) * log_anchor
         yield Terms(alpha * log_likelihood, log_path + log_ratio - log_f)
         z, log_path = new.detach(), log_path + log_ratio.detach()
+        context = context if own is context else own.detach()
 
 
 def avo(target, x, posterior, noise, alphas, beta: float = 1.0, **options) -> Tensor:
@@ -92,7 +97,7 @@ class AVO:
         self.options = options
         self.samples = samples
         self.alphas = schedules.alphas(options.alphas, transitions, options.first_alpha)
-        self.elbo = ELBO(samples)
+        self.elbo = Maximise(elbo, samples)
 
     def __call__(
         self,
@@ -103,7 +108,7 @@ class AVO:
         beta: float,
         coin: float,
     ) -> Iterator[tuple[Tensor, Terms]]:
-        """Parts to maximise; see `ELBO.__call__`. `coin` below rho makes the step an AVO step."""
+        """Parts to maximise, as for `Maximise`; `coin` below rho makes the step an AVO step."""
         o = self.options
         weight = o.rho if o.mixing == "convex" else float(coin < o.rho)
         if weight > 0.0:

@@ -8,9 +8,9 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from annealed import methods
 from annealed.errors import UsageError
 from annealed.options import OptionError, build
+from annealed.registry import method_class
 from annealed.schema import Config
 
 COMMAND_LINE = "command line"
@@ -23,7 +23,7 @@ def config_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "configs"
 
 
-def find(name: str) -> Path:
+def find_file(name: str) -> Path:
     """A configuration by path, or by name among the packaged ones, `.yaml` optional."""
     candidates = [Path(name), config_folder() / name, config_folder() / f"{name}.yaml"]
     for path in candidates:
@@ -40,7 +40,7 @@ def load(name: str, overrides: list[str] = ()) -> Config:
     presets/<data>/<preset>.yaml, the overrides. Raises UsageError with one sentence that names the
     file, the key and what is accepted.
     """
-    row_path = find(name)
+    row_path = find_file(name)
     row, command = _read(row_path), _parse(overrides)
     base = _read(config_folder() / "base.yaml")
     selected = _merge([base, row, command])
@@ -62,7 +62,7 @@ def from_dict(values: dict[str, Any]) -> Config:
     values = dict(values)
     options = dict(_group(values, "method"))
     method = options.pop("name", None)
-    built = build(methods.find(method).Options, options, "method.")
+    built = build(method_class(method).Options, options, "method.")
     config = build(Config, {**values, "method": method, "method_options": built})
     _check(config)
     return config

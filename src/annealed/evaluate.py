@@ -12,8 +12,8 @@ from annealed.data.images import load_images
 from annealed.errors import UsageError
 from annealed.files import locked, replace_json
 from annealed.fit import CONFIG, RESULT
-from annealed.methods import allow_import, find
 from annealed.progress import Progress
+from annealed.registry import allow_import, method_class
 from annealed.score import score
 
 
@@ -33,7 +33,7 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
     with locked(folder, "the run folder"):
         device = command.device(config)
         images = load_images(config.data.name, config.data.root, config.data.seed)
-        method = find(config.method)(config, images.train.shape[1]).to(device)
+        method = method_class(config.method)(config, images.train.shape[1]).to(device)
         load_weights(method, folder / BEST)
         suffix = "" if replace_result else f"_S{config.evaluate.samples}"
         progress = Progress(f"{config.row} seed {config.seed}")

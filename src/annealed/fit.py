@@ -13,10 +13,11 @@ from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load, load_weig
 from annealed.data.images import ImageData, Images, load_images
 from annealed.errors import Diverged, UsageError
 from annealed.files import locked, replace_json, replace_text
-from annealed.methods import Method, allow_import, find
+from annealed.method import Method
 from annealed.progress import Progress, TrainingProgress
 from annealed.provenance import provenance
 from annealed.record import Record
+from annealed.registry import allow_import, method_class
 from annealed.schema import Config
 from annealed.score import score
 
@@ -63,7 +64,7 @@ def _train_and_score(config: Config, folder: Path, device: torch.device, images:
     progress = Progress(f"{config.row} seed {config.seed}")
     logger = mirror.start(config, folder, "train")
     record = Record(folder, config)
-    method = find(config.method)(config, images.train.shape[1])
+    method = method_class(config.method)(config, images.train.shape[1])
     try:
         train(method, images, config, folder, device, [record, TrainingProgress(progress)], logger)
     except Diverged as error:

@@ -26,6 +26,7 @@ class Parts:
     """What a row composes its posterior from: the encoder, its width, the latent size."""
 
     encoder: nn.Module
+    target: Joint
     context: int
     latent: int
 
@@ -50,13 +51,15 @@ class Method(pl.LightningModule):
         self.automatic_optimization = False  # an objective may want several backward passes
         self.config, self.pixels = config, pixels
         net = config.network
-        with randomness.initialisation(config.seed):
-            parts = Parts(gated_mlp(pixels, net.hidden, net.layers), net.hidden, net.latent)
+        # parts are keyed apart, so that all rows of a seed start from the same decoder and encoder
+        with randomness.initialisation(config.seed, 0):
+            decoder = gated_mlp(net.latent, net.hidden, net.layers)
+            self.target = Joint(nn.Sequential(decoder, nn.Linear(net.hidden, pixels)), bernoulli)
+        with randomness.initialisation(config.seed, 1):
+            encoder = gated_mlp(pixels, net.hidden, net.layers)
+        parts = Parts(encoder, self.target, net.hidden, net.latent)
+        with randomness.initialisation(config.seed, 2):
             self.posterior, self.objective = self.compose(config.method_options, parts)
-            decoder = nn.Sequential(
-                gated_mlp(net.latent, net.hidden, net.layers), nn.Linear(net.hidden, pixels)
-            )
-            self.target = Joint(decoder, bernoulli)
 
     def compose(self, options: Any, parts: Parts) -> tuple[Posterior, Any]:
         """The row's posterior and objective; see `annealed.methods`."""

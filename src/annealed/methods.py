@@ -1,16 +1,14 @@
 """The rows of the table, each a posterior and an objective."""
 
-import importlib
-import os
-import sys
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from annealed.avo import AVO, AVOOptions
+from annealed.flows import IAF, ConvexLinearIAF, Householder
 from annealed.method import Method, Parts
-from annealed.objectives import ELBO
-from annealed.options import OptionError, number
-from annealed.transitions import Refinement
+from annealed.objectives import DoublyReparameterised, Maximise, iwae, renyi
+from annealed.options import choice, number
+from annealed.transitions import Refinement, Transition
 
 
 @dataclass
@@ -22,10 +20,47 @@ class RefinementOptions:
     sigma: float = number(0.05, low=0.0, open_low=True)
     gate_bias: float = number(-2.0)
 
-    def build(self, parts: Parts) -> list[Refinement]:
+    def build(self, parts: Parts) -> list[Transition]:
         """Independent transitions, one a step."""
         sizes = (parts.latent, parts.context, self.hidden, self.sigma, self.gate_bias)
         return [Refinement(*sizes) for _ in range(self.steps)]
+
+
+@dataclass
+class HouseholderOptions:
+    """A chain of reflections."""
+
+    steps: int = number(10, low=1)
+
+    def build(self, parts: Parts) -> list[Transition]:
+        """Reflections, each of which makes its vector of the one before."""
+        widths = [parts.context] + [parts.latent] * (self.steps - 1)
+        return [Householder(parts.latent, width) for width in widths]
+
+
+@dataclass
+class IAFOptions:
+    """Inverse autoregressive flow steps, in alternating order."""
+
+    steps: int = number(2, low=1)
+    hidden: int = number(320, low=1)
+    gate_bias: float = number(2.0)
+
+    def build(self, parts: Parts) -> list[Transition]:
+        """Steps of which every second one reverses the order of z."""
+        sizes = (parts.latent, parts.context, self.hidden, self.gate_bias)
+        return [IAF(*sizes, flip=t % 2 == 1) for t in range(self.steps)]
+
+
+@dataclass
+class ConvexLinearOptions:
+    """One convex combination of linear flows."""
+
+    count: int = number(5, low=1)
+
+    def build(self, parts: Parts) -> list[Transition]:
+        """The one step."""
+        return [ConvexLinearIAF(parts.latent, parts.context, self.count)]
 
 
 class VAE(Method):
@@ -33,11 +68,60 @@ class VAE(Method):
 
     def compose(self, options: Method.Options, parts: Parts):
         """See `Method.compose`."""
-        return parts.posterior(), ELBO()
+        return parts.posterior(), Maximise()
 
 
-class HVI(Method):
-    """T stochastic refinements under the ELBO (Salimans et al. 2015; Ranganath et al. 2015)."""
+class IWAE(Method):
+    """Diagonal Gaussian under the importance-weighted bound (Burda et al. 2015)."""
+
+    @dataclass
+    class Options:
+        """Keys of `iwae`."""
+
+        samples: int = number(5, low=1)
+        gradient: str = choice("standard", "dreg", default="standard")
+
+    def compose(self, options: Options, parts: Parts):
+        """See `Method.compose`."""
+        if options.gradient == "dreg":
+            return parts.posterior(), DoublyReparameterised(options.samples)
+        return parts.posterior(), Maximise(iwae, options.samples)
+
+
+class Renyi(Method):
+    """Diagonal Gaussian under the Renyi bound (Li & Turner 2016, arXiv 1602.02311)."""
+
+    @dataclass
+    class Options:
+        """Keys of `renyi`."""
+
+        samples: int = number(5, low=1)
+        alpha: float = number(0.5)
+
+    def compose(self, options: Options, parts: Parts):
+        """See `Method.compose`."""
+        return parts.posterior(), Maximise(partial(renyi, alpha=options.alpha), options.samples)
+
+
+class Path(Method):
+    """A path under the ELBO; a subclass says of which transitions."""
+
+    def compose(self, options, parts: Parts):
+        """See `Method.compose`."""
+        return parts.posterior(options.transitions.build(parts)), Maximise()
+
+
+class AnnealedPath(Method):
+    """A path under AVO mixed with the ELBO; a subclass says of which transitions."""
+
+    def compose(self, options, parts: Parts):
+        """See `Method.compose`."""
+        transitions = options.transitions.build(parts)
+        return parts.posterior(transitions), AVO(options.avo, len(transitions))
+
+
+class HVI(Path):
+    """Stochastic refinements (Salimans et al. 2015; Ranganath et al. 2015)."""
 
     @dataclass
     class Options:
@@ -45,13 +129,9 @@ class HVI(Method):
 
         transitions: RefinementOptions = field(default_factory=RefinementOptions)
 
-    def compose(self, options: Options, parts: Parts):
-        """See `Method.compose`."""
-        return parts.posterior(options.transitions.build(parts)), ELBO()
 
-
-class HVIAVO(Method):
-    """HVI's posterior under AVO mixed with the ELBO (Huang et al. 2018, arXiv 1809.01818)."""
+class HVIAVO(AnnealedPath):
+    """Stochastic refinements under AVO (Huang et al. 2018, arXiv 1809.01818)."""
 
     @dataclass
     class Options:
@@ -60,39 +140,54 @@ class HVIAVO(Method):
         transitions: RefinementOptions = field(default_factory=RefinementOptions)
         avo: AVOOptions = field(default_factory=AVOOptions)
 
-    def compose(self, options: Options, parts: Parts):
-        """See `Method.compose`."""
-        transitions = options.transitions.build(parts)
-        return parts.posterior(transitions), AVO(options.avo, len(transitions))
+
+class HouseholderFlow(Path):
+    """Householder reflections (Tomczak & Welling 2016, arXiv 1611.09630)."""
+
+    @dataclass
+    class Options:
+        """Keys of `householder`."""
+
+        transitions: HouseholderOptions = field(default_factory=HouseholderOptions)
 
 
-METHODS: dict[str, type[Method]] = {"vae": VAE, "hvi": HVI, "hvi_avo": HVIAVO}
-_imports_allowed = False
+class HouseholderAVO(AnnealedPath):
+    """Householder reflections under AVO, an extension of this project."""
+
+    @dataclass
+    class Options:
+        """Keys of `householder_avo`."""
+
+        transitions: HouseholderOptions = field(default_factory=HouseholderOptions)
+        avo: AVOOptions = field(default_factory=AVOOptions)
 
 
-def allow_import() -> None:
-    """Let `find` import a class from the current project for the rest of this process."""
-    global _imports_allowed
-    _imports_allowed = True
+class IAFlow(Path):
+    """Inverse autoregressive flow (Kingma et al. 2016, arXiv 1606.04934)."""
+
+    @dataclass
+    class Options:
+        """Keys of `iaf`."""
+
+        transitions: IAFOptions = field(default_factory=IAFOptions)
 
 
-def find(name: Any) -> type[Method]:
-    """The row called `name`, or the Method subclass at a dotted path where imports are allowed.
+class IAFAVO(AnnealedPath):
+    """Inverse autoregressive flow under AVO, an extension of this project."""
 
-    Raises OptionError where there is none: a configuration file alone never runs code.
-    """
-    if name in METHODS:
-        return METHODS[name]
-    known = f"accepted: {', '.join(METHODS)}, or module.Class of a Method with --allow-import"
-    if not isinstance(name, str) or "." not in name or not _imports_allowed:
-        raise OptionError("method.name", f"is {name!r}; {known}")
-    module, _, attribute = name.rpartition(".")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise OptionError("method.name", f"is {name!r}, which fails ({error}); {known}") from None
-    if not (isinstance(found, type) and issubclass(found, Method)):
-        raise OptionError("method.name", f"is {name!r}, which is no Method; {known}")
-    return found
+    @dataclass
+    class Options:
+        """Keys of `iaf_avo`."""
+
+        transitions: IAFOptions = field(default_factory=IAFOptions)
+        avo: AVOOptions = field(default_factory=AVOOptions)
+
+
+class CcLinIAF(Path):
+    """Convex combination of linear IAFs (Tomczak & Welling 2017, arXiv 1706.02326)."""
+
+    @dataclass
+    class Options:
+        """Keys of `cc_lin_iaf`."""
+
+        transitions: ConvexLinearOptions = field(default_factory=ConvexLinearOptions)

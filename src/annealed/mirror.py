@@ -92,8 +92,8 @@ def log_pictures(logger: WandbLogger, method, test: Tensor, count: int = 64) -> 
     """Samples of the prior, test images and their reconstructions, as grids."""
     side = round(test.shape[1] ** 0.5)
     x = test[:count].to(method.device, method.dtype) / 255
-    z = method.posterior(x, method.noise("evaluate", 1, count)).z[-1]
-    prior = method.noise("evaluate", 1, count, 1)[0]
+    z = method.posterior(x, method.noise("pictures", 1, count, 0)).z[-1]
+    prior = method.noise("pictures", 1, count, 1)[0]
     pictures = {
         "test": x,
         "reconstructions": torch.sigmoid(method.target.decoder(z)[0]),

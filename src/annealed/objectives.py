@@ -1,14 +1,15 @@
-"""Bounds, per example and maximised: log-weights, ELBO, IWAE.
+"""Bounds, per example and maximised: log-weights, ELBO, IWAE, Renyi.
 
 Shapes: S samples, B examples. Nothing here reduces over B: that one mean is the caller's.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import vjp
 
 from annealed.posteriors import Path, Posterior
 
@@ -45,11 +46,22 @@ def iwae(log_w: Tensor) -> Tensor:
     return torch.logsumexp(log_w, 0) - math.log(log_w.shape[0])
 
 
-class ELBO:
-    """The objective that maximises the ELBO of the whole path with `samples` draws an example."""
+def renyi(log_w: Tensor, alpha: float) -> Tensor:
+    """Renyi bound L_alpha = log mean_s w^(1 - alpha) / (1 - alpha), over S: (S, B) -> (B,).
 
-    def __init__(self, samples: int = 1):
-        self.samples = samples
+    Li & Turner 2016 (arXiv 1602.02311, equation 6). alpha -> 1 is the ELBO, alpha = 0 the IWAE
+    bound; a negative alpha gives an upper bound in the limit of S.
+    """
+    if alpha == 1.0:
+        return elbo(log_w)
+    return iwae((1.0 - alpha) * log_w) / (1.0 - alpha)
+
+
+class Maximise:
+    """The objective that maximises `bound` of the path's log-weights, `samples` an example."""
+
+    def __init__(self, bound: Callable[[Tensor], Tensor] = elbo, samples: int = 1):
+        self.bound, self.samples = bound, samples
 
     def __call__(
         self,
@@ -66,4 +78,46 @@ class ELBO:
         for objectives that choose at random. The last part's terms are those of the ELBO.
         """
         terms = path_terms(target, x, posterior(x, noise))
-        yield elbo(terms.log_weight(beta)), terms
+        yield self.bound(terms.log_weight(beta)), terms
+
+
+class DoublyReparameterised:
+    """IWAE with the DReG gradient for q_0 (Tucker et al. 2018, arXiv 1810.04152, equation 8).
+
+    The encoder's gradient leaves out the score term, whose share of the noise grows with S; the
+    target's gradient is IWAE's own. With beta below 1 the weight w^2 of the published estimator
+    becomes w (1 - beta (1 - w)), by the same identity. For posteriors without transitions.
+    """
+
+    def __init__(self, samples: int):
+        self.samples = samples
+
+    def __call__(
+        self,
+        target: nn.Module,
+        posterior: Posterior,
+        x: Tensor,
+        noise: Tensor,
+        beta: float,
+        coin: float,
+    ) -> Iterator[tuple[Tensor, Terms]]:
+        """A part whose value is the IWAE bound; see `Maximise.__call__`.
+
+        Raises ValueError for a posterior with transitions.
+        """
+        if len(posterior.transitions):
+            raise ValueError("the doubly reparameterised gradient takes a posterior without steps")
+        q, _ = posterior.start(x)
+        z, fixed = q.rsample(noise[0]), q.detach()
+
+        def score(point: Tensor) -> tuple[Tensor, Terms]:
+            log_likelihood, log_prior = target(x, point)
+            terms = Terms(log_likelihood, fixed.log_prob(point) - log_prior)
+            return terms.log_weight(beta), terms
+
+        log_w, pull, terms = vjp(score, z.detach(), has_aux=True)
+        weight = log_w.detach().softmax(0)
+        (slope,) = pull(torch.ones_like(log_w))  # d log w_s / d z_s
+        coefficient = weight * (1.0 - beta * (1.0 - weight))
+        encoder = ((coefficient[..., None] * slope).detach() * z).sum((0, -1))
+        yield iwae(log_w) + encoder - encoder.detach(), terms

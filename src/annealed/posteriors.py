@@ -53,7 +53,7 @@ class Posterior(nn.Module):
         return 1 + sum(step.stochastic for step in self.transitions)
 
     def start(self, x: Tensor) -> tuple[Normal, Tensor]:
-        """X (B, X) -> q_0 and the context (B, H)."""
+        """x (B, X) -> q_0 and the context (B, H)."""
         context = self.encoder(x)
         return self.head(context), context
 
@@ -65,11 +65,12 @@ class Posterior(nn.Module):
         return [(step, next(rest) if step.stochastic else None) for step in self.transitions]
 
     def forward(self, x: Tensor, noise: Tensor) -> Path:
-        """X (B, X), noise (draws, S, B, D) -> a path of S samples for each example."""
+        """x (B, X), noise (draws, S, B, D) -> a path of S samples for each example."""
         base, context = self.start(x)
         z = [base.rsample(noise[0])]
         log_ratios = []
         for step, eps in self.steps(noise):
+            context = step.advance(context)
             new, log_ratio = step(z[-1], context, eps)
             z.append(new)
             log_ratios.append(log_ratio)

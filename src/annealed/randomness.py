@@ -11,7 +11,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-STREAMS = ("init", "order", "binarise", "posterior", "objective", "evaluate", "validate", "split")
+STREAMS = (
+    "init",
+    "order",
+    "binarise",
+    "held_out",
+    "posterior",
+    "objective",
+    "evaluate",
+    "validate",
+    "pictures",
+    "split",
+)
 
 
 def derive(seed: int, stream: str, *step: int) -> int:
@@ -47,8 +58,11 @@ def binarise(grey: Tensor, uniforms: Tensor) -> Tensor:
 
 
 @contextmanager
-def initialisation(seed: int) -> Iterator[None]:
-    """Lend torch's global generator to modules that initialise from it, and put it back after."""
+def initialisation(seed: int, *part: int) -> Iterator[None]:
+    """Lend torch's global generator to modules that initialise from it, and put it back after.
+
+    Each `part` of a model has numbers of its own, whatever the size of the other parts.
+    """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive(seed, "init"))
+        torch.default_generator.manual_seed(derive(seed, "init", *part))
         yield

@@ -19,7 +19,7 @@ class Joint(nn.Module):
         self.likelihood = likelihood
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """X (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
+        """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
         return self.likelihood(self.decoder(z), x), standard_log_prob(z)
 
 
@@ -39,7 +39,7 @@ class LinearGaussian(nn.Module):
         self.noise_scale = noise_scale
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """X (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
+        """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
         residual = (x - z @ self.weight.T - self.bias) / self.noise_scale
         log_scale = x.shape[-1] * math.log(self.noise_scale)
         return standard_log_prob(residual) - log_scale, standard_log_prob(z)

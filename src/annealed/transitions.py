@@ -18,8 +18,12 @@ class Transition(nn.Module):
 
     stochastic = True
 
+    def advance(self, context: Tensor) -> Tensor:
+        """The context of this step from that of the step before; by default the same."""
+        return context
+
     def forward(self, z: Tensor, context: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Z (S, B, D), context (B, H), noise (S, B, D) -> z' (S, B, D), log_ratio (S, B) in nats.
+        """z (S, B, D), context (B, H), noise (S, B, D) -> z' (S, B, D), log_ratio (S, B) in nats.
 
         `noise` is None for a deterministic step.
         """
@@ -30,7 +34,7 @@ class GatedKernel(nn.Module):
     """A Gaussian around a gated mix of z and a proposed mean; starts near the identity and quiet.
 
     h = elu(W [z, context] + b);  mean = g * m(h) + (1 - g) * z with g = sigmoid(W_g h + gate_bias);
-    scale = softplus(W_s h + b_s) with softplus(b_s) = sigma.
+    scale = softplus(W_s h + b_s), where b_s starts such that softplus(b_s) = sigma.
     """
 
     def __init__(self, dim: int, context: int, hidden: int, sigma: float, gate_bias: float):
@@ -40,10 +44,10 @@ class GatedKernel(nn.Module):
         self.heads = nn.Linear(hidden, 3 * dim)
         with torch.no_grad():
             self.heads.bias[dim : 2 * dim].fill_(gate_bias)
-            self.heads.bias[2 * dim :].fill_(math.log(math.expm1(sigma)))
+            self.heads.bias[2 * dim :].fill_(sigma + math.log(-math.expm1(-sigma)))
 
     def forward(self, z: Tensor, context: Tensor) -> Normal:
-        """Z (S, B, D), context (B, H) -> the kernel at each of the S * B points."""
+        """z (S, B, D), context (B, H) -> the kernel at each of the S * B points."""
         hidden = F.elu(self.from_z(z) + self.from_context(context))
         proposal, gate, scale = self.heads(hidden).chunk(3, dim=-1)
         gate = torch.sigmoid(gate)

@@ -40,7 +40,7 @@ def load_images(name: str, root: str | None, seed: int) -> Images:
         splits = {"mnist": mnist, "mnist_static": mnist_static}[name].load(data_root(root))
     train, *held_out = (split.contiguous() for split in splits)
     fixed = [
-        (255 * randomness.binarise(grey, randomness.uniform(grey.shape, seed, "binarise", i))).to(
+        (255 * randomness.binarise(grey, randomness.uniform(grey.shape, seed, "held_out", i))).to(
             torch.uint8
         )
         for i, grey in enumerate(held_out)
