@@ -4,6 +4,7 @@ SEEDS   ?= 2
 DATA    ?=
 ROWS    ?=
 JOBS    ?=
+IMPORT  ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
@@ -16,11 +17,11 @@ READY   := $(VENV)/.ready
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-17s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n RUNS=folder"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n RUNS=folder IMPORT=1"
 
 reproduce-table: $(READY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
-	  $(if $(DATA),--data $(DATA)) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS))
+	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS))
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest

@@ -5,10 +5,13 @@ import os
 import sys
 from pathlib import Path
 
+import torch
+
 from annealed import command
 from annealed.data.images import NAMES, load_images
 from annealed.data.sources import DataNotFound
 from annealed.errors import UsageError
+from annealed.registry import METHODS, allow_import
 from reproduce import schedule, table
 from reproduce.cells import ROWS, Cell, grid
 
@@ -32,6 +35,13 @@ def choose_data(wanted: str | None, preset: str) -> tuple[str, str]:
         return "digits", FALLBACK
 
 
+def default_jobs() -> int:
+    """One run a CPU core this process may use; one alone where they would share a GPU."""
+    if torch.cuda.is_available():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def reports_folder(preset: str, data: str) -> Path:
     """reports/<preset>, and a folder below it for data other than mnist."""
     folder = Path("reports", preset)
@@ -45,20 +55,24 @@ def main() -> None:
     parser.add_argument("--data", choices=NAMES, help="default: mnist")
     parser.add_argument("--rows", default=",".join(ROWS), help="comma-separated rows of configs/")
     parser.add_argument("--seeds", type=int, default=2, help="seeds 0 to SEEDS - 1")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
+    parser.add_argument("--jobs", type=int, default=default_jobs(), help="runs at a time")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads a run")
     parser.add_argument("--runs", default="runs", help="where run folders are")
+    parser.add_argument("--allow-import", action="store_true", help="rows may name a class")
     arguments = parser.parse_args()
     for name in ("seeds", "jobs", "threads"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name} is {getattr(arguments, name)}; accepted: 1 or more.")
     rows = [row for row in arguments.rows.replace(" ", ",").split(",") if row]
-    probe = Cell(arguments.preset, arguments.data or "mnist", rows[0], 0) if rows else None
-    if probe is None:
-        raise UsageError(f"--rows is empty; accepted: some of {', '.join(ROWS)}.")
-    probe.config()
+    if not rows:
+        raise UsageError(f"--rows is empty; accepted: some of {', '.join(METHODS)}.")
+    if arguments.allow_import:
+        allow_import()
+    for row in rows:  # a bad row or preset is told before data are looked for
+        Cell(arguments.preset, arguments.data or "mnist", row, 0).config()
     data, note = choose_data(arguments.data, arguments.preset)
-    cells = grid(arguments.preset, data, rows, arguments.seeds, arguments.runs)
+    options = {"runs": arguments.runs, "allow_import": arguments.allow_import}
+    cells = grid(arguments.preset, data, rows, arguments.seeds, **options)
     failures = schedule.run(cells, arguments.jobs, arguments.threads)
     folder = reports_folder(arguments.preset, data)
     print(table.write(cells, folder, note))

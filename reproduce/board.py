@@ -18,6 +18,7 @@ class Board:
         self.total, self.done, self.skipped = total, done, done
         self.began, self.last_line = time.monotonic(), time.monotonic()
         self.screen, self.bars = sys.stderr.isatty(), {}
+        self.inherited = {}  # what earlier sessions had done of a cell
         if done:
             self.say(f"{done} of {total} runs have their result already and are skipped")
         if self.screen:
@@ -38,6 +39,9 @@ class Board:
 
     def show(self, states: dict[Cell, dict]) -> None:
         """Show the running cells; a state has phase, done, total and a note."""
+        for cell, state in states.items():
+            if state:
+                self.inherited.setdefault(cell, _share(state))
         remaining = self._remaining(states)
         if self.screen:
             self.overall.set_postfix_str(remaining)
@@ -63,8 +67,8 @@ class Board:
         bar.update(round(1000 * _share(state)) - bar.n)
 
     def _remaining(self, states: dict[Cell, dict]) -> str:
-        worked = self.done - self.skipped + sum(_share(state) for state in states.values())
-        left = self.total - self.skipped - worked
+        whole = self.done - self.skipped + sum(_share(state) for state in states.values())
+        left, worked = self.total - self.skipped - whole, whole - sum(self.inherited.values())
         if worked < 0.02:
             return "estimating what remains"
         seconds = (time.monotonic() - self.began) * left / worked

@@ -12,18 +12,19 @@ ROWS = ("vae", "hvi", "hvi_avo")
 
 @dataclass(frozen=True)
 class Cell:
-    """One (data, row, seed) under a preset."""
+    """One (data, row, seed) under a preset; `row` is a configuration by name or by path."""
 
     preset: str
     data: str
     row: str
     seed: int
     runs: str = "runs"
+    allow_import: bool = False
 
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return f"{self.row} seed {self.seed}"
+        return f"{Path(self.row).stem} seed {self.seed}"
 
     @property
     def overrides(self) -> list[str]:
@@ -52,6 +53,7 @@ class Cell:
         return is_finished(self.config(), self.folder())
 
 
-def grid(preset: str, data: str, rows: list[str], seeds: int, runs: str = "runs") -> list[Cell]:
+def grid(preset: str, data: str, rows: list[str], seeds: int, **options) -> list[Cell]:
     """Seeds 0..seeds-1 of each row; every row's first seed before any row's second."""
-    return [Cell(preset, data, row, seed, runs) for seed in range(seeds) for row in rows]
+    unique = dict.fromkeys(rows)
+    return [Cell(preset, data, row, seed, **options) for seed in range(seeds) for row in unique]

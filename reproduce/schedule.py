@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,10 +34,10 @@ class Job:
     def listen(self) -> None:
         """Keep the newest line of progress until the process closes its output."""
         for line in self.process.stdout:
-            try:
-                self.state = json.loads(line)
-            except ValueError:
-                continue
+            with suppress(ValueError):
+                state = json.loads(line)
+                if isinstance(state, dict) and {"phase", "done", "total"} <= state.keys():
+                    self.state = state
 
     def last_words(self) -> str:
         """The last line the cell wrote to its log."""
@@ -45,10 +46,11 @@ class Job:
 
 
 def start(cell: Cell, threads: int) -> Job:
-    """Run `annealed.fit` for `cell` in a process of its own."""
+    """Run `annealed.fit` for `cell` in a process of its own, with `threads` CPU threads."""
     folder = cell.folder()
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "annealed.fit", "--config", cell.row, "--resume"]
+    command += ["--allow-import"] * cell.allow_import
     command += [*cell.overrides, f"trainer.threads={threads}"]
     environment = {**os.environ, "ANNEALED_PROGRESS": "json", "OMP_NUM_THREADS": str(threads)}
     log = folder / LOG
@@ -72,7 +74,7 @@ def run(cells: list[Cell], jobs: int, threads: int = 1) -> list[str]:
     board = Board(total=len(cells), done=len(cells) - len(waiting))
     running: dict[Job, int] = {}
     failures: list[str] = []
-    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -80,7 +82,7 @@ def run(cells: list[Cell], jobs: int, threads: int = 1) -> list[str]:
                 running[start(cell, threads)] = tries
             for job in [job for job in running if job.process.poll() is not None]:
                 tries, status = running.pop(job), job.process.returncode
-                if status in (0, Diverged.status):
+                if status in (0, Diverged.status) and job.cell.result().exists():
                     board.finished(job.cell, "diverged" if status else "done")
                 elif status != UsageError.status and tries < RETRIES:
                     board.say(f"{job.cell.name} ended with status {status}; trying again")
@@ -95,6 +97,10 @@ def run(cells: list[Cell], jobs: int, threads: int = 1) -> list[str]:
         board.close()
         signal.signal(signal.SIGTERM, previous)
     return failures
+
+
+def _interrupt(*_) -> None:
+    raise KeyboardInterrupt
 
 
 def stop(jobs: list[Job]) -> None:

@@ -43,6 +43,11 @@ def test_the_command_line_wins_over_the_preset_and_the_preset_over_the_base():
     assert config.optimiser.learning_rate == 1e-3
 
 
+def test_a_group_without_keys_says_so():
+    with pytest.raises(UsageError, match=r"method\.steps is not a key; accepted: none"):
+        load("vae", ["method.steps=3"])
+
+
 def test_a_row_by_path_takes_its_name_from_the_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("method: {name: hvi, transitions: {steps: 2}}\ntrainer: {warmup_epochs: 3}\n")
@@ -86,6 +91,14 @@ def test_the_resolved_yaml_gives_the_same_configuration(tmp_path):
         ("data.name=fashion", ["data.name", "fashion", "digits, mnist"]),
         ("preset=fast", ["preset", "fast", "paper, quick, short"]),
         ("row=../x", ["row", "../x", "one folder"]),
+        ("row=..", ["row", "..", "one folder"]),
+        ("row=vae", ["row", "'vae'", "method.name is 'hvi_avo'"]),
+        ("preset=../base", ["preset", "../base", "paper, quick, short"]),
+        ("preset=digits/quick", ["preset", "digits/quick", "paper, quick, short"]),
+        ("method_options.x=1", ["method_options", "not a key"]),
+        ("seed=???", ["command line", "Missing mandatory value: seed"]),
+        ("method.avo.first_alpha=1.0", ["method.avo.first_alpha", "below 1"]),
+        ("method.name=[1]", ["method.name", "[1]"]),
         ("seed=-1", ["seed", "-1", "from 0"]),
         ("seed", ["seed", "key=value"]),
         ("wandb.mode=sometimes", ["wandb.mode", "auto, online"]),

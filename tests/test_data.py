@@ -10,7 +10,8 @@ import pytest
 import torch
 from conftest import mnist_folder
 
-from annealed.data import mnist, mnist_static
+from annealed import randomness
+from annealed.data import digits, mnist, mnist_static
 from annealed.data.images import EpochOrder, ImageData, load_images
 from annealed.data.sources import DataNotFound, data_root
 from annealed.errors import UsageError
@@ -38,6 +39,16 @@ def test_digits_need_neither_files_nor_network(offline):
 def test_the_data_seed_alone_binarises_validation_and_test():
     a, b, c = (load_images("digits", None, seed) for seed in (0, 0, 1))
     assert a.digest() == b.digest() != c.digest()
+
+
+def test_held_out_bits_share_no_draws_with_training():
+    grey = torch.full((250, 64), 128, dtype=torch.uint8)
+    training = randomness.uniform(grey.shape, 0, "binarise", 0)
+    held_out = randomness.uniform(grey.shape, 0, "held_out", 0)
+    assert (training == held_out).double().mean() < 0.01
+    p = digits.load(0)[1]
+    expected = randomness.binarise(p, randomness.uniform(p.shape, 0, "held_out", 0))
+    assert torch.equal(load_images("digits", None, 0).validation, (255 * expected).to(torch.uint8))
 
 
 def test_an_epochs_order_is_a_function_of_seed_and_epoch():
@@ -104,6 +115,23 @@ def test_a_wrong_mnist_file_is_named_and_not_used(tmp_path, name):
         (raw / name).write_bytes(wrong)
         with pytest.raises(UsageError, match=f"{name}.*truncated or not MNIST"):
             load_images("mnist", str(tmp_path), 0)
+
+
+def test_a_legacy_file_of_torchvision_is_not_used_in_place_of_checked_ones(tmp_path):
+    root = mnist_folder()
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in mnist.MD5:
+        (raw / name).symlink_to(root / "MNIST" / "raw" / name)
+    legacy = tmp_path / "MNIST" / "processed"
+    legacy.mkdir()
+    for name, count in (("training.pt", 60_000), ("test.pt", 10_000)):
+        images = torch.zeros(count, 28, 28, dtype=torch.uint8)
+        torch.save((images, torch.zeros(count)), legacy / name)
+    assert (
+        load_images("mnist", str(tmp_path), 0).digest()
+        == load_images("mnist", str(root), 0).digest()
+    )
 
 
 def test_mnist_is_downloaded_whole_from_a_mirror(tmp_path, monkeypatch):

@@ -60,6 +60,9 @@ def test_unreadable_foreign_and_misfit_checkpoints_are_one_sentence_each(tmp_pat
     torch.save({"state_dict": {}}, path)
     with pytest.raises(UsageError, match="not written by annealed"):
         load(path)
+    AtomicCheckpointIO().save_checkpoint({"epoch": 3}, path)
+    with pytest.raises(UsageError, match="not written by annealed"):
+        load(path)
     torch.save(nn.Linear(2, 2), path)  # a pickled object, which weights_only refuses
     with pytest.raises(UsageError, match="not a readable checkpoint"):
         load(path)
@@ -67,6 +70,9 @@ def test_unreadable_foreign_and_misfit_checkpoints_are_one_sentence_each(tmp_pat
     with pytest.raises(UsageError, match="weights of another model"):
         load_weights(nn.Linear(2, 2), path)
     load_weights(nn.Linear(2, 3), path)
+    AtomicCheckpointIO().save_checkpoint({"state_dict": 5}, path)
+    with pytest.raises(UsageError, match="weights of another model"):
+        load_weights(nn.Linear(2, 2), path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UsageError, match="not a readable checkpoint"):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,14 +11,17 @@ import pytest
 import torch
 from conftest import TINY, annealed, sentence
 
-from annealed import config as configuration
-from annealed.checkpoints import load
+from annealed import config as configuration, mirror
+from annealed.checkpoints import AtomicCheckpointIO, load
 from annealed.data.images import load_images
-from annealed.errors import Diverged
+from annealed.errors import Diverged, UsageError
+from annealed.evaluate import evaluate
 from annealed.fit import fit
-from annealed.importance import log_marginal
+from annealed.importance import Estimate, log_marginal
+from annealed.method import Method
 from annealed.record import read_metrics
 from annealed.registry import method_class
+from annealed.score import summary, trusted_k
 
 
 def tiny(row, runs, *overrides):
@@ -33,13 +37,14 @@ def assert_same_run(a, b):
     for name in ("last.ckpt", "best.ckpt"):
         for key, value in weights(a, name).items():
             assert torch.equal(value, weights(b, name)[key]), (name, key)
-    one, two = np.load(a / "scores.npz"), np.load(b / "scores.npz")
+    one, two = np.load(a / "result.npz"), np.load(b / "result.npz")
     assert all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
     results = [json.loads((f / "result.json").read_text()) for f in (a, b)]
     for r in results:
         for key in ("config", "provenance", "evaluate_seconds"):
             r.pop(key)
         r["training"].pop("seconds")
+        r["training"].pop("sessions")
     assert results[0] == results[1]
     metrics = [read_metrics(f).drop(columns="seconds") for f in (a, b)]
     assert metrics[0].equals(metrics[1])
@@ -75,7 +80,7 @@ def test_a_result_holds_the_run_and_says_how_it_was_made(row, tmp_path):
     assert result["training"]["best_epoch"] == best
     assert result["training"]["best_validation_elbo"] == pytest.approx(metrics["val/elbo"][best])
     assert metrics["val/elbo"].iloc[-1] > metrics["val/elbo"].iloc[0] + 10
-    scores = np.load(folder / "scores.npz")
+    scores = np.load(folder / "result.npz")
     assert -scores["log_prob"].mean() == pytest.approx(result["nll"])
 
 
@@ -128,10 +133,11 @@ def test_the_nll_is_what_an_independent_evaluation_of_the_checkpoint_finds(tmp_p
     assert result["nll_mc_error"] < 0.05
 
 
-def start(runs, *arguments):
+def start(runs, *arguments, **options):
     command = [sys.executable, "-m", "annealed.fit", "--config", "hvi_avo", *TINY]
     command += [f"runs={runs}", "trainer.epochs=12", *arguments]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    return subprocess.Popen(command, **{**quiet, **options})
 
 
 def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
@@ -212,6 +218,10 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, mon
     with pytest.raises(Diverged, match=r"not finite.*last good checkpoint is kept"):
         fit(config)
     folder = tmp_path / "quick" / "digits" / "vae" / "seed0"
+    with pytest.raises(Diverged, match="not finite"):  # and stays so
+        fit(config, resume=True)
+    with pytest.raises(UsageError, match="diverged"):
+        evaluate(folder, replace_result=True)
     result = json.loads((folder / "result.json").read_text())
     assert result["status"] == "diverged"
     for name in ("best.ckpt", "last.ckpt"):
@@ -227,13 +237,123 @@ def test_a_diverging_command_exits_with_status_3_without_a_traceback(tmp_path):
     assert "not finite" in result.stderr
 
 
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_when_resumed(tmp_path, name):
+    process = start(tmp_path, "trainer.epochs=400", stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
+    while not (folder / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(name)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted; what is done is kept" in err
+    assert "Traceback" not in err
+    assert not (folder / "result.json").exists()
+    done = load(folder / "last.ckpt")["epoch"]
+    assert read_metrics(folder)["epoch"].max() >= done
+
+
+def test_every_session_that_trained_is_recorded(tmp_path, monkeypatch):
+    hook = Method.on_validation_epoch_end
+    monkeypatch.setattr(Method, "on_validation_epoch_end", after(1, hook))
+    with pytest.raises(KeyError):
+        fit(tiny("vae", tmp_path))
+    monkeypatch.setattr(Method, "on_validation_epoch_end", hook)
+    folder = fit(tiny("vae", tmp_path), resume=True)
+    result = json.loads((folder / "result.json").read_text())
+    sessions = result["training"]["sessions"]
+    assert len(sessions) == 2
+    assert all({"commit", "command", "versions", "date"} <= s.keys() for s in sessions)
+
+
+def after(epochs, hook):
+    """`hook` that fails once `epochs` of them are done."""
+
+    def failing(self):
+        if self.current_epoch >= epochs:
+            raise KeyError("killed")
+        hook(self)
+
+    return failing
+
+
+def test_a_run_of_another_kind_of_device_is_not_gone_on_with(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    (folder / "result.json").unlink()
+    checkpoint = load(folder / "last.ckpt")
+    checkpoint["callbacks"]["Record"]["sessions"][-1]["device_type"] = "cuda"
+    AtomicCheckpointIO().save_checkpoint(checkpoint, folder / "last.ckpt")
+    with pytest.raises(UsageError, match="was trained on cuda and cannot go on on cpu"):
+        fit(tiny("vae", tmp_path), resume=True)
+
+
+def test_a_kill_while_the_first_metrics_are_written_is_no_obstacle(tmp_path):
+    whole = fit(tiny("vae", tmp_path / "a"))
+    folder = tmp_path / "b" / "quick" / "digits" / "vae" / "seed0"
+    for half in ("", "epoch,step", "epoch,step\n0,1"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(configuration.to_yaml(tiny("vae", tmp_path / "b")))
+        (folder / "metrics.csv").write_text(half)
+        assert_same_run(whole, fit(tiny("vae", tmp_path / "b"), resume=True))
+
+
+def test_a_start_that_fails_leaves_the_folder_free(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise UsageError("no")
+
+    start_logger = mirror.start
+    monkeypatch.setattr(mirror, "start", fail)
+    with pytest.raises(UsageError, match="no"):
+        fit(tiny("vae", tmp_path))
+    monkeypatch.setattr(mirror, "start", start_logger)
+    fit(tiny("vae", tmp_path, "network.hidden=50"))
+
+
+def test_an_evaluation_does_not_replace_what_is_not_there(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    (folder / "result.json").unlink()
+    with pytest.raises(UsageError, match="not a readable result"):
+        evaluate(folder, replace_result=True)
+    (folder / "result.json").write_text('{"status": "fini')
+    with pytest.raises(UsageError, match="not a readable result"):
+        evaluate(folder)
+
+
+def test_a_checkpoint_of_another_model_is_refused_on_resume(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    other = fit(tiny("hvi", tmp_path))
+    (other / "result.json").unlink()
+    (other / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes())
+    with pytest.raises(UsageError, match="weights of another model"):
+        fit(tiny("hvi", tmp_path), resume=True)
+
+
+def test_what_is_not_finite_or_defined_is_null_in_a_result():
+    flat, n = torch.zeros(4, dtype=torch.float64), torch.full((4,), torch.nan)
+    ideal = Estimate(flat - 3, flat, flat + 50, flat - torch.inf, flat - 4)
+    found = summary(ideal, 50)
+    assert (found["nll"], found["k_hat_untrusted"], found["k_hat_max"]) == (3.0, 0.0, None)
+    assert summary(Estimate(flat, n, flat + 1, n, flat), 1)["nll_mc_error"] is None
+    with pytest.raises(Diverged, match="not finite"):
+        summary(Estimate(flat - torch.inf, flat, flat, flat, flat), 50)
+
+
+def test_k_hats_limit_falls_with_few_samples():
+    # 1 - 1 / log10 S, at most 0.7
+    assert trusted_k(10_000) == 0.7
+    assert trusted_k(100) == pytest.approx(0.5)
+    assert trusted_k(1000) == pytest.approx(2 / 3)
+
+
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     folder = fit(tiny("vae", tmp_path))
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
     command = ["fit", "--config", "vae", *TINY, f"runs={tmp_path}"]
     assert "already holds a run; add --resume" in sentence(annealed(*command, cwd=tmp_path))
     other = annealed(*command, "--resume", "network.hidden=7", cwd=tmp_path)
-    assert "config.yaml: network is" in sentence(other)
+    assert "config.yaml: network.hidden is 100 there and 7 now" in sentence(other)
     done = annealed(*command, "--resume", cwd=tmp_path)
     assert done.returncode == 0
     assert before == {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
@@ -317,7 +437,7 @@ def test_scoring_alone_agrees_with_scoring_after_training(tmp_path):
     method.load_state_dict(weights(folder, "best.ckpt"))
     x = load_images("digits", None, 0).test[100:200].float() / 255
     alone = log_marginal(method.target, method.posterior, x, 10, 20, seed=0, batch_index=1)
-    scores = np.load(folder / "scores.npz")["log_prob"][100:200]
+    scores = np.load(folder / "result.npz")["log_prob"][100:200]
     np.testing.assert_allclose(alone.log_prob.numpy(), scores, rtol=0, atol=1e-5)
 
 

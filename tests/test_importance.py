@@ -47,6 +47,27 @@ def test_a_chunk_fits_its_budget_whatever_s_is():
         assert chunk == 10 or chunk * 100 * 4000 * 4 <= budget * 2**20
 
 
+def test_wide_layers_count_in_the_budget(linear_gaussian, monkeypatch):
+    target, x = linear_gaussian
+    widths = {}
+    for hidden in (4, 4000):
+        q = posterior(0)
+        q.encoder = torch.nn.Sequential(
+            q.encoder, torch.nn.Linear(5, hidden), torch.nn.Linear(hidden, 5)
+        )
+        q.double()
+        seen, forward = [], q.forward
+        q.forward = lambda x, n, seen=seen, f=forward: (seen.append(n.shape[1]), f(x, n))[1]
+        log_marginal(target, q, x, D, samples=1000, seed=0, memory_mb=1.0)
+        widths[hidden] = max(seen)
+    assert widths[4000] < widths[4]
+
+
+def test_one_sample_has_no_error(linear_gaussian):
+    target, x = linear_gaussian
+    assert log_marginal(target, posterior(0), x, D, samples=1, seed=0).std_error.isnan().all()
+
+
 def test_no_chunk_is_wider_than_asked_for(linear_gaussian, monkeypatch):
     target, x = linear_gaussian
     q, widths = posterior(1), []

@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
-from conftest import noise_for, posterior, train_to
+from conftest import D, X, noise_for, posterior, train_to
 
 from annealed.objectives import DoublyReparameterised, Maximise, elbo, iwae, log_weight, renyi
+from annealed.targets import LinearGaussian
 
 
 def test_log_weight_is_joint_less_path(linear_gaussian):
@@ -97,17 +98,24 @@ def test_dreg_has_the_expected_gradient_of_iwae_for_the_encoder(linear_gaussian,
     assert (plain.mean(0).abs() / error).max() > 20  # the comparison has power
 
 
-def test_dregs_signal_to_noise_ratio_does_not_fall_with_s_where_the_plain_one_does(
-    linear_gaussian,
-):
-    target, x = linear_gaussian
-    q = train_to(target, posterior(0), x, steps=100)
+def test_dregs_signal_to_noise_ratio_does_not_fall_with_s_where_the_plain_one_does():
+    # Rainforth et al. 2018 (arXiv 1802.04537): near the optimum of a model q can match, IWAE's
+    # ratio falls as 1 / sqrt(S); Tucker et al. 2018: DReG's rises
+    g = torch.Generator().manual_seed(0)
+    weight = torch.linalg.qr(torch.randn(X, D, generator=g, dtype=torch.float64))[0]
+    target = LinearGaussian(weight, torch.zeros(X, dtype=torch.float64), 0.7)
+    x = torch.randn(2, X, generator=g, dtype=torch.float64)
+    q = train_to(target, posterior(0), x, steps=600)
+    with torch.no_grad():
+        for p in q.head.parameters():
+            p.add_(0.05 * torch.randn(p.shape, generator=g, dtype=p.dtype))
     ratio = {}
     for s in (2, 64):
         for name, objective in (("plain", Maximise(iwae, s)), ("dreg", DoublyReparameterised(s))):
-            g = head_gradients(objective, target, q, x[:2], 1.0, 600, s)
-            ratio[name, s] = (g.mean(0).norm() / g.std(0).norm()).item()
-    assert ratio["dreg", 64] > 1.2 * ratio["dreg", 2]
+            found = head_gradients(objective, target, q, x, 1.0, 1000, s)
+            ratio[name, s] = (found.mean(0).abs() / found.std(0)).median().item()
+    assert ratio["dreg", 64] > ratio["dreg", 2]
+    assert ratio["plain", 64] < ratio["plain", 2]
     assert ratio["dreg", 64] > 3 * ratio["plain", 64]
 
 

@@ -11,6 +11,7 @@ from annealed.objectives import Maximise, Terms, elbo
 from annealed.options import choice, number
 from annealed.posteriors import Posterior
 from annealed.targets import held_fixed
+from annealed.transitions import Advance
 
 
 def avo_stages(
@@ -49,16 +50,15 @@ def avo_stages(
         if t == 0 or train_encoder:
             with torch.set_grad_enabled(train_encoder):
                 base, context = posterior.start(x)
-            with torch.no_grad():
-                for before in posterior.transitions[:t]:
-                    context = before.advance(context)
+            for before in posterior.transitions[:t]:
+                context = held_fixed(Advance(before))(context)
             base = base.detach()
         if t == 0:
             z = base.rsample(noise[0])
             log_path = base.log_prob(z)
         own = step.advance(context)
         new, log_ratio = step(z, own, eps)
-        score = target if train_decoder and alpha == 1.0 else fixed_target
+        score = target if train_decoder and t == len(alphas) - 1 else fixed_target
         log_likelihood, log_prior = score(x, new)
         log_anchor = base.log_prob(new) if anchor == "q0" else log_prior
         log_f = alpha * log_prior + (1.0 - alpha) * log_anchor
@@ -83,7 +83,7 @@ class AVOOptions:
     rho: float = number(0.2, low=0.0, high=1.0)  # share of AVO steps, or AVO's convex weight
     anchor: str = choice("q0", "prior", default="q0")  # f_0, held fixed
     alphas: str = choice("linear", "geometric", default="linear")  # spacing of alpha_1..alpha_T
-    first_alpha: float | None = number(None, low=0.0, high=1.0, open_low=True)  # alpha_1
+    first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
     train_decoder: bool = True  # the last stage also trains the decoder
     train_encoder: bool = False  # stages train the encoder through the context
     warm_up: bool = True  # beta also weights the rate of every stage

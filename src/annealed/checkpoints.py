@@ -39,7 +39,7 @@ def load(path: Path, map_location="cpu") -> dict[str, Any]:
         checkpoint = torch.load(content, map_location=map_location, weights_only=True)
     except Exception:  # foreign bytes raise anything: there is no common class
         raise UsageError(f"{path} is not a readable checkpoint (truncated or foreign).") from None
-    if not isinstance(checkpoint, dict) or MARK not in checkpoint:
+    if not isinstance(checkpoint, dict) or not {MARK, "state_dict"} <= checkpoint.keys():
         raise UsageError(f"{path} was not written by annealed.fit; name a run folder of its own.")
     return checkpoint
 
@@ -49,7 +49,7 @@ def load_weights(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     checkpoint = load(path)
     try:
         module.load_state_dict(checkpoint["state_dict"])
-    except (RuntimeError, KeyError):
+    except (RuntimeError, TypeError, AttributeError):
         raise UsageError(
             f"{path} holds the weights of another model than the configuration beside it describes."
         ) from None

@@ -26,7 +26,7 @@ def run(main: Callable[[], None]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("annealed: interrupted; add --resume to go on.", file=sys.stderr)
+        print("annealed: interrupted; what is done is kept.", file=sys.stderr)
         return 130
     return 0
 

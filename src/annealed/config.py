@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from annealed.errors import UsageError
 from annealed.options import OptionError, build
-from annealed.registry import method_class
+from annealed.registry import METHODS, method_class
 from annealed.schema import Config
 
 COMMAND_LINE = "command line"
@@ -59,7 +59,8 @@ def load(name: str, overrides: list[str] = ()) -> Config:
 
 def from_dict(values: dict[str, Any]) -> Config:
     """A Config from nested plain values; raises OptionError naming the key."""
-    values = dict(values)
+    if "method_options" in values:
+        raise OptionError("method_options", "is not a key; options of a row go under method")
     options = dict(_group(values, "method"))
     method = options.pop("name", None)
     built = build(method_class(method).Options, options, "method.")
@@ -97,8 +98,14 @@ def _check(config: Config) -> None:
             f"is {milestones} beside factors {factors}; accepted: rising shares, one for each "
             "entry of optimiser.factors",
         )
-    if not config.row or Path(config.row).name != config.row:
+    if config.row in ("", ".", "..") or Path(config.row).name != config.row:
         raise OptionError("row", f"is {config.row!r}; accepted: the name of one folder")
+    if config.row in METHODS and config.row != config.method:
+        raise OptionError(
+            "row",
+            f"is {config.row!r} but method.name is {config.method!r}; accepted: "
+            "another name for the row, as in row=mine",
+        )
 
 
 def _group(values: dict, key: str) -> dict:
@@ -109,12 +116,11 @@ def _group(values: dict, key: str) -> dict:
 
 
 def _named(folder: str, name: Any) -> Path:
-    path = config_folder() / folder / f"{name}.yaml"
-    if not isinstance(name, str) or not path.is_file():
-        known = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))
+    known = sorted(path.stem for path in (config_folder() / folder).glob("*.yaml"))
+    if name not in known:
         key = {"data": "data.name", "presets": "preset"}[folder]
-        raise UsageError(f"{key} is {name!r}; accepted: {known}.")
-    return path
+        raise UsageError(f"{key} is {name!r}; accepted: {', '.join(known)}.")
+    return config_folder() / folder / f"{name}.yaml"
 
 
 def _read(path: Path) -> Layer:
@@ -122,11 +128,11 @@ def _read(path: Path) -> Layer:
         content = OmegaConf.load(path)
         if not isinstance(content, DictConfig):
             raise UsageError(f"{path} is not a group of YAML keys.")
-        return str(path), OmegaConf.to_container(content, resolve=True)
+        return str(path), _plain(content)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        raise UsageError(f"{path} is not valid YAML: {_words(error)}.") from None
 
 
 def _parse(overrides: list[str]) -> Layer:
@@ -135,10 +141,14 @@ def _parse(overrides: list[str]) -> Layer:
             raise UsageError(f"{override!r} is not an override; accepted: key=value, as in seed=3.")
     try:
         parsed = OmegaConf.from_dotlist(list(overrides))
-        return COMMAND_LINE, OmegaConf.to_container(parsed, resolve=True)
+        return COMMAND_LINE, _plain(parsed)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
-        problem = " ".join(str(error).split())
-        raise UsageError(f"{COMMAND_LINE}: {problem}; accepted: key=value.") from None
+        raise UsageError(f"{COMMAND_LINE}: {_words(error)}; accepted: key=value.") from None
+
+
+def _plain(content: DictConfig) -> dict:
+    """Nested plain values; a key left as ??? is refused, since a merge would pass over it."""
+    return OmegaConf.to_container(content, resolve=True, throw_on_missing=True)
 
 
 def _merge(layers: list[Layer]) -> dict:
@@ -146,7 +156,15 @@ def _merge(layers: list[Layer]) -> dict:
         return OmegaConf.to_container(OmegaConf.merge(*(values for _, values in layers)))
     except OmegaConfBaseException as error:
         names = ", ".join(name for name, _ in layers)
-        raise UsageError(f"{names}: cannot be merged: {' '.join(str(error).split())}.") from None
+        raise UsageError(f"{names}: cannot be merged: {_words(error)}.") from None
+
+
+def _words(error: Exception) -> str:
+    """A library's message on one line; OmegaConf's has its sentence on the first of several."""
+    text = str(error)
+    return " ".join(
+        (text.partition("\n")[0] if isinstance(error, OmegaConfBaseException) else text).split()
+    )
 
 
 def _origin(key: str, layers: list[Layer]) -> str:

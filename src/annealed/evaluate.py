@@ -1,7 +1,6 @@
 """Score a checkpoint anew: `python -m annealed.evaluate RUN_DIR [--samples 5000]`."""
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +10,17 @@ from annealed.checkpoints import BEST, load_weights
 from annealed.data.images import load_images
 from annealed.errors import UsageError
 from annealed.files import locked, replace_json
-from annealed.fit import CONFIG, RESULT
+from annealed.fit import CONFIG
 from annealed.progress import Progress
 from annealed.registry import allow_import, method_class
-from annealed.score import score
+from annealed.score import RESULT, read_result, score
 
 
 def evaluate(folder: Path, samples: int | None = None, replace_result: bool = False) -> dict:
     """Score the best checkpoint of a run folder on the test set with `samples` importance samples.
 
     Writes evaluation_S<samples>.json, or result.json with `replace_result`, and returns what it
-    wrote. Raises UsageError where the folder holds no run.
+    wrote. Raises UsageError where the folder holds no run, or no finished one to replace.
     """
     if not (folder / CONFIG).is_file():
         raise UsageError(f"{folder} is not a run folder: it has no {CONFIG}.")
@@ -30,19 +29,21 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
         if samples < 1:
             raise UsageError(f"--samples is {samples}; accepted: a whole number from 1.")
         config = replace(config, evaluate=replace(config.evaluate, samples=samples))
+    if replace_result and read_result(folder / RESULT)["status"] != "finished":
+        raise UsageError(
+            f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
+        )
     with locked(folder, "the run folder"):
         device = command.device(config)
         images = load_images(config.data.name, config.data.root, config.data.seed)
         method = method_class(config.method)(config, images.train.shape[1]).to(device)
         load_weights(method, folder / BEST)
-        suffix = "" if replace_result else f"_S{config.evaluate.samples}"
+        name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
         progress = Progress(f"{config.row} seed {config.seed}")
-        result = score(method, images, config, folder, progress, suffix)
-        path = folder / (RESULT if replace_result else f"evaluation{suffix}.json")
-        before = folder / RESULT
-        if before.exists():
-            result["training"] = json.loads(before.read_text()).get("training")
-        replace_json(path, result)
+        result = score(method, images, config, folder, progress, name)
+        if (folder / RESULT).exists():
+            result["training"] = read_result(folder / RESULT).get("training")
+        replace_json(folder / name, result)
     return result
 
 

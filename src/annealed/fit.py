@@ -2,14 +2,13 @@
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 
 from annealed import command, config as configuration, mirror
-from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load, load_weights
+from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load_weights
 from annealed.data.images import ImageData, Images, load_images
 from annealed.errors import Diverged, UsageError
 from annealed.files import locked, replace_json, replace_text
@@ -19,9 +18,11 @@ from annealed.provenance import provenance
 from annealed.record import Record
 from annealed.registry import allow_import, method_class
 from annealed.schema import Config
-from annealed.score import score
+from annealed.score import RESULT, identity, read_result, score
 
-RESULT, CONFIG = "result.json", "config.yaml"
+CONFIG = "config.yaml"
+# keys that change no number of a run
+FREE = ("runs", "data.root", "trainer.threads", "evaluate.memory_mb", "wandb.")
 
 
 def run_folder(config: Config) -> Path:
@@ -34,19 +35,26 @@ def fit(config: Config, resume: bool = False) -> Path:
 
     With `resume` a run that was interrupted goes on from its last checkpoint and one that is
     finished is left as it is. Raises UsageError for what the user can put right and Diverged, with
-    the last good checkpoint and a result.json that says so, when a bound is no longer finite.
+    a result.json that says so, when a bound is or was no longer finite.
     """
     folder = run_folder(config)
     with locked(folder, "the run folder"):
         if resume and is_finished(config, folder):
+            _refuse_diverged(folder)
             return folder
         _check_claim(config, folder, resume)
         mirror.resolve_mode(config.wandb.mode)
         device = command.device(config)
+        session = provenance(device)  # of the code that trains, not of what is there afterwards
         images = load_images(config.data.name, config.data.root, config.data.seed)
-        replace_text(folder / CONFIG, configuration.to_yaml(config))
+        method = method_class(config.method)(config, images.train.shape[1])
+        record = Record(folder, config, session)
+        if (folder / LAST).exists():
+            load_weights(method, folder / LAST)
         try:
-            _train_and_score(config, folder, device, images)
+            logger = mirror.start(config, folder, "train")
+            replace_text(folder / CONFIG, configuration.to_yaml(config))
+            _train_and_score(method, images, config, folder, device, record, logger)
         finally:
             mirror.finish()
     return folder
@@ -60,35 +68,42 @@ def is_finished(config: Config, folder: Path) -> bool:
     return True
 
 
-def _train_and_score(config: Config, folder: Path, device: torch.device, images: Images) -> None:
+def _refuse_diverged(folder: Path) -> None:
+    """Raise Diverged where the result says so: the same configuration would diverge again."""
+    result = read_result(folder / RESULT)
+    if result["status"] == "diverged":
+        raise Diverged(f"{folder}: {result['reason']}, as {RESULT} says.")
+
+
+def _train_and_score(
+    method: Method,
+    images: Images,
+    config: Config,
+    folder: Path,
+    device: torch.device,
+    record: Record,
+    logger,
+) -> None:
     progress = Progress(f"{config.row} seed {config.seed}")
-    logger = mirror.start(config, folder, "train")
-    record = Record(folder, config)
-    method = method_class(config.method)(config, images.train.shape[1])
     try:
         train(method, images, config, folder, device, [record, TrainingProgress(progress)], logger)
+        method.to(device)
+        load_weights(method, folder / BEST)
+        result = score(method, images, config, folder, progress)
     except Diverged as error:
-        identity = {"row": config.row, "preset": config.preset, "seed": config.seed}
-        replace_json(
-            folder / RESULT,
-            {
-                "status": "diverged",
-                **identity,
-                "data": config.data.name,
-                "reason": str(error),
-                "config": configuration.to_dict(config),
-                "provenance": provenance(device),
-            },
-        )
-        raise Diverged(f"{folder}: {error}; the last good checkpoint is kept.") from None
-    method.to(device)
-    load_weights(method, folder / BEST)
-    result = score(method, images, config, folder, progress, suffix="")
+        result = {**identity(config), "status": "diverged", "reason": str(error)}
+        result |= {"config": configuration.to_dict(config), "provenance": record.sessions[-1]}
+        replace_json(folder / RESULT, result)
+        kept = "the last good checkpoint is kept" if (folder / BEST).exists() else "in epoch 1"
+        raise Diverged(f"{folder}: {error}; {kept}.") from None
+    finally:
+        progress.close()
     result["training"] = {
-        "epochs": load(folder / LAST)["epoch"] + 1,
+        "epochs": record.epochs,
         "best_epoch": record.best_epoch,
         "best_validation_elbo": record.best_elbo,
         "seconds": round(record.seconds, 1),
+        "sessions": record.sessions,
     }
     if logger:
         mirror.log_pictures(logger, method, images.test)
@@ -122,7 +137,10 @@ def train(
     )
     data = ImageData(images, config.data.batch_size, config.seed, device)
     last = folder / LAST
-    trainer.fit(method, data, ckpt_path=last if last.exists() else None)
+    try:
+        trainer.fit(method, data, ckpt_path=last if last.exists() else None)
+    except SystemExit:  # Lightning's answer to SIGINT and SIGTERM, with a status of its own
+        raise KeyboardInterrupt from None
 
 
 def _check_claim(config: Config, folder: Path, resume: bool) -> None:
@@ -139,23 +157,23 @@ def _check_claim(config: Config, folder: Path, resume: bool) -> None:
 
 
 def _same_run(config: Config, folder: Path) -> None:
-    """Refuse to resume under a configuration that would have made other numbers."""
-    before = configuration.read_resolved(folder / CONFIG)
-    for name in ("row", "preset", "seed", "method", "method_options", "network", "optimiser"):
-        _same(name, getattr(before, name), getattr(config, name), folder)
-    for group, free in (("data", "root"), ("trainer", "threads"), ("evaluate", "memory_mb")):
-        old, new = getattr(before, group), getattr(config, group)
-        if group == "trainer":
-            new = replace(new, accelerator=old.accelerator)
-        _same(group, old, replace(new, **{free: getattr(old, free)}), folder)
+    """Refuse to go on under a configuration that would have made other numbers."""
+    before = _flat(configuration.to_dict(configuration.read_resolved(folder / CONFIG)))
+    for key, value in _flat(configuration.to_dict(config)).items():
+        if before.get(key) != value and not key.startswith(FREE):
+            raise UsageError(
+                f"{folder / CONFIG}: {key} is {before.get(key)} there and {value} now; a resumed "
+                "run keeps its configuration, a new one goes to another folder with runs=..."
+            )
 
 
-def _same(name: str, old, new, folder: Path) -> None:
-    if old != new:
-        raise UsageError(
-            f"{folder / CONFIG}: {name} is {old} there and {new} now; a resumed run keeps its "
-            "configuration, a new one goes to another folder with runs=... or row=..."
-        )
+def _flat(values: dict, prefix: str = "") -> dict:
+    """Nested values by dotted key."""
+    found = {}
+    for key, value in values.items():
+        nested = isinstance(value, dict)
+        found |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return found
 
 
 def main() -> None:

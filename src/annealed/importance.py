@@ -55,10 +55,10 @@ class WeightStream:
             raise ValueError(f"{self.seen} weights seen, {self.samples} expected")
         s = self.samples
         ess = (2 * self.log_sum - self.log_sum_squares).exp()
-        relative_variance = (1.0 / ess - 1.0 / s) * s / max(s - 1, 1)
+        relative_variance = (1.0 / ess - 1.0 / s) * s / max(s - 1, 1)  # no error from one sample
         return Estimate(
             log_prob=self.log_sum - math.log(s),
-            std_error=relative_variance.clamp_min(0.0).sqrt(),
+            std_error=relative_variance.clamp_min(0.0).sqrt() if s > 1 else ess * math.nan,
             ess=ess,
             k_hat=pareto_k(self.top.flip(0)),
             elbo=self.total / s,
@@ -91,8 +91,12 @@ def log_marginal(
     if samples < 1:
         raise ValueError(f"samples is {samples}; accepted: a whole number from 1")
     batch, dtype = len(x), x.dtype
-    # alive at the widest point: logits, their product with x, the softplus, and the path
-    floats_a_sample = 4 * x.shape[-1] + 8 * latent * (posterior.draws + 1)
+    # alive at the widest point: a layer and its activations, logits and their terms, the path
+    layers = [
+        m for part in (target, posterior) for m in part.modules() if hasattr(m, "out_features")
+    ]
+    widest = max((m.out_features for m in layers), default=0)
+    floats_a_sample = 3 * widest + 4 * x.shape[-1] + 8 * latent * (posterior.draws + 1)
     chunk = chunk_samples(memory_mb, batch, floats_a_sample)
     stream = WeightStream(samples)
     for first in range(0, samples, chunk):

@@ -17,7 +17,7 @@ class RefinementOptions:
 
     steps: int = number(5, low=1)
     hidden: int = number(40, low=1)
-    sigma: float = number(0.05, low=0.0, open_low=True)
+    sigma: float = number(0.05, low=0.0, open_ends=True)
     gate_bias: float = number(-2.0)
 
     def build(self, parts: Parts) -> list[Transition]:

@@ -57,10 +57,11 @@ def start(config: Config, folder: Path, job_type: str) -> WandbLogger | None:
         return None
     try:
         return _logger(config, folder, job_type, mode)
-    except (wandb.Error, OSError) as error:
-        if mode == "offline":
-            raise
+    except (wandb.Error, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
+        if mode == "offline":
+            sentence = f"W&B cannot start ({reason}); wandb.mode=disabled does without it."
+            raise UsageError(sentence) from None
         print(f"W&B does not answer ({reason}); the run is logged offline.", file=sys.stderr)
         wandb.teardown()
         return _logger(config, folder, job_type, "offline")

@@ -18,7 +18,7 @@ class Terms(NamedTuple):
     """The two parts of a log-weight, each (S, B) in nats."""
 
     log_likelihood: Tensor
-    rate: Tensor  # log q(path) - log p(z_T): a one-sample KL divergence
+    rate: Tensor  # log q(path) - log p(z_T): a sample of KL(q || p), or of a bound if T > 0
 
     def log_weight(self, beta: float = 1.0) -> Tensor:
         """Log w = log p(x | z_T) - beta * rate, (S, B)."""

@@ -5,12 +5,12 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 
-def number(default=MISSING, low=-math.inf, high=math.inf, open_low: bool = False):
-    """A number from `low` to `high`, ends included unless `open_low`; required without a default.
+def number(default=MISSING, low=-math.inf, high=math.inf, open_ends: bool = False):
+    """A number from `low` to `high`, ends included unless `open_ends`; required without a default.
 
     A field typed `... | None` takes null too, one typed `list[...]` takes a list of such numbers.
     """
-    return field(default=default, metadata={"range": (low, high, open_low)})
+    return field(default=default, metadata={"range": (low, high, open_ends)})
 
 
 def choice(*accepted: str, default=MISSING):
@@ -27,11 +27,11 @@ def accepted(kind: Any, metadata) -> str:
     optional = type(None) in get_args(kind)
     base = inner[0] if inner else kind
     text = ("a list, each " if not optional and inner else "") + names.get(base, "a group of keys")
-    low, high, open_low = metadata.get("range", (-math.inf, math.inf, False))
+    low, high, open_ends = metadata.get("range", (-math.inf, math.inf, False))
     if low > -math.inf:
-        text += f" above {low}" if open_low else f" from {low}"
+        text += f" above {low}" if open_ends else f" from {low}"
     if high < math.inf:
-        text += f" to {high}"
+        text += f" and below {high}" if open_ends else f" to {high}"
     return text + (", or null" if optional else "")
 
 
@@ -49,13 +49,13 @@ def fits(value: Any, kind: Any, metadata) -> bool:
         return value in metadata["accepted"]
     if kind in (int, float):
         types = (int,) if kind is int else (int, float)
-        low, high, open_low = metadata.get("range", (-math.inf, math.inf, False))
+        low, high, open_ends = metadata.get("range", (-math.inf, math.inf, False))
         return (
             isinstance(value, types)
             and not isinstance(value, bool)
             and math.isfinite(value)
             and low <= value <= high
-            and not (open_low and value == low)
+            and not (open_ends and value in (low, high))
         )
     return isinstance(value, kind)
 
@@ -68,7 +68,8 @@ def build(schema: type, values: dict, prefix: str = "") -> Any:
     kinds, known = get_type_hints(schema), {f.name: f for f in fields(schema)}
     for key in values:
         if key not in known:
-            raise OptionError(prefix + str(key), f"is not a key; accepted: {', '.join(known)}")
+            names = ", ".join(known) or "none, this group has no keys"
+            raise OptionError(prefix + str(key), f"is not a key; accepted: {names}")
     arguments = {}
     for name, entry in known.items():
         key, kind = prefix + name, kinds[name]

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("annealed", "torch", "pytorch-lightning", "torchvision", "numpy", "pandas", "omegaconf")
+from annealed import __version__
+
+PACKAGES = ("torch", "pytorch-lightning", "torchvision", "numpy", "pandas", "omegaconf")
 
 
 def commit() -> str:
@@ -45,8 +47,9 @@ def provenance(device: torch.device) -> dict:
         "command": " ".join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {"annealed": __version__, **{name: version(name) for name in PACKAGES}},
         "platform": platform.platform(),
+        "device_type": device.type,
         "device": torch.cuda.get_device_name(device) if on_gpu else processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

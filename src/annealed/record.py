@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from annealed.checkpoints import BEST, LAST
+from annealed.errors import UsageError
 from annealed.files import replace_text
 from annealed.schema import Config
 
@@ -22,17 +23,30 @@ class Record(Checkpoint):
     epoch is written, so a run killed anywhere goes on from there as if nothing had happened.
     """
 
-    def __init__(self, folder: Path, config: Config):
+    state = ("epochs", "best_elbo", "best_epoch", "seconds", "sessions")
+
+    def __init__(self, folder: Path, config: Config, session: dict[str, Any]):
         self.folder, self.config = folder, config
-        self.best_elbo, self.best_epoch, self.seconds = -float("inf"), -1, 0.0
+        self.epochs, self.best_elbo, self.best_epoch, self.seconds = 0, -float("inf"), -1, 0.0
+        self.sessions = [session]  # provenance of every process that trained
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know."""
-        return {name: getattr(self, name) for name in ("best_elbo", "best_epoch", "seconds")}
+        return {name: getattr(self, name) for name in self.state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
+        """Go on from `state_dict`; raises UsageError where another kind of device wrote it.
+
+        CPU and GPU draw different numbers, so the run would be neither the one nor the other.
+        """
+        (session,), before = self.sessions, state_dict["sessions"]
+        if before[-1]["device_type"] != session["device_type"]:
+            raise UsageError(
+                f"{self.folder} was trained on {before[-1]['device_type']} and cannot go on on "
+                f"{session['device_type']}; choose the device with trainer.accelerator."
+            )
         vars(self).update(state_dict)
+        self.sessions = [*before, session]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop rows written after the checkpoint that training goes on from."""
@@ -44,7 +58,7 @@ class Record(Checkpoint):
         """Record the epoch; Lightning calls this after the module has logged its means."""
         epoch = trainer.current_epoch
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        self.seconds = time.monotonic() - self.started
+        self.epochs, self.seconds = epoch + 1, time.monotonic() - self.started
         row = {"epoch": epoch, "step": trainer.global_step, **dict(sorted(metrics.items()))}
         self._append({**row, "seconds": round(self.seconds, 3)})
         if metrics["val/elbo"] > self.best_elbo:
@@ -67,9 +81,9 @@ class Record(Checkpoint):
     def _trim(self, epochs: int) -> None:
         path = self.folder / METRICS
         if path.exists():
-            header, *rows = path.read_text().splitlines(keepends=True)
-            kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) < epochs]
-            replace_text(path, "".join([header, *kept])) if kept else path.unlink()
+            lines = [line for line in path.read_text().splitlines(True) if line.endswith("\n")]
+            kept = [line for line in lines[1:] if int(line.split(",")[0]) < epochs]
+            replace_text(path, "".join([lines[0], *kept])) if kept else path.unlink()
 
 
 def read_metrics(folder: Path) -> pd.DataFrame:

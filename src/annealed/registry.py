@@ -35,7 +35,7 @@ def method_class(name: Any) -> type[Method]:
 
     Raises OptionError where there is none: a configuration file alone never runs code.
     """
-    if name in METHODS:
+    if isinstance(name, str) and name in METHODS:
         return METHODS[name]
     known = f"accepted: {', '.join(METHODS)}, or module.Class of a Method with --allow-import"
     if not isinstance(name, str) or "." not in name or not _imports_allowed:
@@ -45,8 +45,8 @@ def method_class(name: Any) -> type[Method]:
         sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # the user's module may raise anything
         raise OptionError("method.name", f"is {name!r}, which fails ({error}); {known}") from None
-    if not (isinstance(found, type) and issubclass(found, Method)):
+    if not (isinstance(found, type) and issubclass(found, Method) and found is not Method):
         raise OptionError("method.name", f"is {name!r}, which is no Method; {known}")
     return found

@@ -30,10 +30,10 @@ class NetworkOptions:
 class OptimiserOptions:
     """Adam, its learning rate and when that falls."""
 
-    learning_rate: float = number(low=0.0, open_low=True)
+    learning_rate: float = number(low=0.0, open_ends=True)
     milestones: list[float] = number(low=0.0, high=1.0)
-    factors: list[float] = number(low=0.0, open_low=True)
-    clip_norm: float | None = number(low=0.0, open_low=True)
+    factors: list[float] = number(low=0.0, open_ends=True)
+    clip_norm: float | None = number(low=0.0, open_ends=True)
 
 
 @dataclass
@@ -53,7 +53,7 @@ class EvaluateOptions:
 
     samples: int = number(low=1)
     batch_size: int = number(low=1)
-    memory_mb: float = number(low=0.0, open_low=True)
+    memory_mb: float = number(low=0.0, open_ends=True)
 
 
 @dataclass

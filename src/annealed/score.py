@@ -1,5 +1,7 @@
 """Scoring a trained run on the test set."""
 
+import json
+import math
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from annealed.config import to_dict
 from annealed.data.images import Images
+from annealed.errors import Diverged, UsageError
 from annealed.files import replace
 from annealed.importance import Estimate, log_marginal
 from annealed.method import Method
@@ -16,8 +19,7 @@ from annealed.progress import Progress
 from annealed.provenance import provenance
 from annealed.schema import Config
 
-SCORES = "scores.npz"
-UNTRUSTED = 0.7  # a k-hat above this says that the importance-sampling error is not reliable
+RESULT = "result.json"
 
 
 def score_images(method: Method, test: Tensor, config: Config, progress: Progress) -> Estimate:
@@ -42,48 +44,76 @@ def score_images(method: Method, test: Tensor, config: Config, progress: Progres
     return Estimate(*(torch.cat(field).cpu() for field in fields))
 
 
-def summary(estimate: Estimate) -> dict:
-    """The numbers of a result, in nats an image; what is not defined is null.
+def trusted_k(samples: int) -> float:
+    """The k-hat up to which S samples suffice (Vehtari et al. 2024, arXiv 1507.02646, eq. 13)."""
+    return min(1.0 - 1.0 / math.log10(max(samples, 2)), 0.7)
+
+
+def summary(estimate: Estimate, samples: int) -> dict:
+    """The numbers of a result, in nats an image; what is not defined or not finite is null.
 
     `nll_mc_error` is the importance-sampling error of the mean, `nll_test_error` the standard error
-    that comes from the choice of test images.
+    that comes from the choice of test images, `k_hat_untrusted` the share of images whose k-hat is
+    too high for `samples`. Raises Diverged where the NLL itself is not finite.
     """
     n, k = len(estimate.log_prob), estimate.k_hat
-    defined = bool(torch.isfinite(k).any())
-    return {
+    known = k[~k.isnan()]  # -inf where the weights are all equal
+    found = {
         "nll": -estimate.log_prob.mean().item(),
         "nll_mc_error": estimate.std_error.square().sum().sqrt().item() / n,
         "nll_test_error": estimate.log_prob.std().item() / n**0.5,
         "elbo": estimate.elbo.mean().item(),
-        "test_images": n,
         "ess_mean": estimate.ess.mean().item(),
-        "k_hat_max": k[torch.isfinite(k)].max().item() if defined else None,
-        "k_hat_median": k.median().item() if defined else None,
-        "k_hat_untrusted": (k > UNTRUSTED).double().mean().item() if defined else None,
+        "k_hat_max": known.max().item() if len(known) else math.nan,
+        "k_hat_median": known.median().item() if len(known) else math.nan,
+        "k_hat_untrusted": (known > trusted_k(samples)).double().mean().item(),
+    }
+    if not math.isfinite(found["nll"]):
+        raise Diverged("the test log-likelihood is not finite")
+    finite = {name: v if math.isfinite(v) else None for name, v in found.items()}
+    return {**finite, "test_images": n, "samples": samples}
+
+
+def identity(config: Config) -> dict:
+    """Which cell a result is of."""
+    return {
+        "row": config.row,
+        "method": config.method,
+        "preset": config.preset,
+        "data": config.data.name,
+        "seed": config.seed,
     }
 
 
 def score(
-    method: Method, images: Images, config: Config, folder: Path, progress: Progress, suffix: str
+    method: Method, images: Images, config: Config, folder: Path, progress: Progress, name=RESULT
 ) -> dict:
-    """Score the test set, keep each image's estimate beside the checkpoint, return the result."""
-    began = time.monotonic()
+    """Score the test set and return the result that is to be written to `name` in `folder`.
+
+    Each image's estimate is kept beside it, in a .npz of the same stem.
+    """
+    began, code = time.monotonic(), provenance(method.device)
     method.eval()
     estimate = score_images(method, images.test, config, progress)
-    arrays = {name: value.numpy().astype(np.float64) for name, value in vars(estimate).items()}
-    replace(folder / f"{Path(SCORES).stem}{suffix}.npz", lambda f: np.savez_compressed(f, **arrays))
+    numbers = summary(estimate, config.evaluate.samples)
+    arrays = {key: value.numpy().astype(np.float64) for key, value in vars(estimate).items()}
+    replace((folder / name).with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     return {
+        **identity(config),
         "status": "finished",
-        "row": config.row,
-        "method": config.method,
-        "preset": config.preset,
-        "seed": config.seed,
-        "data": config.data.name,
         "binarisation": "static" if config.data.name == "mnist_static" else "dynamic",
         "data_digest": images.digest(),
-        "samples": config.evaluate.samples,
-        **summary(estimate),
+        **numbers,
         "evaluate_seconds": round(time.monotonic() - began, 1),
         "config": to_dict(config),
-        "provenance": provenance(method.device),
+        "provenance": code,
     }
+
+
+def read_result(path: Path) -> dict:
+    """A result.json; raises UsageError where it is not one."""
+    try:
+        result = json.loads(path.read_text())
+        return {**result, "status": result["status"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{path} is not a readable result; delete it and run again.") from None

@@ -23,10 +23,10 @@ class Joint(nn.Module):
         return self.likelihood(self.decoder(z), x), standard_log_prob(z)
 
 
-def held_fixed(target: nn.Module) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """`target` as a function whose gradient reaches z but none of its parameters."""
-    fixed = {name: p.detach() for name, p in target.named_parameters()}
-    return lambda x, z: functional_call(target, fixed, (x, z))
+def held_fixed(module: nn.Module) -> Callable:
+    """`module` as a function whose gradient reaches its arguments but none of its parameters."""
+    fixed = {name: p.detach() for name, p in module.named_parameters()}
+    return lambda *arguments: functional_call(module, fixed, arguments)
 
 
 class LinearGaussian(nn.Module):

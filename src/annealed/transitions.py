@@ -30,6 +30,18 @@ class Transition(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define forward")
 
 
+class Advance(nn.Module):
+    """A step's `advance` as a module of its own, for what takes modules."""
+
+    def __init__(self, step: Transition):
+        super().__init__()
+        self.step = step
+
+    def forward(self, context: Tensor) -> Tensor:
+        """The step's context from that of the step before."""
+        return self.step.advance(context)
+
+
 class GatedKernel(nn.Module):
     """A Gaussian around a gated mix of z and a proposed mean; starts near the identity and quiet.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 from torchvision.datasets import MNIST
+from torchvision.datasets.mnist import read_image_file
 
 from annealed.data.sources import corrupt, not_found
 
@@ -33,8 +34,9 @@ def load(root: Path) -> tuple[Tensor, Tensor, Tensor]:
         content = (raw / name).read_bytes()
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != expected:
             raise corrupt(raw / name, f"({len(content)} bytes) is truncated or not MNIST's (MD5)")
-    train = MNIST(root, train=True, download=False).data.reshape(-1, 784)
-    test = MNIST(root, train=False, download=False).data.reshape(-1, 784)
+    # not MNIST(root): it prefers a legacy processed/*.pt over the files just checked
+    train = read_image_file(raw / "train-images-idx3-ubyte").reshape(-1, 784)
+    test = read_image_file(raw / "t10k-images-idx3-ubyte").reshape(-1, 784)
     return train[:50_000], train[50_000:], test
 
 
