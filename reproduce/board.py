@@ -8,6 +8,8 @@ from tqdm import tqdm
 from reproduce.cells import Cell
 
 TRAIN_SHARE = 0.75  # of a cell's time, for the estimate of what remains
+OVERALL = "{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}"
+RUN = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}{postfix}"
 LINE_PERIOD = 30.0  # seconds between two lines where there is no screen
 
 
@@ -22,7 +24,9 @@ class Board:
         if done:
             self.say(f"{done} of {total} runs have their result already and are skipped")
         if self.screen:
-            self.overall = tqdm(total=total, initial=done, desc="runs", position=0, leave=True)
+            self.overall = tqdm(
+                total=total, initial=done, desc="runs", position=0, bar_format=OVERALL
+            )
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""
@@ -61,7 +65,9 @@ class Board:
         if cell not in self.bars:
             taken = {bar.pos for bar in self.bars.values()}
             free = next(p for p in range(1, len(taken) + 2) if -p not in taken and p not in taken)
-            self.bars[cell] = tqdm(total=1000, desc=cell.name, position=free, leave=False)
+            self.bars[cell] = tqdm(
+                total=1000, desc=cell.name, position=free, leave=False, bar_format=RUN
+            )
         bar = self.bars[cell]
         bar.set_postfix_str(f"{state.get('phase', 'starting')} {state.get('note', '')}".strip())
         bar.update(round(1000 * _share(state)) - bar.n)
