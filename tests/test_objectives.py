@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import D, X, noise_for, posterior, train_to
 
-from annealed.objectives import DoublyReparameterised, Maximise, elbo, iwae, log_weight, renyi
+from annealed.objectives import DoublyReparameterised, Maximise, Step, elbo, iwae, log_weight, renyi
 from annealed.targets import LinearGaussian
 
 
@@ -79,7 +79,7 @@ def head_gradients(objective, target, q, x, beta, draws, samples):
     for seed in range(draws):
         q.zero_grad()
         noise = noise_for(q, samples, len(x), seed)
-        ((value, _),) = objective(target, q, x, noise, beta, 0.0)
+        ((value, _),) = objective(Step(target, q, x, noise, beta, 0.0))
         value.mean().backward()
         found.append(torch.cat([p.grad.flatten() for p in q.head.parameters()]))
     return torch.stack(found)
@@ -126,7 +126,7 @@ def test_dreg_leaves_the_targets_gradient_and_the_value_as_they_are(linear_gauss
     found = []
     for objective in (Maximise(iwae, 5), DoublyReparameterised(5)):
         target.zero_grad()
-        ((value, terms),) = objective(target, q, x, noise, 0.7, 0.0)
+        ((value, terms),) = objective(Step(target, q, x, noise, 0.7, 0.0))
         value.mean().backward()
         found.append((value, target.weight.grad.clone(), terms.log_weight()))
     for a, b in zip(*found, strict=True):
@@ -137,14 +137,14 @@ def test_dreg_refuses_a_posterior_with_transitions(linear_gaussian):
     target, x = linear_gaussian
     q = posterior(1)
     with pytest.raises(ValueError, match="without steps"):
-        list(DoublyReparameterised(2)(target, q, x, noise_for(q, 2, len(x)), 1.0, 0.0))
+        list(DoublyReparameterised(2)(Step(target, q, x, noise_for(q, 2, len(x)))))
 
 
 def test_the_elbo_objective_is_the_weighted_bound(linear_gaussian):
     target, x = linear_gaussian
     q = posterior(2)
     noise = noise_for(q, 3, len(x))
-    ((value, terms),) = Maximise(elbo, samples=3)(target, q, x, noise, 0.4, 0.0)
+    ((value, terms),) = Maximise(elbo, samples=3)(Step(target, q, x, noise, 0.4, 0.0))
     expected = elbo(log_weight(target, x, q(x, noise), 0.4))
     torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(terms.log_weight(), log_weight(target, x, q(x, noise)))

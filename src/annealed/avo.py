@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from annealed import schedules
-from annealed.objectives import Maximise, Terms, elbo
+from annealed.objectives import Maximise, Step, Terms, elbo
 from annealed.options import choice, number
 from annealed.posteriors import Posterior
 from annealed.targets import held_fixed
@@ -99,23 +99,22 @@ class AVO:
         self.alphas = schedules.alphas(options.alphas, transitions, options.first_alpha)
         self.elbo = Maximise(elbo, samples)
 
-    def __call__(
-        self,
-        target: nn.Module,
-        posterior: Posterior,
-        x: Tensor,
-        noise: Tensor,
-        beta: float,
-        coin: float,
-    ) -> Iterator[tuple[Tensor, Terms]]:
-        """Parts to maximise, as for `Maximise`; `coin` below rho makes the step an AVO step."""
+    def __call__(self, step: Step) -> Iterator[tuple[Tensor, Terms]]:
+        """See `Step`; a coin below rho makes the step an AVO step."""
         o = self.options
-        weight = o.rho if o.mixing == "convex" else float(coin < o.rho)
+        weight = o.rho if o.mixing == "convex" else float(step.coin < o.rho)
         if weight > 0.0:
             stages = avo_stages(
-                target, x, posterior, noise, self.alphas, o.anchor, o.train_decoder, o.train_encoder
+                step.target,
+                step.x,
+                step.posterior,
+                step.noise,
+                self.alphas,
+                o.anchor,
+                o.train_decoder,
+                o.train_encoder,
             )
-            stage_beta = beta if o.warm_up else 1.0
+            stage_beta = step.beta if o.warm_up else 1.0
             total = 0.0
             for terms in stages:
                 value = weight * elbo(terms.log_weight(stage_beta))
@@ -126,5 +125,5 @@ class AVO:
             if not o.stagewise:
                 yield total, terms
         if weight < 1.0:
-            for value, terms in self.elbo(target, posterior, x, noise, beta, coin):
+            for value, terms in self.elbo(step):
                 yield (1.0 - weight) * value, terms

@@ -12,7 +12,7 @@ from annealed import randomness, schedules
 from annealed.errors import Diverged
 from annealed.likelihoods import bernoulli
 from annealed.networks import gated_mlp
-from annealed.objectives import Terms, path_terms
+from annealed.objectives import Step, Terms, path_terms
 from annealed.posteriors import GaussianHead, Posterior
 from annealed.schema import Config
 from annealed.targets import Joint
@@ -79,8 +79,8 @@ class Method(pl.LightningModule):
         noise = self.noise("posterior", self.objective.samples, len(x), step)
         # keyed by the data seed: every seed takes its AVO steps at the same time
         coin = randomness.uniform((), self.config.data.seed, "objective", step).item()
-        parts = self.objective(self.target, self.posterior, x, noise, self.beta(step), coin)
-        for value, terms in parts:
+        problem = Step(self.target, self.posterior, x, noise, self.beta(step), coin)
+        for value, terms in self.objective(problem):
             yield -value.mean(), terms
 
     def beta(self, step: int) -> float:

@@ -57,28 +57,31 @@ def renyi(log_w: Tensor, alpha: float) -> Tensor:
     return iwae((1.0 - alpha) * log_w) / (1.0 - alpha)
 
 
+class Step(NamedTuple):
+    """Everything that an objective needs for one optimiser step.
+
+    An objective is called with it and yields parts to maximise one after another, each (B,), with
+    the terms of the path so far; the last part's terms are those of the ELBO.
+    """
+
+    target: nn.Module
+    posterior: Posterior
+    x: Tensor  # (B, X)
+    noise: Tensor  # (draws, S, B, D)
+    beta: float = 1.0  # the weight of the rate
+    coin: float = 0.0  # uniform on [0, 1), for objectives that choose at random
+
+
 class Maximise:
     """The objective that maximises `bound` of the path's log-weights, `samples` an example."""
 
     def __init__(self, bound: Callable[[Tensor], Tensor] = elbo, samples: int = 1):
         self.bound, self.samples = bound, samples
 
-    def __call__(
-        self,
-        target: nn.Module,
-        posterior: Posterior,
-        x: Tensor,
-        noise: Tensor,
-        beta: float,
-        coin: float,
-    ) -> Iterator[tuple[Tensor, Terms]]:
-        """Parts to maximise one after another, each (B,), with the terms of the path so far.
-
-        x (B, X), noise (draws, S, B, D), `beta` the weight of the rate, `coin` uniform on [0, 1)
-        for objectives that choose at random. The last part's terms are those of the ELBO.
-        """
-        terms = path_terms(target, x, posterior(x, noise))
-        yield self.bound(terms.log_weight(beta)), terms
+    def __call__(self, step: Step) -> Iterator[tuple[Tensor, Terms]]:
+        """One part, the bound; see `Step`."""
+        terms = path_terms(step.target, step.x, step.posterior(step.x, step.noise))
+        yield self.bound(terms.log_weight(step.beta)), terms
 
 
 class DoublyReparameterised:
@@ -92,32 +95,24 @@ class DoublyReparameterised:
     def __init__(self, samples: int):
         self.samples = samples
 
-    def __call__(
-        self,
-        target: nn.Module,
-        posterior: Posterior,
-        x: Tensor,
-        noise: Tensor,
-        beta: float,
-        coin: float,
-    ) -> Iterator[tuple[Tensor, Terms]]:
-        """A part whose value is the IWAE bound; see `Maximise.__call__`.
+    def __call__(self, step: Step) -> Iterator[tuple[Tensor, Terms]]:
+        """One part whose value is the IWAE bound; see `Step`.
 
         Raises ValueError for a posterior with transitions.
         """
-        if len(posterior.transitions):
+        if len(step.posterior.transitions):
             raise ValueError("the doubly reparameterised gradient takes a posterior without steps")
-        q, _ = posterior.start(x)
-        z, fixed = q.rsample(noise[0]), q.detach()
+        q, _ = step.posterior.start(step.x)
+        z, fixed = q.rsample(step.noise[0]), q.detach()
 
         def score(point: Tensor) -> tuple[Tensor, Terms]:
-            log_likelihood, log_prior = target(x, point)
+            log_likelihood, log_prior = step.target(step.x, point)
             terms = Terms(log_likelihood, fixed.log_prob(point) - log_prior)
-            return terms.log_weight(beta), terms
+            return terms.log_weight(step.beta), terms
 
         log_w, pull, terms = vjp(score, z.detach(), has_aux=True)
         weight = log_w.detach().softmax(0)
         (slope,) = pull(torch.ones_like(log_w))  # d log w_s / d z_s
-        coefficient = weight * (1.0 - beta * (1.0 - weight))
+        coefficient = weight * (1.0 - step.beta * (1.0 - weight))
         encoder = ((coefficient[..., None] * slope).detach() * z).sum((0, -1))
         yield iwae(log_w) + encoder - encoder.detach(), terms
