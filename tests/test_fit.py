@@ -205,6 +205,12 @@ def test_the_learning_rate_and_beta_follow_their_schedules(tmp_path):
     assert metrics["learning_rate"].tolist() == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4], rel=1e-6)
 
 
+def test_beta_may_be_cyclical(tmp_path):
+    options = ["trainer.epochs=8", "trainer.beta=cyclical", "trainer.cycles=2"]
+    metrics = read_metrics(fit(tiny("vae", tmp_path, *options)))
+    assert metrics["beta"].tolist() == pytest.approx([0.5, 1.0, 1.0, 1.0] * 2)
+
+
 def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     config = tiny("vae", tmp_path)
     method, step = method_class("vae"), method_class("vae").training_step

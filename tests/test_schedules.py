@@ -2,12 +2,22 @@ from itertools import pairwise
 
 import pytest
 
-from annealed.schedules import alphas, linear_warmup, piecewise
+from annealed.schedules import alphas, cyclical, linear_warmup, piecewise
 
 
 def test_warm_up_rises_linearly_to_one_and_stays():
     assert [linear_warmup(step, 4) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
     assert linear_warmup(0, 0) == 1.0
+
+
+def test_cyclical_beta_rises_and_stays_in_every_cycle():
+    found = [cyclical(step, 24, 3, 0.5) for step in range(24)]
+    assert found == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0] * 3
+    assert [cyclical(step, 8, 2, 0.0) for step in range(8)] == [1.0] * 8
+    assert [cyclical(step, 8, 2, 1.0) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    ragged = [cyclical(step, 10, 3, 0.5) for step in range(10)]
+    assert min(ragged) > 0.0
+    assert max(ragged) == 1.0
 
 
 @pytest.mark.parametrize("kind", ["linear", "geometric"])

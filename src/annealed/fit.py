@@ -105,10 +105,10 @@ def _train_and_score(
         "seconds": round(record.seconds, 1),
         "sessions": record.sessions,
     }
+    replace_json(folder / RESULT, result)  # before the mirror, which may fail
     if logger:
         mirror.log_pictures(logger, method, images.test)
         mirror.log_result(logger, result)
-    replace_json(folder / RESULT, result)
 
 
 def train(

@@ -85,8 +85,10 @@ class Method(pl.LightningModule):
 
     def beta(self, step: int) -> float:
         """The weight of the rate at an optimiser step."""
-        steps_an_epoch = self.trainer.num_training_batches
-        return schedules.linear_warmup(step, self.config.trainer.warmup_epochs * steps_an_epoch)
+        o, steps_an_epoch = self.config.trainer, self.trainer.num_training_batches
+        if o.beta == "cyclical":
+            return schedules.cyclical(step, o.epochs * steps_an_epoch, o.cycles, o.cycle_rise)
+        return schedules.linear_warmup(step, o.warmup_epochs * steps_an_epoch)
 
     def learning_rate(self, step: int) -> float:
         """The learning rate at an optimiser step."""

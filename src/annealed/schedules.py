@@ -11,6 +11,16 @@ def linear_warmup(step: int, warmup_steps: int) -> float:
     return 1.0 if warmup_steps <= 0 else min(1.0, (step + 1) / warmup_steps)
 
 
+def cyclical(step: int, total: int, cycles: int, rise: float = 0.5) -> float:
+    """beta in `cycles` equal cycles over `total` steps, each rising linearly and then staying at 1.
+
+    `rise` is the rising share of a cycle (Fu et al. 2019, arXiv 1903.10145, equation 6). The last
+    step of a rise has beta 1; as in `linear_warmup`, beta is never 0.
+    """
+    period = total / cycles
+    return linear_warmup(int(step % period), round(rise * period))
+
+
 def alphas(kind: str, steps: int, first: float | None = None) -> list[float]:
     """alpha_1 < ... < alpha_T = 1, the exponents of the annealed targets.
 

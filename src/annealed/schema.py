@@ -42,7 +42,10 @@ class TrainerOptions:
 
     epochs: int = number(low=1)
     patience: int = number(low=0)
+    beta: str = choice("linear", "cyclical")
     warmup_epochs: int = number(low=0)
+    cycles: int = number(low=1)
+    cycle_rise: float = number(low=0.0, high=1.0)
     accelerator: str = choice("auto", "cpu", "gpu")
     threads: int = number(low=0)
 
