@@ -14,7 +14,7 @@ from annealed.data.mnist import MD5
 from annealed.flows import IAF, ConvexLinearIAF, Householder
 from annealed.posteriors import GaussianHead, Posterior
 from annealed.targets import LinearGaussian
-from annealed.transitions import Refinement, Transition
+from annealed.transitions import MeanField, Refinement, Transition
 
 ROOT = Path(__file__).parents[1]
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models
@@ -49,6 +49,7 @@ POSTERIORS = {  # what a small posterior's transitions are, by name
     "hvi": lambda: refinements(3),
     "householder": lambda: [Householder(D, H), Householder(D, D), Householder(D, D)],
     "iaf": lambda: [IAF(D, H, 12), IAF(D, H, 12, flip=True)],
+    "hvm": lambda: [IAF(D, H, 12), MeanField(D, H, 4)],
     "cc_lin_iaf": lambda: [ConvexLinearIAF(D, H, 3)],
     "mixed": lambda: [*refinements(2), IAF(D, H, 12), Householder(D, H)],
 }

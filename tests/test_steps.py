@@ -7,17 +7,18 @@ import torch
 from conftest import D, H
 
 from annealed.flows import IAF, ConvexLinearIAF, Householder
-from annealed.transitions import Refinement
+from annealed.transitions import MeanField, Refinement
 
 S, B = 4, 5
 STEPS = {
     "refinement": lambda: Refinement(D, H, hidden=4, sigma=0.3),
+    "mean_field": lambda: MeanField(D, H, hidden=4),
     "householder": lambda: Householder(D, H),
     "iaf": lambda: IAF(D, H, hidden=8),
     "iaf_flipped": lambda: IAF(D, H, hidden=8, flip=True),
     "cc_lin_iaf": lambda: ConvexLinearIAF(D, H, count=3),
 }
-FLOWS = [name for name in STEPS if name != "refinement"]
+FLOWS = [name for name in STEPS if name not in ("refinement", "mean_field")]
 PRESERVING = ["householder", "cc_lin_iaf"]
 
 

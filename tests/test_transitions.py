@@ -3,7 +3,7 @@ import torch
 from conftest import D, H
 from torch import distributions
 
-from annealed.transitions import Refinement
+from annealed.transitions import MeanField, Refinement
 
 S, B = 4, 5
 
@@ -39,6 +39,19 @@ def test_log_ratio_is_that_of_the_two_densities(step, inputs):
     q = literal_kernel(step.ahead, z, context)
     r = literal_kernel(step.back, new, context)
     torch.testing.assert_close(new, q.loc + q.scale * noise, rtol=0, atol=1e-12)
+    expected = q.log_prob(new).sum(-1) - r.log_prob(z).sum(-1)
+    torch.testing.assert_close(log_ratio, expected, rtol=0, atol=1e-10)
+
+
+def test_a_mean_field_steps_log_ratio_is_that_of_the_two_densities(inputs):
+    torch.manual_seed(0)
+    step = MeanField(D, H, hidden=4).double()
+    z, context, noise = inputs
+    new, log_ratio = step(z, context, noise)
+    scale = torch.nn.functional.softplus(step.scale(context)) + 1e-6
+    q = distributions.Normal(z, scale.expand_as(z))
+    r = literal_kernel(step.back, new, context)
+    torch.testing.assert_close(new, z + scale * noise, rtol=0, atol=1e-12)
     expected = q.log_prob(new).sum(-1) - r.log_prob(z).sum(-1)
     torch.testing.assert_close(log_ratio, expected, rtol=0, atol=1e-10)
 

@@ -8,7 +8,7 @@ from annealed.flows import IAF, ConvexLinearIAF, Householder
 from annealed.method import Method, Parts
 from annealed.objectives import DoublyReparameterised, Maximise, iwae, renyi
 from annealed.options import choice, number
-from annealed.transitions import Refinement, Transition
+from annealed.transitions import MeanField, Refinement, Transition
 
 
 @dataclass
@@ -50,6 +50,20 @@ class IAFOptions:
         """Steps of which every second one reverses the order of z."""
         sizes = (parts.latent, parts.context, self.hidden, self.gate_bias)
         return [IAF(*sizes, flip=t % 2 == 1) for t in range(self.steps)]
+
+
+@dataclass
+class HierarchicalOptions:
+    """A variational prior over lambda and the mean-field step to z."""
+
+    prior: IAFOptions = field(default_factory=IAFOptions)
+    hidden: int = number(40, low=1)
+    sigma: float = number(0.3, low=0.0, open_ends=True)
+
+    def build(self, parts: Parts) -> list[Transition]:
+        """The prior's flow on lambda, then z given lambda."""
+        last = MeanField(parts.latent, parts.context, self.hidden, self.sigma)
+        return [*self.prior.build(parts), last]
 
 
 @dataclass
@@ -139,6 +153,16 @@ class HVIAVO(AnnealedPath):
 
         transitions: RefinementOptions = field(default_factory=RefinementOptions)
         avo: AVOOptions = field(default_factory=AVOOptions)
+
+
+class HVM(Path):
+    """Hierarchical variational model (Ranganath, Tran, Blei 2015, arXiv 1511.02386)."""
+
+    @dataclass
+    class Options:
+        """Keys of `hvm`."""
+
+        transitions: HierarchicalOptions = field(default_factory=HierarchicalOptions)
 
 
 class HouseholderFlow(Path):

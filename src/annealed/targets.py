@@ -29,6 +29,19 @@ def held_fixed(module: nn.Module) -> Callable:
     return lambda *arguments: functional_call(module, fixed, arguments)
 
 
+class Energy(nn.Module):
+    """An unnormalised log density over z alone, with its log Z; there is no x and no prior."""
+
+    def __init__(self, log_density: Callable[[Tensor], Tensor], log_z: float):
+        super().__init__()
+        self.log_density, self.log_z = log_density, log_z
+
+    def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, any), z (S, B, D) -> log f(z) and zeros, each (S, B) in nats."""
+        log_f = self.log_density(z)
+        return log_f, torch.zeros_like(log_f)
+
+
 class LinearGaussian(nn.Module):
     """x = W z + b + noise_scale * eps, z ~ N(0, I): log p(x) and the posterior are exact."""
 

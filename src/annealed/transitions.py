@@ -56,7 +56,7 @@ class GatedKernel(nn.Module):
         self.heads = nn.Linear(hidden, 3 * dim)
         with torch.no_grad():
             self.heads.bias[dim : 2 * dim].fill_(gate_bias)
-            self.heads.bias[2 * dim :].fill_(sigma + math.log(-math.expm1(-sigma)))
+            self.heads.bias[2 * dim :].fill_(inverse_softplus(sigma))
 
     def forward(self, z: Tensor, context: Tensor) -> Normal:
         """z (S, B, D), context (B, H) -> the kernel at each of the S * B points."""
@@ -91,3 +91,31 @@ class Refinement(Transition):
         new = q.rsample(noise)
         r = self.back(new, context)
         return new, q.log_prob(new) - r.log_prob(z)
+
+
+class MeanField(Transition):
+    """z ~ prod_d N(z_d; lambda_d, s_d(context)), with an auxiliary reverse kernel r(lambda | z).
+
+    The last step of a hierarchical variational model, whose lambda is the path so far (Ranganath,
+    Tran, Blei 2015, arXiv 1511.02386, equations 4 and 8): given lambda the latents are independent,
+    without it they are not.
+    """
+
+    def __init__(self, dim: int, context: int, hidden: int = 40, sigma: float = 0.3):
+        super().__init__()
+        self.scale = nn.Linear(context, dim)
+        self.back = GatedKernel(dim, context, hidden, sigma, gate_bias=-2.0)
+        with torch.no_grad():
+            self.scale.bias.fill_(inverse_softplus(sigma))
+
+    def forward(self, z: Tensor, context: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Transition.forward`; the incoming z is lambda."""
+        q = Normal(z, F.softplus(self.scale(context)).expand_as(z) + 1e-6)
+        new = q.rsample(noise)
+        r = self.back(new, context)
+        return new, q.log_prob(new) - r.log_prob(z)
+
+
+def inverse_softplus(value: float) -> float:
+    """The y with softplus(y) = value, for any positive value."""
+    return value + math.log(-math.expm1(-value))
