@@ -47,6 +47,18 @@ def test_a_chunk_fits_its_budget_whatever_s_is():
         assert chunk == 10 or chunk * 100 * 4000 * 4 <= budget * 2**20
 
 
+def watch_widths(q, monkeypatch):
+    """A list that fills with the number of samples of every chunk."""
+    seen, walk = [], q.walk
+
+    def watched(base, context, noise):
+        seen.append(noise.shape[1])
+        return walk(base, context, noise)
+
+    monkeypatch.setattr(q, "walk", watched)
+    return seen
+
+
 def test_wide_layers_count_in_the_budget(linear_gaussian, monkeypatch):
     target, x = linear_gaussian
     widths = {}
@@ -56,8 +68,7 @@ def test_wide_layers_count_in_the_budget(linear_gaussian, monkeypatch):
             q.encoder, torch.nn.Linear(5, hidden), torch.nn.Linear(hidden, 5)
         )
         q.double()
-        seen, forward = [], q.forward
-        q.forward = lambda x, n, seen=seen, f=forward: (seen.append(n.shape[1]), f(x, n))[1]
+        seen = watch_widths(q, monkeypatch)
         log_marginal(target, q, x, D, samples=1000, seed=0, memory_mb=1.0)
         widths[hidden] = max(seen)
     assert widths[4000] < widths[4]
@@ -70,13 +81,10 @@ def test_one_sample_has_no_error(linear_gaussian):
 
 def test_no_chunk_is_wider_than_asked_for(linear_gaussian, monkeypatch):
     target, x = linear_gaussian
-    q, widths = posterior(1), []
-    forward = q.forward
-    monkeypatch.setattr(
-        q, "forward", lambda x, noise: (widths.append(noise.shape[1]), forward(x, noise))[1]
-    )
+    q = posterior(1)
+    seen = watch_widths(q, monkeypatch)
     log_marginal(target, q, x, D, samples=1000, seed=0, memory_mb=1e-6)
-    assert widths == [10] * 100
+    assert seen == [10] * 100
 
 
 def test_a_stream_is_the_direct_formula(linear_gaussian):

@@ -30,7 +30,7 @@ def test_the_path_is_a_function_of_x_and_noise(linear_gaussian, kind):
 
 def test_noise_of_the_wrong_number_of_draws_is_refused(linear_gaussian):
     _, x = linear_gaussian
-    with pytest.raises(ValueError, match="noise holds 2 draws; this posterior takes 3"):
+    with pytest.raises(ValueError, match="noise holds 2 draws; this path takes 3"):
         posterior(2)(x, noise_for(posterior(1), 2, len(x)))
 
 

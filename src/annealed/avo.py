@@ -46,10 +46,11 @@ def avo_stages(
     if anchor not in ("q0", "prior"):
         raise ValueError(f"unknown anchor {anchor!r}; accepted: q0, prior")
     fixed_target = held_fixed(target)
+    lead, noise = noise[: posterior.start_draws], noise[posterior.start_draws :]
     for t, ((step, eps), alpha) in enumerate(zip(posterior.steps(noise), alphas, strict=True)):
         if t == 0 or train_encoder:
             with torch.set_grad_enabled(train_encoder):
-                base, context = posterior.start(x)
+                base, context = posterior.start(x, lead)
             for before in posterior.transitions[:t]:
                 context = held_fixed(Advance(before))(context)
             base = base.detach()

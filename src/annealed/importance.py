@@ -99,20 +99,18 @@ def log_marginal(
     floats_a_sample = 3 * widest + 4 * x.shape[-1] + 8 * latent * (posterior.draws + 1)
     chunk = chunk_samples(memory_mb, batch, floats_a_sample)
     stream = WeightStream(samples)
+
+    def noise_for(draws: int, block: int) -> Tensor:
+        shape, key = (draws, SAMPLE_BLOCK, batch, latent), (seed, "evaluate", batch_index, block)
+        return randomness.normal(shape, *key, device=x.device, dtype=dtype)
+
+    base, context = posterior.start(x, noise_for(posterior.start_draws, -1))
     for first in range(0, samples, chunk):
         count = min(chunk, samples - first)
         blocks = [
-            randomness.normal(
-                (posterior.draws, SAMPLE_BLOCK, batch, latent),
-                seed,
-                "evaluate",
-                batch_index,
-                block,
-                device=x.device,
-                dtype=dtype,
-            )
+            noise_for(posterior.draws - posterior.start_draws, block)
             for block in range(first // SAMPLE_BLOCK, math.ceil((first + count) / SAMPLE_BLOCK))
         ]
         noise = torch.cat(blocks, dim=1)[:, :count]
-        stream.add(log_weight(target, x, posterior(x, noise)))
+        stream.add(log_weight(target, x, posterior.walk(base, context, noise)))
     return stream.estimate()

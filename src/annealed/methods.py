@@ -3,11 +3,15 @@
 from dataclasses import dataclass, field
 from functools import partial
 
+from torch import Tensor
+
 from annealed.avo import AVO, AVOOptions
 from annealed.flows import IAF, ConvexLinearIAF, Householder
-from annealed.method import Method, Parts
-from annealed.objectives import DoublyReparameterised, Maximise, iwae, renyi
+from annealed.iterative import IterativePosterior
+from annealed.method import Mean, Method, Parts
+from annealed.objectives import DoublyReparameterised, Maximise, iwae, path_terms, renyi
 from annealed.options import choice, number
+from annealed.posteriors import GaussianHead
 from annealed.transitions import MeanField, Refinement, Transition
 
 
@@ -100,6 +104,43 @@ class IWAE(Method):
         if options.gradient == "dreg":
             return parts.posterior(), DoublyReparameterised(options.samples)
         return parts.posterior(), Maximise(iwae, options.samples)
+
+
+class Iterative(Method):
+    """Gaussian posterior refined by the bound's gradient (Marino, Yue, Mandt 2018)."""
+
+    @dataclass
+    class Options:
+        """Keys of `iterative`."""
+
+        refinements: int = number(3, low=0)
+        hidden: int = number(300, low=1)
+
+    def compose(self, options: Options, parts: Parts):
+        """See `Method.compose`."""
+        head = GaussianHead(parts.context, parts.latent)
+        sizes = (options.refinements, options.hidden)
+        return IterativePosterior(parts.encoder, head, parts.target, *sizes), Maximise()
+
+    def on_validation_epoch_start(self) -> None:
+        """Start one mean of the bound for each number of refinements."""
+        super().on_validation_epoch_start()
+        self.refined = [Mean() for _ in range(self.posterior.start_draws + 1)]
+
+    def validation_step(self, x: Tensor, batch_idx: int) -> None:
+        """As in `Method`, and the bound after 0, 1, ... refinements."""
+        super().validation_step(x, batch_idx)
+        x = x.to(self.dtype) / 255
+        *lead, last = self.noise("validate", 1, len(x), batch_idx)
+        for n, mean in enumerate(self.refined):
+            base, context = self.posterior.start(x, lead[:n])
+            terms = path_terms(self.target, x, self.posterior.walk(base, context, last[None]))
+            mean.add(terms.log_weight().mean(), len(x))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the bounds."""
+        super().on_validation_epoch_end()
+        self.log_dict({f"val/elbo_after_{n}": m.value for n, m in enumerate(self.refined)})
 
 
 class Renyi(Method):

@@ -102,8 +102,9 @@ class DoublyReparameterised:
         """
         if len(step.posterior.transitions):
             raise ValueError("the doubly reparameterised gradient takes a posterior without steps")
-        q, _ = step.posterior.start(step.x)
-        z, fixed = q.rsample(step.noise[0]), q.detach()
+        *lead, noise = step.noise
+        q, _ = step.posterior.start(step.x, lead)
+        z, fixed = q.rsample(noise), q.detach()
 
         def score(point: Tensor) -> tuple[Tensor, Terms]:
             log_likelihood, log_prior = step.target(step.x, point)

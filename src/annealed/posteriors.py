@@ -41,6 +41,8 @@ class Posterior(nn.Module):
     `encoder` maps x (B, X) to a context (B, H); `head` maps the context to q_0.
     """
 
+    start_draws = 0  # Gaussian draws that finding q_0 itself takes
+
     def __init__(self, encoder: nn.Module, head: nn.Module, transitions: list[Transition] = ()):
         super().__init__()
         self.encoder = encoder
@@ -49,24 +51,27 @@ class Posterior(nn.Module):
 
     @property
     def draws(self) -> int:
-        """The Gaussian draws of one path: one for z_0 and one for each stochastic step."""
-        return 1 + sum(step.stochastic for step in self.transitions)
+        """All Gaussian draws of one path: q_0's own, one for z_0, one for each stochastic step."""
+        return self.start_draws + 1 + sum(step.stochastic for step in self.transitions)
 
-    def start(self, x: Tensor) -> tuple[Normal, Tensor]:
-        """x (B, X) -> q_0 and the context (B, H)."""
+    def start(self, x: Tensor, noise: Tensor | None = None) -> tuple[Normal, Tensor]:
+        """x (B, X), noise (start_draws, S, B, D) or None -> q_0 and the context (B, H)."""
         context = self.encoder(x)
         return self.head(context), context
 
-    def steps(self, noise: Tensor):
-        """Pairs of a transition and its noise (S, B, D), or None where it needs none."""
-        if len(noise) != self.draws:
-            raise ValueError(f"noise holds {len(noise)} draws; this posterior takes {self.draws}")
+    def steps(self, noise: Tensor) -> list[tuple[Transition, Tensor | None]]:
+        """Pairs of a transition and its noise (S, B, D), or None where it needs none.
+
+        `noise` is that of z_0 and of the stochastic steps.
+        """
+        expected = self.draws - self.start_draws
+        if len(noise) != expected:
+            raise ValueError(f"noise holds {len(noise)} draws; this path takes {expected}")
         rest = iter(noise[1:])
         return [(step, next(rest) if step.stochastic else None) for step in self.transitions]
 
-    def forward(self, x: Tensor, noise: Tensor) -> Path:
-        """x (B, X), noise (draws, S, B, D) -> a path of S samples for each example."""
-        base, context = self.start(x)
+    def walk(self, base: Normal, context: Tensor, noise: Tensor) -> Path:
+        """A path from q_0: noise (draws - start_draws, S, B, D)."""
         z = [base.rsample(noise[0])]
         log_ratios = []
         for step, eps in self.steps(noise):
@@ -75,3 +80,8 @@ class Posterior(nn.Module):
             z.append(new)
             log_ratios.append(log_ratio)
         return Path(base, z, base.log_prob(z[0]), log_ratios)
+
+    def forward(self, x: Tensor, noise: Tensor) -> Path:
+        """x (B, X), noise (draws, S, B, D) -> a path of S samples for each example."""
+        base, context = self.start(x, noise[: self.start_draws])
+        return self.walk(base, context, noise[self.start_draws :])

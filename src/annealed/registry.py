@@ -13,6 +13,7 @@ METHODS: dict[str, type[Method]] = {
     "vae": methods.VAE,
     "iwae": methods.IWAE,
     "renyi": methods.Renyi,
+    "iterative": methods.Iterative,
     "hvm": methods.HVM,
     "hvi": methods.HVI,
     "hvi_avo": methods.HVIAVO,
