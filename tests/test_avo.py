@@ -5,7 +5,7 @@ from test_transitions import literal_kernel
 
 from annealed import schedules
 from annealed.avo import AVO, AVOOptions, avo, avo_stages
-from annealed.objectives import Step, elbo, log_weight
+from annealed.objectives import Step, elbo, log_weight, path_terms
 
 ALPHAS = [1 / 3, 2 / 3, 1.0]
 
@@ -115,6 +115,13 @@ def test_one_step_at_alpha_one_is_the_elbo(linear_gaussian, beta, anchor):
         torch.testing.assert_close(stage[name], gradient, rtol=0, atol=1e-10, msg=name)
 
 
+def test_a_tempered_last_stage_is_the_tempered_elbo(model):
+    target, x, q, noise = model
+    *_, last = avo_stages(target, x, q, noise, ALPHAS)
+    expected = path_terms(target, x, q(x, noise)).log_weight(temper=0.4)
+    torch.testing.assert_close(last.log_weight(temper=0.4), expected, rtol=0, atol=1e-10)
+
+
 def test_the_last_stage_is_the_elbo_of_the_whole_path(model):
     target, x, q, noise = model
     *_, last = avo_stages(target, x, q, noise, ALPHAS)
@@ -164,7 +171,7 @@ def test_stagewise_gives_the_gradient_of_the_sum(model, mixing, train_encoder):
     found = []
     for stagewise in (False, True):
         options = AVOOptions(mixing=mixing, stagewise=stagewise, train_encoder=train_encoder)
-        parts = AVO(options, 3, samples=4)(Step(target, q, x, noise, 0.7, 0.1))
+        parts = AVO(options, 3, samples=4)(Step(target, q, x, noise, beta=0.7, coin=0.1))
         count = 0
         for value, _ in parts:
             value.mean().backward()
@@ -186,10 +193,12 @@ def test_the_coin_and_rho_choose_the_objective(model):
     stages = avo(target, x, q, noise, ALPHAS, 0.5)
     objective = AVO(AVOOptions(rho=0.2), 3)
     for coin, expected in ((0.19, stages), (0.2, bound), (0.9, bound)):
-        ((value, terms),) = objective(Step(target, q, x, noise, 0.5, coin))
+        ((value, terms),) = objective(Step(target, q, x, noise, beta=0.5, coin=coin))
         torch.testing.assert_close(value, expected, rtol=0, atol=1e-10)
         torch.testing.assert_close(terms.log_weight(0.5).mean(0), bound, rtol=0, atol=1e-10)
-    mixed = AVO(AVOOptions(rho=0.3, mixing="convex"), 3)(Step(target, q, x, noise, 0.5, 0.9))
+    mixed = AVO(AVOOptions(rho=0.3, mixing="convex"), 3)(
+        Step(target, q, x, noise, beta=0.5, coin=0.9)
+    )
     total = sum(value for value, _ in mixed)
     torch.testing.assert_close(total, 0.3 * stages + 0.7 * bound, rtol=0, atol=1e-10)
 
@@ -197,7 +206,7 @@ def test_the_coin_and_rho_choose_the_objective(model):
 def test_warm_up_off_leaves_the_stages_unweighted(model):
     target, x, q, noise = model
     objective = AVO(AVOOptions(rho=1.0, warm_up=False), 3)
-    ((value, _),) = objective(Step(target, q, x, noise, 0.1, 0.0))
+    ((value, _),) = objective(Step(target, q, x, noise, beta=0.1, coin=0.0))
     expected = avo(target, x, q, noise, ALPHAS)
     torch.testing.assert_close(value, expected, rtol=0, atol=1e-10)
 

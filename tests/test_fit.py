@@ -201,14 +201,23 @@ def test_the_learning_rate_and_beta_follow_their_schedules(tmp_path):
     options = ["trainer.epochs=4", "trainer.warmup_epochs=2", "optimiser.learning_rate=0.001"]
     options += ["optimiser.milestones=[0.5]", "optimiser.factors=[0.1]"]
     metrics = read_metrics(fit(tiny("vae", tmp_path, *options)))
-    assert metrics["beta"].tolist() == [0.5, 1.0, 1.0, 1.0]
+    assert metrics["warmup"].tolist() == [0.5, 1.0, 1.0, 1.0]
     assert metrics["learning_rate"].tolist() == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4], rel=1e-6)
 
 
-def test_beta_may_be_cyclical(tmp_path):
-    options = ["trainer.epochs=8", "trainer.beta=cyclical", "trainer.cycles=2"]
+def test_the_warm_up_may_be_cyclical(tmp_path):
+    options = ["trainer.epochs=8", "trainer.warmup=cyclical", "trainer.cycles=2"]
     metrics = read_metrics(fit(tiny("vae", tmp_path, *options)))
-    assert metrics["beta"].tolist() == pytest.approx([0.5, 1.0, 1.0, 1.0] * 2)
+    assert metrics["warmup"].tolist() == pytest.approx([0.5, 1.0, 1.0, 1.0] * 2)
+
+
+def test_the_whole_target_may_be_warmed_up_instead_of_the_rate(tmp_path):
+    options = ["trainer.warmup_epochs=3"]
+    rate = fit(tiny("hvi_avo", tmp_path / "rate", *options))
+    target = fit(tiny("hvi_avo", tmp_path / "target", *options, "trainer.warmed_up=target"))
+    assert read_metrics(target)["warmup"].tolist() == pytest.approx([1 / 3, 2 / 3, 1.0])
+    a, b = (weights(folder)["target.decoder.1.weight"] for folder in (rate, target))
+    assert not torch.equal(a, b)
 
 
 def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):

@@ -47,7 +47,7 @@ def test_an_offline_run_logs_metrics_and_pictures_without_a_word(tmp_path):
     folder = tmp_path / "quick" / "digits" / "vae" / "seed0"
     (log,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     logged = log.read_bytes()
-    for name in (b"val/elbo", b"train/rate", b"beta", b"test/nll", b"digits/vae"):
+    for name in (b"val/elbo", b"train/rate", b"warmup", b"test/nll", b"digits/vae"):
         assert name in logged, name
     pictures = {
         p.name.split("_")[0]: np.asarray(Image.open(p), dtype=float)

@@ -4,7 +4,16 @@ import pytest
 import torch
 from conftest import D, X, noise_for, posterior, train_to
 
-from annealed.objectives import DoublyReparameterised, Maximise, Step, elbo, iwae, log_weight, renyi
+from annealed.objectives import (
+    DoublyReparameterised,
+    Maximise,
+    Step,
+    elbo,
+    iwae,
+    log_weight,
+    path_terms,
+    renyi,
+)
 from annealed.targets import LinearGaussian
 
 
@@ -21,6 +30,18 @@ def test_log_weight_is_joint_less_path(linear_gaussian):
     for beta in (1.0, 0.3):
         expected = log_joint + beta * (log_prior - log_q)
         torch.testing.assert_close(log_weight(target, x, path, beta), expected, rtol=0, atol=1e-10)
+
+
+def test_temper_is_an_exponent_of_the_whole_target(linear_gaussian):
+    target, x = linear_gaussian
+    q = posterior(2)
+    path = q(x, noise_for(q, 3, len(x)))
+    terms = path_terms(target, x, path)
+    log_joint = sum(target(x, path.z[-1]))
+    expected = 0.3 * log_joint - path.log_prob()
+    torch.testing.assert_close(terms.log_weight(temper=0.3), expected, rtol=0, atol=1e-10)
+    ((value, _),) = Maximise(elbo, 3)(Step(target, q, x, noise_for(q, 3, len(x)), temper=0.3))
+    torch.testing.assert_close(value, expected.mean(0), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("steps", [0, 3])
@@ -79,7 +100,7 @@ def head_gradients(objective, target, q, x, beta, draws, samples):
     for seed in range(draws):
         q.zero_grad()
         noise = noise_for(q, samples, len(x), seed)
-        ((value, _),) = objective(Step(target, q, x, noise, beta, 0.0))
+        ((value, _),) = objective(Step(target, q, x, noise, beta=beta, coin=0.0))
         value.mean().backward()
         found.append(torch.cat([p.grad.flatten() for p in q.head.parameters()]))
     return torch.stack(found)
@@ -126,7 +147,7 @@ def test_dreg_leaves_the_targets_gradient_and_the_value_as_they_are(linear_gauss
     found = []
     for objective in (Maximise(iwae, 5), DoublyReparameterised(5)):
         target.zero_grad()
-        ((value, terms),) = objective(Step(target, q, x, noise, 0.7, 0.0))
+        ((value, terms),) = objective(Step(target, q, x, noise, beta=0.7, coin=0.0))
         value.mean().backward()
         found.append((value, target.weight.grad.clone(), terms.log_weight()))
     for a, b in zip(*found, strict=True):
@@ -144,7 +165,7 @@ def test_the_elbo_objective_is_the_weighted_bound(linear_gaussian):
     target, x = linear_gaussian
     q = posterior(2)
     noise = noise_for(q, 3, len(x))
-    ((value, terms),) = Maximise(elbo, samples=3)(Step(target, q, x, noise, 0.4, 0.0))
+    ((value, terms),) = Maximise(elbo, samples=3)(Step(target, q, x, noise, beta=0.4, coin=0.0))
     expected = elbo(log_weight(target, x, q(x, noise), 0.4))
     torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(terms.log_weight(), log_weight(target, x, q(x, noise)))

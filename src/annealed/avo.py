@@ -62,8 +62,8 @@ def avo_stages(
         score = target if train_decoder and t == len(alphas) - 1 else fixed_target
         log_likelihood, log_prior = score(x, new)
         log_anchor = base.log_prob(new) if anchor == "q0" else log_prior
-        log_f = alpha * log_prior + (1.0 - alpha) * log_anchor
-        yield Terms(alpha * log_likelihood, log_path + log_ratio - log_f)
+        log_f = alpha * log_prior + (1.0 - alpha) * log_anchor  # f_t without its likelihood
+        yield Terms(alpha * log_likelihood, log_f, log_path + log_ratio)
         z, log_path = new.detach(), log_path + log_ratio.detach()
         context = context if own is context else own.detach()
 
@@ -87,7 +87,7 @@ class AVOOptions:
     first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
     train_decoder: bool = True  # the last stage also trains the decoder
     train_encoder: bool = False  # stages train the encoder through the context
-    warm_up: bool = True  # beta also weights the rate of every stage
+    warm_up: bool = True  # stages are warmed up as the ELBO is
     stagewise: bool = False  # one backward pass a stage: memory does not grow with T
 
 
@@ -115,10 +115,10 @@ class AVO:
                 o.train_decoder,
                 o.train_encoder,
             )
-            stage_beta = step.beta if o.warm_up else 1.0
+            annealed = (step.beta, step.temper) if o.warm_up else (1.0, 1.0)
             total = 0.0
             for terms in stages:
-                value = weight * elbo(terms.log_weight(stage_beta))
+                value = weight * elbo(terms.log_weight(*annealed))
                 if o.stagewise:
                     yield value, terms
                 else:

@@ -79,14 +79,16 @@ class Method(pl.LightningModule):
         noise = self.noise("posterior", self.objective.samples, len(x), step)
         # keyed by the data seed: every seed takes its AVO steps at the same time
         coin = randomness.uniform((), self.config.data.seed, "objective", step).item()
-        problem = Step(self.target, self.posterior, x, noise, self.beta(step), coin)
+        name = {"rate": "beta", "target": "temper"}[self.config.trainer.warmed_up]
+        warmed_up = {name: self.warmup(step)}
+        problem = Step(self.target, self.posterior, x, noise, coin=coin, **warmed_up)
         for value, terms in self.objective(problem):
             yield -value.mean(), terms
 
-    def beta(self, step: int) -> float:
-        """The weight of the rate at an optimiser step."""
+    def warmup(self, step: int) -> float:
+        """The factor of the rate, or of the whole target, at an optimiser step."""
         o, steps_an_epoch = self.config.trainer, self.trainer.num_training_batches
-        if o.beta == "cyclical":
+        if o.warmup == "cyclical":
             return schedules.cyclical(step, o.epochs * steps_an_epoch, o.cycles, o.cycle_rise)
         return schedules.linear_warmup(step, o.warmup_epochs * steps_an_epoch)
 
@@ -144,7 +146,7 @@ class Method(pl.LightningModule):
         """Log the epoch's means."""
         self._log("train", self.train_mean.value)
         self.log("train/gradient_norm", self.gradient_mean.value)
-        self.log("beta", self.beta(self.global_step - 1))
+        self.log("warmup", self.warmup(self.global_step - 1))
         self.log("learning_rate", self.learning_rate(self.global_step - 1))
 
     def _log(self, prefix: str, means: Tensor) -> None:

@@ -15,20 +15,25 @@ from annealed.posteriors import Path, Posterior
 
 
 class Terms(NamedTuple):
-    """The two parts of a log-weight, each (S, B) in nats."""
+    """The parts of a log-weight, each (S, B) in nats."""
 
-    log_likelihood: Tensor
-    rate: Tensor  # log q(path) - log p(z_T): a sample of KL(q || p), or of a bound if T > 0
+    log_likelihood: Tensor  # log p(x | z_T)
+    log_prior: Tensor  # log p(z_T)
+    log_q: Tensor  # the path's log q_0 + sum_t (log q_t - log r_t)
 
-    def log_weight(self, beta: float = 1.0) -> Tensor:
-        """Log w = log p(x | z_T) - beta * rate, (S, B)."""
-        return self.log_likelihood - beta * self.rate
+    @property
+    def rate(self) -> Tensor:
+        """A sample of KL(q || p(z)), or of an upper bound of it where T > 0: (S, B)."""
+        return self.log_q - self.log_prior
+
+    def log_weight(self, beta: float = 1.0, temper: float = 1.0) -> Tensor:
+        """log w, (S, B): `beta` weights the rate, `temper` is an exponent of the whole target."""
+        return temper * self.log_likelihood - beta * (self.log_q - temper * self.log_prior)
 
 
 def path_terms(target: nn.Module, x: Tensor, path: Path) -> Terms:
     """The terms of a whole path under p(x, z_T)."""
-    log_likelihood, log_prior = target(x, path.z[-1])
-    return Terms(log_likelihood, path.log_prob() - log_prior)
+    return Terms(*target(x, path.z[-1]), path.log_prob())
 
 
 def log_weight(target: nn.Module, x: Tensor, path: Path, beta: float = 1.0) -> Tensor:
@@ -69,6 +74,7 @@ class Step(NamedTuple):
     x: Tensor  # (B, X)
     noise: Tensor  # (draws, S, B, D)
     beta: float = 1.0  # the weight of the rate
+    temper: float = 1.0  # the exponent of the target
     coin: float = 0.0  # uniform on [0, 1), for objectives that choose at random
 
 
@@ -81,7 +87,7 @@ class Maximise:
     def __call__(self, step: Step) -> Iterator[tuple[Tensor, Terms]]:
         """One part, the bound; see `Step`."""
         terms = path_terms(step.target, step.x, step.posterior(step.x, step.noise))
-        yield self.bound(terms.log_weight(step.beta)), terms
+        yield self.bound(terms.log_weight(step.beta, step.temper)), terms
 
 
 class DoublyReparameterised:
@@ -107,9 +113,8 @@ class DoublyReparameterised:
         z, fixed = q.rsample(noise), q.detach()
 
         def score(point: Tensor) -> tuple[Tensor, Terms]:
-            log_likelihood, log_prior = step.target(step.x, point)
-            terms = Terms(log_likelihood, fixed.log_prob(point) - log_prior)
-            return terms.log_weight(step.beta), terms
+            terms = Terms(*step.target(step.x, point), fixed.log_prob(point))
+            return terms.log_weight(step.beta, step.temper), terms
 
         log_w, pull, terms = vjp(score, z.detach(), has_aux=True)
         weight = log_w.detach().softmax(0)

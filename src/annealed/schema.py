@@ -42,7 +42,8 @@ class TrainerOptions:
 
     epochs: int = number(low=1)
     patience: int = number(low=0)
-    beta: str = choice("linear", "cyclical")
+    warmup: str = choice("linear", "cyclical")
+    warmed_up: str = choice("rate", "target")
     warmup_epochs: int = number(low=0)
     cycles: int = number(low=1)
     cycle_rise: float = number(low=0.0, high=1.0)
