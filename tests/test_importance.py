@@ -2,10 +2,11 @@ import math
 
 import pytest
 import torch
-from conftest import POSTERIORS, D, noise_for, posterior, train_to
+from conftest import POSTERIORS, D, X, noise_for, posterior, train_to
 
 from annealed.importance import WeightStream, chunk_samples, log_marginal
 from annealed.objectives import log_weight
+from annealed.targets import Energy
 
 
 @pytest.mark.parametrize("kind", POSTERIORS)
@@ -115,3 +116,18 @@ def test_missing_weights_are_noticed():
     stream.add(torch.zeros(10, 1))
     with pytest.raises(ValueError, match="10 weights seen, 20 expected"):
         stream.estimate()
+
+
+@pytest.mark.parametrize("kind", POSTERIORS)
+def test_recovers_log_z_of_a_correlated_density_within_its_stated_error(kind):
+    # a Gaussian of correlation 0.3 with log Z = 2.5; x is a constant
+    covariance = torch.eye(D, dtype=torch.float64) * 0.7 + 0.3
+    density = torch.distributions.MultivariateNormal(torch.ones(D, dtype=torch.float64), covariance)
+    target = Energy(lambda z: density.log_prob(z) + 2.5, 2.5)
+    x = torch.zeros(1, X, dtype=torch.float64)
+    q = train_to(target, posterior(kind), x)
+    estimate = log_marginal(target, q, x, D, samples=20_000, seed=1)
+    assert estimate.k_hat.item() < 0.7
+    assert abs(estimate.log_prob.item() - target.log_z) < 4 * estimate.std_error.item()
+    assert estimate.std_error.item() < 0.05
+    assert estimate.elbo.item() < target.log_z
