@@ -120,7 +120,7 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
         f"'k-hat too high' is the share of test images with a Pareto k-hat above "
         f"{trusted_k(samples):.2f}, too heavy-tailed for that error at this S; there the true NLL "
         "may be lower. Published numbers are of Huang et al. 2018 and hold for dynamically "
-        "binarised MNIST only."
+        "binarised MNIST only; the 2020 replication is a student course project."
     )
     return "\n".join([*lines, "", f"Source: {source}.", "", notes, ""])
 

@@ -262,7 +262,7 @@ def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_when_resumed(tmp_path, 
     process.send_signal(name)
     _, err = process.communicate()
     assert process.returncode == 130
-    assert "interrupted; what is done is kept" in err
+    assert "interrupted; what is done is kept. Add --resume" in err
     assert "Traceback" not in err
     assert not (folder / "result.json").exists()
     done = load(folder / "last.ckpt")["epoch"]

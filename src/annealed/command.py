@@ -12,8 +12,11 @@ from annealed.errors import Diverged, UsageError
 from annealed.schema import Config
 
 
-def run(main: Callable[[], None]) -> int:
-    """Call `main`; the exit status is 0, or 2 for a usage error and 3 for a run that diverged."""
+def run(main: Callable[[], None], go_on: str) -> int:
+    """Call `main`; the exit status is 0, 2 for a usage error, 3 for a run that diverged.
+
+    It is 130 for an interrupt, after which `go_on` says how to go on.
+    """
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -26,7 +29,7 @@ def run(main: Callable[[], None]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("annealed: interrupted; what is done is kept.", file=sys.stderr)
+        print(f"annealed: interrupted; what is done is kept. {go_on}", file=sys.stderr)
         return 130
     return 0
 

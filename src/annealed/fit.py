@@ -43,6 +43,8 @@ def fit(config: Config, resume: bool = False) -> Path:
             _refuse_diverged(folder)
             return folder
         _check_claim(config, folder, resume)
+        if resume and not (folder / LAST).exists():
+            print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
         mirror.resolve_mode(config.wandb.mode)
         device = command.device(config)
         session = provenance(device)  # of the code that trains, not of what is there afterwards
@@ -196,4 +198,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(command.run(main, "Add --resume to the same command to go on."))

@@ -12,7 +12,17 @@ import torch
 
 from annealed import __version__
 
-PACKAGES = ("torch", "pytorch-lightning", "torchvision", "numpy", "pandas", "omegaconf")
+PACKAGES = (
+    "torch",
+    "pytorch-lightning",
+    "torchvision",
+    "zuko",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "omegaconf",
+)
 
 
 def commit() -> str:

@@ -1,0 +1,31 @@
+import re
+import sys
+
+from conftest import ROOT
+
+
+def names(text: str) -> set[str]:
+    """Package names at the start of requirement lines."""
+    return {
+        re.split(r"[<>=!~\[; ]", line, maxsplit=1)[0].lower() for line in text.split("\n") if line
+    }
+
+
+def test_every_package_that_the_code_imports_is_declared_and_locked():
+    found = set()
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "reproduce").rglob("*.py")]:
+        found |= set(re.findall(r"^(?:from|import) (\w+)", path.read_text(), flags=re.MULTILINE))
+    ours = {"annealed", "reproduce"}
+    distribution = {
+        "sklearn": "scikit-learn",
+        "yaml": "omegaconf",  # which reads with it
+        "lightning_fabric": "pytorch-lightning",
+        "pytorch_lightning": "pytorch-lightning",
+    }
+    needed = {distribution.get(name, name) for name in found - ours - sys.stdlib_module_names}
+    block = re.search(
+        r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S
+    )
+    declared = names("\n".join(re.findall(r'"(.+?)"', block[1])))
+    assert needed <= declared
+    assert declared <= names((ROOT / "requirements.lock").read_text())
