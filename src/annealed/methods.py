@@ -6,79 +6,18 @@ from functools import partial
 from torch import Tensor
 
 from annealed.avo import AVO, AVOOptions
-from annealed.flows import IAF, ConvexLinearIAF, Householder
 from annealed.iterative import IterativePosterior
 from annealed.method import Mean, Method, Parts
 from annealed.objectives import DoublyReparameterised, Maximise, iwae, path_terms, renyi
 from annealed.options import choice, number
+from annealed.paths import (
+    ConvexLinearOptions,
+    HierarchicalOptions,
+    HouseholderOptions,
+    IAFOptions,
+    RefinementOptions,
+)
 from annealed.posteriors import GaussianHead
-from annealed.transitions import MeanField, Refinement, Transition
-
-
-@dataclass
-class RefinementOptions:
-    """The stochastic transitions of HVI."""
-
-    steps: int = number(5, low=1)
-    hidden: int = number(40, low=1)
-    sigma: float = number(0.05, low=0.0, open_ends=True)
-    gate_bias: float = number(-2.0)
-
-    def build(self, parts: Parts) -> list[Transition]:
-        """Independent transitions, one a step."""
-        sizes = (parts.latent, parts.context, self.hidden, self.sigma, self.gate_bias)
-        return [Refinement(*sizes) for _ in range(self.steps)]
-
-
-@dataclass
-class HouseholderOptions:
-    """A chain of reflections."""
-
-    steps: int = number(10, low=1)
-
-    def build(self, parts: Parts) -> list[Transition]:
-        """Reflections, each of which makes its vector of the one before."""
-        widths = [parts.context] + [parts.latent] * (self.steps - 1)
-        return [Householder(parts.latent, width) for width in widths]
-
-
-@dataclass
-class IAFOptions:
-    """Inverse autoregressive flow steps, in alternating order."""
-
-    steps: int = number(2, low=1)
-    hidden: int = number(320, low=1)
-    gate_bias: float = number(2.0)
-
-    def build(self, parts: Parts) -> list[Transition]:
-        """Steps of which every second one reverses the order of z."""
-        sizes = (parts.latent, parts.context, self.hidden, self.gate_bias)
-        return [IAF(*sizes, flip=t % 2 == 1) for t in range(self.steps)]
-
-
-@dataclass
-class HierarchicalOptions:
-    """A variational prior over lambda and the mean-field step to z."""
-
-    prior: IAFOptions = field(default_factory=IAFOptions)
-    hidden: int = number(40, low=1)
-    sigma: float = number(0.3, low=0.0, open_ends=True)
-
-    def build(self, parts: Parts) -> list[Transition]:
-        """The prior's flow on lambda, then z given lambda."""
-        last = MeanField(parts.latent, parts.context, self.hidden, self.sigma)
-        return [*self.prior.build(parts), last]
-
-
-@dataclass
-class ConvexLinearOptions:
-    """One convex combination of linear flows."""
-
-    count: int = number(5, low=1)
-
-    def build(self, parts: Parts) -> list[Transition]:
-        """The one step."""
-        return [ConvexLinearIAF(parts.latent, parts.context, self.count)]
 
 
 class VAE(Method):
@@ -158,7 +97,7 @@ class Renyi(Method):
         return parts.posterior(), Maximise(partial(renyi, alpha=options.alpha), options.samples)
 
 
-class Path(Method):
+class UnderELBO(Method):
     """A path under the ELBO; a subclass says of which transitions."""
 
     def compose(self, options, parts: Parts):
@@ -166,7 +105,7 @@ class Path(Method):
         return parts.posterior(options.transitions.build(parts)), Maximise()
 
 
-class AnnealedPath(Method):
+class UnderAVO(Method):
     """A path under AVO mixed with the ELBO; a subclass says of which transitions."""
 
     def compose(self, options, parts: Parts):
@@ -175,7 +114,7 @@ class AnnealedPath(Method):
         return parts.posterior(transitions), AVO(options.avo, len(transitions))
 
 
-class HVI(Path):
+class HVI(UnderELBO):
     """Stochastic refinements (Salimans et al. 2015; Ranganath et al. 2015)."""
 
     @dataclass
@@ -185,7 +124,7 @@ class HVI(Path):
         transitions: RefinementOptions = field(default_factory=RefinementOptions)
 
 
-class HVIAVO(AnnealedPath):
+class HVIAVO(UnderAVO):
     """Stochastic refinements under AVO (Huang et al. 2018, arXiv 1809.01818)."""
 
     @dataclass
@@ -196,7 +135,7 @@ class HVIAVO(AnnealedPath):
         avo: AVOOptions = field(default_factory=AVOOptions)
 
 
-class HVM(Path):
+class HVM(UnderELBO):
     """Hierarchical variational model (Ranganath, Tran, Blei 2015, arXiv 1511.02386)."""
 
     @dataclass
@@ -206,7 +145,7 @@ class HVM(Path):
         transitions: HierarchicalOptions = field(default_factory=HierarchicalOptions)
 
 
-class HouseholderFlow(Path):
+class HouseholderFlow(UnderELBO):
     """Householder reflections (Tomczak & Welling 2016, arXiv 1611.09630)."""
 
     @dataclass
@@ -216,7 +155,7 @@ class HouseholderFlow(Path):
         transitions: HouseholderOptions = field(default_factory=HouseholderOptions)
 
 
-class HouseholderAVO(AnnealedPath):
+class HouseholderAVO(UnderAVO):
     """Householder reflections under AVO, an extension of this project."""
 
     @dataclass
@@ -227,7 +166,7 @@ class HouseholderAVO(AnnealedPath):
         avo: AVOOptions = field(default_factory=AVOOptions)
 
 
-class IAFlow(Path):
+class IAFlow(UnderELBO):
     """Inverse autoregressive flow (Kingma et al. 2016, arXiv 1606.04934)."""
 
     @dataclass
@@ -237,7 +176,7 @@ class IAFlow(Path):
         transitions: IAFOptions = field(default_factory=IAFOptions)
 
 
-class IAFAVO(AnnealedPath):
+class IAFAVO(UnderAVO):
     """Inverse autoregressive flow under AVO, an extension of this project."""
 
     @dataclass
@@ -248,7 +187,7 @@ class IAFAVO(AnnealedPath):
         avo: AVOOptions = field(default_factory=AVOOptions)
 
 
-class CcLinIAF(Path):
+class CcLinIAF(UnderELBO):
     """Convex combination of linear IAFs (Tomczak & Welling 2017, arXiv 1706.02326)."""
 
     @dataclass
