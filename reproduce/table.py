@@ -77,16 +77,17 @@ def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str
     first = done[0]
     epochs = sorted({r["training"]["epochs"] for r in done})
     span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-    seeds = len({r["seed"] for r in results})
+    count = len({r["seed"] for r in results})
+    seeds = f"{count} seed{'s' * (count > 1)}"
     sessions = [s for r in done for s in [*r["training"]["sessions"], r["provenance"]]]
     commits = sorted({session["commit"] for session in sessions})
     smoke = "SMOKE RUN, far from converged and no evidence: " if preset == "quick" else ""
-    title = f"{smoke}{note}test NLL on {first['data']}, preset {preset}, {seeds} seeds"
+    title = f"{smoke}{note}test NLL on {first['data']}, preset {preset}, {seeds}"
     source = (
         f"preset {preset}; data {first['data']}, "
         f"binarisation {BINARISATION[first['binarisation']]}, "
         f"SHA-256 {first['data_digest'][:12]}; {first['test_images']} test images; "
-        f"epochs trained {span}; S = {first['samples']} importance samples; {seeds} seeds; "
+        f"epochs trained {span}; S = {first['samples']} importance samples; {seeds}; "
         f"commit {', '.join(commits)}"
     )
     return title, source

@@ -255,7 +255,7 @@ def test_a_users_own_row_enters_the_table(tmp_path):
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert "| full_rank |" in out
-    assert "1 seeds" in out
+    assert "1 seed;" in out
     refused = reproduce(tmp_path, *arguments)
     _, err = refused.communicate()
     assert refused.returncode == 2
