@@ -50,7 +50,8 @@ class Cell:
 
     def done(self) -> bool:
         """Whether the result is there; raises UsageError where another configuration made it."""
-        return is_finished(self.config(), self.folder())
+        config = self.config()
+        return is_finished(config, run_folder(config))
 
 
 def grid(preset: str, data: str, rows: list[str], seeds: int, **options) -> list[Cell]:

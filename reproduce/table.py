@@ -43,6 +43,7 @@ def summarise(results: list[dict]) -> pd.DataFrame:
         known = published["rows"].get(name, {})
         comparable = mine[0]["data"] in published["comparable_data"]
         nll = pd.Series([r["nll"] for r in done], dtype=float)
+        mc = pd.Series([r["nll_mc_error"] for r in done], dtype=float)
         mean, sd, n = nll.mean(), nll.std(), len(nll)
         half = stats.t.ppf(0.975, n - 1) * sd / n**0.5 if n > 1 else float("nan")
         reference = known.get("huang2018") if comparable else None
@@ -59,7 +60,7 @@ def summarise(results: list[dict]) -> pd.DataFrame:
                 "difference": float("nan") if reference is None else mean - reference,
                 "seeds": n,
                 "diverged": len(mine) - n,
-                "mc_error": pd.Series([r["nll_mc_error"] for r in done]).pow(2).mean() ** 0.5,
+                "mc_error": mc.pow(2).mean() ** 0.5,
                 "test_error": pd.Series([r["nll_test_error"] for r in done]).mean(),
                 "elbo": pd.Series([r["elbo"] for r in done]).mean(),
                 "k_hat_untrusted": pd.Series(
@@ -145,7 +146,7 @@ def write(cells: list[Cell], folder: Path, note: str = "") -> str:
         raise UsageError(f"no run of preset {cells[0].preset} has finished, so there is no table.")
     table = summarise(results)
     title, source = headline(results, cells[0].preset, note)
-    text = markdown(table, title, source, cells[0].config().evaluate.samples)
+    text = markdown(table, title, source, _samples(results))
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(folder / "nll_table.md", text)
     replace_text(folder / "nll_table.csv", table.to_csv(index=False))
@@ -153,6 +154,11 @@ def write(cells: list[Cell], folder: Path, note: str = "") -> str:
     flat = pd.json_normalize([{k: v for k, v in r.items() if k != "config"} for r in results])
     replace_text(folder / "nll_cells.csv", flat.to_csv(index=False))
     return text
+
+
+def _samples(results: list[dict]) -> int:
+    """S of the finished results, which `collect` has seen to be the same for all."""
+    return next(r["samples"] for r in results if r["status"] == "finished")
 
 
 def _number(value: float | None, form: str = ".2f") -> str:

@@ -60,6 +60,12 @@ def test_the_statistics_of_a_row_are_those_of_its_seeds():
     assert line["difference"] == pytest.approx(np.mean(values) - 87.50)
 
 
+def test_an_error_that_is_not_defined_leaves_the_table_whole():
+    line = table.summarise([result("vae", 0, 87.0, nll_mc_error=None)]).iloc[0]
+    assert np.isnan(line["mc_error"])
+    assert line["nll"] == 87.0
+
+
 def test_published_numbers_stand_beside_dynamic_mnist_only():
     for data in ("digits", "mnist_static"):
         line = table.summarise([result("vae", 0, 30.0, data=data)]).iloc[0]
@@ -95,6 +101,7 @@ def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
     ):
         assert words in text
     assert "SMOKE" not in text
+    assert "k-hat above 0.63" in text  # 1 - 1 / log10(500), the results' S and not the preset's
     vae = next(line for line in text.splitlines() if line.startswith("| VAE"))
     assert [c.strip() for c in vae.split("|")][2:5] == ["87.50", "87.25", "0.21"]
     hvi = next(line for line in text.splitlines() if line.startswith("| HVI "))

@@ -58,8 +58,10 @@ def main() -> None:
     if arguments.allow_import:
         allow_import()
     result = evaluate(arguments.run_dir, arguments.samples, arguments.replace)
+    error = result["nll_mc_error"]  # null for one sample
+    words = "undefined" if error is None else f"{error:.3f}"
     print(
-        f"NLL {result['nll']:.3f} nats (Monte Carlo error {result['nll_mc_error']:.3f}, S = "
+        f"NLL {result['nll']:.3f} nats (Monte Carlo error {words}, S = "
         f"{result['samples']}, {result['test_images']} test images), ELBO {result['elbo']:.3f}"
     )
 
