@@ -5,9 +5,10 @@ from pathlib import Path
 
 from annealed.config import load
 from annealed.fit import RESULT, is_finished, run_folder
+from annealed.registry import METHODS
 from annealed.schema import Config
 
-ROWS = ("vae", "hvi", "hvi_avo")
+ROWS = tuple(METHODS)
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,8 @@ def test_stagewise_gives_the_gradient_of_the_sum(model, mixing, train_encoder):
     found = []
     for stagewise in (False, True):
         options = AVOOptions(mixing=mixing, stagewise=stagewise, train_encoder=train_encoder)
-        parts = AVO(options, 3, samples=4)(Step(target, q, x, noise, beta=0.7, coin=0.1))
+        objective = AVO(options, 3, samples=4)
+        parts = objective(Step(target, q, x, noise, 0.7, choice=objective.choose(0.1)))
         count = 0
         for value, _ in parts:
             value.mean().backward()
@@ -193,12 +194,12 @@ def test_the_coin_and_rho_choose_the_objective(model):
     stages = avo(target, x, q, noise, ALPHAS, 0.5)
     objective = AVO(AVOOptions(rho=0.2), 3)
     for coin, expected in ((0.19, stages), (0.2, bound), (0.9, bound)):
-        ((value, terms),) = objective(Step(target, q, x, noise, beta=0.5, coin=coin))
+        step = Step(target, q, x, noise, beta=0.5, choice=objective.choose(coin))
+        ((value, terms),) = objective(step)
         torch.testing.assert_close(value, expected, rtol=0, atol=1e-10)
         torch.testing.assert_close(terms.log_weight(0.5).mean(0), bound, rtol=0, atol=1e-10)
-    mixed = AVO(AVOOptions(rho=0.3, mixing="convex"), 3)(
-        Step(target, q, x, noise, beta=0.5, coin=0.9)
-    )
+    convex = AVO(AVOOptions(rho=0.3, mixing="convex"), 3)
+    mixed = convex(Step(target, q, x, noise, beta=0.5, choice=convex.choose(0.9)))
     total = sum(value for value, _ in mixed)
     torch.testing.assert_close(total, 0.3 * stages + 0.7 * bound, rtol=0, atol=1e-10)
 
@@ -206,7 +207,7 @@ def test_the_coin_and_rho_choose_the_objective(model):
 def test_warm_up_off_leaves_the_stages_unweighted(model):
     target, x, q, noise = model
     objective = AVO(AVOOptions(rho=1.0, warm_up=False), 3)
-    ((value, _),) = objective(Step(target, q, x, noise, beta=0.1, coin=0.0))
+    ((value, _),) = objective(Step(target, q, x, noise, beta=0.1, choice=objective.choose(0.0)))
     expected = avo(target, x, q, noise, ALPHAS)
     torch.testing.assert_close(value, expected, rtol=0, atol=1e-10)
 

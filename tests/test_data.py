@@ -53,23 +53,40 @@ def test_held_out_bits_share_no_draws_with_training():
 
 def test_an_epochs_order_is_a_function_of_seed_and_epoch():
     def order(seed, epoch):
-        sampler = EpochOrder(25, 10, seed, lambda: epoch)
+        sampler = EpochOrder(25, 10, 1, lambda: [seed], lambda: epoch)
         assert len(sampler) == 3
-        return [batch.tolist() for batch in sampler]
+        return [batch[0].tolist() for (batch,) in sampler]
 
     assert order(0, 4) == order(0, 4)
     assert order(0, 4) != order(0, 5) != order(1, 5)
     assert sorted(i for batch in order(0, 4) for i in batch) == list(range(25))
 
 
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_seeds_side_by_side_keep_their_own_order_however_many_steps_a_call(steps):
+    def batches(seeds, steps):
+        calls = list(EpochOrder(25, 10, steps, lambda: seeds, lambda: 4))
+        assert all(len(call) == steps for call in calls[:-1])
+        return [batch for call in calls for batch in call]
+
+    together = batches([3, 5], steps)
+    assert [tuple(batch.shape) for batch in together] == [(2, 10), (2, 10), (2, 5)]
+    for i, seed in enumerate([3, 5]):
+        for batch, alone in zip(together, batches([seed], 1), strict=True):
+            assert torch.equal(batch[i], alone[0])
+
+
 def test_a_batch_is_one_gather_of_uint8():
     images = load_images("digits", None, 0)
-    data = ImageData(images, 100, 0, torch.device("cpu"))
-    data.trainer = SimpleNamespace(current_epoch=3)
+    data = ImageData(images, 100, 4, torch.device("cpu"))
+    data.trainer = SimpleNamespace(current_epoch=3, lightning_module=SimpleNamespace(seeds=[0, 1]))
     loader = data.train_dataloader()
-    batches = list(loader)
-    assert [len(b) for b in batches] == [100] * 12 + [97]
-    assert torch.equal(batches[0], images.train[next(iter(loader.sampler))])
+    calls = list(loader)
+    assert [len(call) for call in calls] == [4, 4, 4, 1]
+    assert [tuple(b.shape) for b in calls[0]] == [(2, 100, 64)] * 4
+    assert calls[-1][0].shape[1] == 97
+    assert calls[0][0].dtype == torch.uint8
+    assert torch.equal(calls[0][1], images.train[next(iter(loader.sampler))[1]])
     assert torch.equal(torch.cat(list(data.val_dataloader())), images.validation)
 
 

@@ -18,10 +18,10 @@ from annealed.errors import Diverged, UsageError
 from annealed.evaluate import evaluate
 from annealed.fit import fit
 from annealed.importance import Estimate, log_marginal
-from annealed.method import Method
 from annealed.record import read_metrics
 from annealed.registry import method_class
 from annealed.score import summary, trusted_k
+from annealed.training import Training
 
 
 def tiny(row, runs, *overrides):
@@ -165,13 +165,12 @@ def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
 def test_a_run_killed_between_two_files_of_an_epoch_is_the_run_never_killed(tmp_path):
     whole = fit(tiny("vae", tmp_path / "whole", "trainer.epochs=4"))
     code = (
-        "import os, sys; from annealed import record; from test_fit import *\n"
-        "import pytorch_lightning as pl\n"
-        "save = pl.Trainer.save_checkpoint\n"
-        "def dying(self, path, *a, **k):\n"
-        "    if path.name == sys.argv[2] and self.current_epoch == 2: os._exit(9)\n"
-        "    save(self, path, *a, **k)\n"
-        "pl.Trainer.save_checkpoint = dying\n"
+        "import os, sys; from annealed import checkpoints, record; from test_fit import *\n"
+        "save = checkpoints.save\n"
+        "def dying(path, checkpoint):\n"
+        "    if path.name == sys.argv[2] and checkpoint['epoch'] == 2: os._exit(9)\n"
+        "    save(path, checkpoint)\n"
+        "checkpoints.save = record.save = dying\n"
         "fit(tiny('vae', sys.argv[1], 'trainer.epochs=4'))"
     )
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
@@ -216,20 +215,25 @@ def test_the_whole_target_may_be_warmed_up_instead_of_the_rate(tmp_path):
     rate = fit(tiny("hvi_avo", tmp_path / "rate", *options))
     target = fit(tiny("hvi_avo", tmp_path / "target", *options, "trainer.warmed_up=target"))
     assert read_metrics(target)["warmup"].tolist() == pytest.approx([1 / 3, 2 / 3, 1.0])
-    a, b = (weights(folder)["target.decoder.1.weight"] for folder in (rate, target))
+    a, b = (weights(f, "best.ckpt")["target.decoder.1.weight"] for f in (rate, target))
     assert not torch.equal(a, b)
+
+
+def poisoned(optimise, seed):
+    """`optimise`, after which at step 20 a weight of `seed` is not a number."""
+
+    def step(self, grey):
+        optimise(self, grey)
+        if self.global_step == 20:
+            (method,) = [m for m in self.methods if m.config.seed == seed]
+            method.target.decoder[1].bias.data[0] = torch.nan
+
+    return step
 
 
 def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     config = tiny("vae", tmp_path)
-    method, step = method_class("vae"), method_class("vae").training_step
-
-    def poison(self, grey, batch_idx):
-        step(self, grey, batch_idx)
-        if self.global_step == 20:
-            self.target.decoder[1].bias.data[0] = torch.nan
-
-    monkeypatch.setattr(method, "training_step", poison)
+    monkeypatch.setattr(Training, "optimise", poisoned(Training.optimise, seed=0))
     with pytest.raises(Diverged, match=r"not finite.*last good checkpoint is kept"):
         fit(config)
     folder = tmp_path / "quick" / "digits" / "vae" / "seed0"
@@ -270,11 +274,11 @@ def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_when_resumed(tmp_path, 
 
 
 def test_every_session_that_trained_is_recorded(tmp_path, monkeypatch):
-    hook = Method.on_validation_epoch_end
-    monkeypatch.setattr(Method, "on_validation_epoch_end", after(1, hook))
+    hook = Training.on_validation_epoch_end
+    monkeypatch.setattr(Training, "on_validation_epoch_end", after(1, hook))
     with pytest.raises(KeyError):
         fit(tiny("vae", tmp_path))
-    monkeypatch.setattr(Method, "on_validation_epoch_end", hook)
+    monkeypatch.setattr(Training, "on_validation_epoch_end", hook)
     folder = fit(tiny("vae", tmp_path), resume=True)
     result = json.loads((folder / "result.json").read_text())
     sessions = result["training"]["sessions"]
@@ -297,7 +301,7 @@ def test_a_run_of_another_kind_of_device_is_not_gone_on_with(tmp_path):
     folder = fit(tiny("vae", tmp_path))
     (folder / "result.json").unlink()
     checkpoint = load(folder / "last.ckpt")
-    checkpoint["callbacks"]["Record"]["sessions"][-1]["device_type"] = "cuda"
+    checkpoint["callbacks"]["Recorder"]["0"]["sessions"][-1]["device_type"] = "cuda"
     AtomicCheckpointIO().save_checkpoint(checkpoint, folder / "last.ckpt")
     with pytest.raises(UsageError, match="was trained on cuda and cannot go on on cpu"):
         fit(tiny("vae", tmp_path), resume=True)

@@ -100,7 +100,7 @@ def head_gradients(objective, target, q, x, beta, draws, samples):
     for seed in range(draws):
         q.zero_grad()
         noise = noise_for(q, samples, len(x), seed)
-        ((value, _),) = objective(Step(target, q, x, noise, beta=beta, coin=0.0))
+        ((value, _),) = objective(Step(target, q, x, noise, beta=beta))
         value.mean().backward()
         found.append(torch.cat([p.grad.flatten() for p in q.head.parameters()]))
     return torch.stack(found)
@@ -147,7 +147,7 @@ def test_dreg_leaves_the_targets_gradient_and_the_value_as_they_are(linear_gauss
     found = []
     for objective in (Maximise(iwae, 5), DoublyReparameterised(5)):
         target.zero_grad()
-        ((value, terms),) = objective(Step(target, q, x, noise, beta=0.7, coin=0.0))
+        ((value, terms),) = objective(Step(target, q, x, noise, beta=0.7))
         value.mean().backward()
         found.append((value, target.weight.grad.clone(), terms.log_weight()))
     for a, b in zip(*found, strict=True):
@@ -165,7 +165,7 @@ def test_the_elbo_objective_is_the_weighted_bound(linear_gaussian):
     target, x = linear_gaussian
     q = posterior(2)
     noise = noise_for(q, 3, len(x))
-    ((value, terms),) = Maximise(elbo, samples=3)(Step(target, q, x, noise, beta=0.4, coin=0.0))
+    ((value, terms),) = Maximise(elbo, samples=3)(Step(target, q, x, noise, beta=0.4))
     expected = elbo(log_weight(target, x, q(x, noise), 0.4))
     torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(terms.log_weight(), log_weight(target, x, q(x, noise)))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from annealed import schedules
-from annealed.objectives import Maximise, Step, Terms, elbo
+from annealed.objectives import Maximise, Objective, Step, Terms, elbo
 from annealed.options import choice, number
 from annealed.posteriors import Posterior
 from annealed.targets import held_fixed
@@ -91,7 +91,7 @@ class AVOOptions:
     stagewise: bool = False  # one backward pass a stage: memory does not grow with T
 
 
-class AVO:
+class AVO(Objective):
     """AVO mixed with the ELBO, which is what trains q_0 and the encoder."""
 
     def __init__(self, options: AVOOptions, transitions: int, samples: int = 1):
@@ -100,10 +100,14 @@ class AVO:
         self.alphas = schedules.alphas(options.alphas, transitions, options.first_alpha)
         self.elbo = Maximise(elbo, samples)
 
-    def __call__(self, step: Step) -> Iterator[tuple[Tensor, Terms]]:
-        """See `Step`; a coin below rho makes the step an AVO step."""
+    def choose(self, coin: float) -> float:
+        """The weight of AVO in a step: 1 where the coin is below rho, or always rho."""
         o = self.options
-        weight = o.rho if o.mixing == "convex" else float(step.coin < o.rho)
+        return o.rho if o.mixing == "convex" else float(coin < o.rho)
+
+    def __call__(self, step: Step) -> Iterator[tuple[Tensor, Terms]]:
+        """See `Step`."""
+        o, weight = self.options, step.choice
         if weight > 0.0:
             stages = avo_stages(
                 step.target,

@@ -18,13 +18,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoints through a temporary file and a rename, read with weights_only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options=None) -> None:
-        """Write `checkpoint`, marked as ours, to `path`."""
-        marked = {**checkpoint, MARK: 1}
-        replace(Path(path), lambda f: torch.save(marked, f))
+        """See `save`."""
+        save(Path(path), checkpoint)
 
     def load_checkpoint(self, path, map_location=None, weights_only=True) -> dict[str, Any]:
         """The checkpoint at `path`; raises UsageError where it is unreadable or foreign."""
         return load(Path(path), map_location or "cpu")
+
+
+def save(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Write `checkpoint`, marked as ours, whole or not at all."""
+    marked = {**checkpoint, MARK: 1}
+    replace(path, lambda f: torch.save(marked, f))
 
 
 def load(path: Path, map_location="cpu") -> dict[str, Any]:

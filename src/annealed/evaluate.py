@@ -39,8 +39,10 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
         method = method_class(config.method)(config, images.train.shape[1]).to(device)
         load_weights(method, folder / BEST)
         name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
-        progress = Progress(f"{config.row} seed {config.seed}")
-        result = score(method, images, config, folder, progress, name)
+        progress = Progress(f"{config.row} seed{config.seed}")
+        progress.start("score", len(images.test))
+        result = score(method, images, config, folder, progress.update, name)
+        progress.close()
         if (folder / RESULT).exists():
             result["training"] = read_result(folder / RESULT).get("training")
         replace_json(folder / name, result)

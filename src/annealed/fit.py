@@ -2,27 +2,32 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 
 from annealed import command, config as configuration, mirror
-from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load_weights
+from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load, load_weights
 from annealed.data.images import ImageData, Images, load_images
 from annealed.errors import Diverged, UsageError
 from annealed.files import locked, replace_json, replace_text
 from annealed.method import Method
 from annealed.progress import Progress, TrainingProgress
 from annealed.provenance import provenance
-from annealed.record import Record
+from annealed.record import Record, Recorder
 from annealed.registry import allow_import, method_class
 from annealed.schema import Config
 from annealed.score import RESULT, identity, read_result, score
+from annealed.training import Training
 
 CONFIG = "config.yaml"
-# keys that change no number of a run
-FREE = ("runs", "data.root", "trainer.threads", "evaluate.memory_mb", "wandb.")
+# keys that change no number of a run, or only how sums are rounded
+FREE = ("runs", "data.root", "evaluate.memory_mb", "wandb.")
+FREE += tuple(f"trainer.{name}" for name in ("threads", "replicas", "steps_per_call", "compile"))
 
 
 def run_folder(config: Config) -> Path:
@@ -30,36 +35,40 @@ def run_folder(config: Config) -> Path:
     return Path(config.runs, config.preset, config.data.name, config.row, f"seed{config.seed}")
 
 
-def fit(config: Config, resume: bool = False) -> Path:
-    """Train and score one cell; returns its run folder, which then holds result.json.
+def each_seed(config: Config) -> list[Config]:
+    """The configuration of each seed that `config` trains side by side."""
+    return [replace(config, seed=config.seed + k) for k in range(config.trainer.replicas)]
 
-    With `resume` a run that was interrupted goes on from its last checkpoint and one that is
-    finished is left as it is. Raises UsageError for what the user can put right and Diverged, with
-    a result.json that says so, when a bound is or was no longer finite.
+
+def group_folder(config: Config) -> Path:
+    """Where the last checkpoint is: the run folder, or seeds<first>-<last> beside several."""
+    if config.trainer.replicas == 1:
+        return run_folder(config)
+    last = config.seed + config.trainer.replicas - 1
+    return run_folder(config).with_name(f"seeds{config.seed}-{last}")
+
+
+def fit(config: Config, resume: bool = False) -> Path:
+    """Train and score a cell, `trainer.replicas` seeds of it side by side.
+
+    Returns the first seed's run folder; each seed's then holds its result.json. With `resume` what
+    was interrupted goes on from its last checkpoint and what is finished is left as it is. Raises
+    UsageError for what the user can put right and Diverged, with a result.json that says so, when
+    a seed's bound is or was no longer finite; the other seeds are finished first.
     """
-    folder = run_folder(config)
-    with locked(folder, "the run folder"):
-        if resume and is_finished(config, folder):
-            _refuse_diverged(folder)
-            return folder
-        _check_claim(config, folder, resume)
-        if resume and not (folder / LAST).exists():
-            print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
-        mirror.resolve_mode(config.wandb.mode)
-        device = command.device(config)
-        session = provenance(device)  # of the code that trains, not of what is there afterwards
-        images = load_images(config.data.name, config.data.root, config.data.seed)
-        method = method_class(config.method)(config, images.train.shape[1])
-        record = Record(folder, config, session)
-        if (folder / LAST).exists():
-            load_weights(method, folder / LAST)
-        try:
-            logger = mirror.start(config, folder, "train")
-            replace_text(folder / CONFIG, configuration.to_yaml(config))
-            _train_and_score(method, images, config, folder, device, record, logger)
-        finally:
-            mirror.finish()
-    return folder
+    cells, folder = each_seed(config), group_folder(config)
+    with ExitStack() as stack:
+        for held in dict.fromkeys([folder, *map(run_folder, cells)]):
+            stack.enter_context(locked(held, "the run folder"))
+        left = [cell for cell in cells if not (resume and is_finished(cell, run_folder(cell)))]
+        for cell in left:
+            _check_claim(cell, run_folder(cell), resume)
+        if left:
+            if resume and not (folder / LAST).exists():
+                print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
+            _run(config, left, folder)
+    _tell_diverged([run_folder(cell) for cell in cells])
+    return run_folder(config)
 
 
 def is_finished(config: Config, folder: Path) -> bool:
@@ -70,65 +79,117 @@ def is_finished(config: Config, folder: Path) -> bool:
     return True
 
 
-def _refuse_diverged(folder: Path) -> None:
-    """Raise Diverged where the result says so: the same configuration would diverge again."""
-    result = read_result(folder / RESULT)
-    if result["status"] == "diverged":
-        raise Diverged(f"{folder}: {result['reason']}, as {RESULT} says.")
+def _tell_diverged(folders: list[Path]) -> None:
+    """Raise Diverged where a result says so: the same configuration would diverge again."""
+    found = [(folder, read_result(folder / RESULT)) for folder in folders]
+    told = [
+        f"{folder}: {result['reason']}; "
+        + ("the last good checkpoint is kept" if (folder / BEST).exists() else "in epoch 1")
+        for folder, result in found
+        if result["status"] == "diverged"
+    ]
+    if told:
+        raise Diverged("; ".join(told) + ".")
 
 
-def _train_and_score(
-    method: Method,
-    images: Images,
-    config: Config,
-    folder: Path,
-    device: torch.device,
-    record: Record,
-    logger,
-) -> None:
-    progress = Progress(f"{config.row} seed {config.seed}")
+def _run(config: Config, left: list[Config], folder: Path) -> None:
+    """Train the seeds of `left` and write their results."""
+    mirror.resolve_mode(config.wandb.mode)
+    device = command.device(config)
+    session = provenance(device)  # of the code that trains, not of what is there afterwards
+    images = load_images(config.data.name, config.data.root, config.data.seed)
+    cells = {cell.seed: cell for cell in left}
+    for seed in _seeds_of(folder, list(cells)):  # one may have its result already
+        cells.setdefault(seed, replace(config, seed=seed))
+    kind = method_class(config.method)
+    methods = {seed: kind(cells[seed], images.train.shape[1]).to(device) for seed in sorted(cells)}
+    records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
     try:
-        train(method, images, config, folder, device, [record, TrainingProgress(progress)], logger)
-        method.to(device)
+        for cell in left:
+            records[cell.seed].logger = mirror.start(cell, run_folder(cell), "train")
+            replace_text(run_folder(cell) / CONFIG, configuration.to_yaml(cell))
+        progress = Progress(f"{config.row} {group_folder(config).name}")
+        try:
+            train(list(methods.values()), images, config, folder, device, records, progress)
+            progress.start("score", len(left) * len(images.test))
+            for i, cell in enumerate(left):
+                before = i * len(images.test)
+                report = lambda done, before=before: progress.update(before + done)  # noqa: E731
+                _conclude(methods[cell.seed], images, cell, records[cell.seed], report)
+        finally:
+            progress.close()
+    finally:
+        mirror.finish([record.logger for record in records.values()])
+
+
+def _seeds_of(folder: Path, wanted: list[int]) -> list[int]:
+    """The seeds that the last checkpoint in `folder` is of, or none where there is none.
+
+    Raises UsageError where it is of other seeds than those that are `wanted`.
+    """
+    if not (folder / LAST).exists():
+        return []
+    state = load(folder / LAST).get("callbacks", {}).get("Recorder", {})
+    seeds = [int(seed) for seed in state]
+    if not set(wanted) <= set(seeds):
+        raise UsageError(
+            f"{folder / LAST} is of seeds {seeds or 'unknown'}, not of {wanted}; remove the folder "
+            "to train anew, or name another with runs=..."
+        )
+    return seeds
+
+
+def _conclude(
+    method: Method, images: Images, config: Config, record: Record, report: Callable[[int], None]
+) -> None:
+    """Write the result of one seed whose training has ended."""
+    folder = run_folder(config)
+    result = None
+    try:
+        if record.diverged:
+            raise Diverged(record.diverged)
         load_weights(method, folder / BEST)
-        result = score(method, images, config, folder, progress)
+        result = score(method, images, config, folder, report)
     except Diverged as error:
         result = {**identity(config), "status": "diverged", "reason": str(error)}
         result |= {"config": configuration.to_dict(config), "provenance": record.sessions[-1]}
         replace_json(folder / RESULT, result)
-        kept = "the last good checkpoint is kept" if (folder / BEST).exists() else "in epoch 1"
-        raise Diverged(f"{folder}: {error}; {kept}.") from None
-    finally:
-        progress.close()
+        return
     result["training"] = {
         "epochs": record.epochs,
         "best_epoch": record.best_epoch,
         "best_validation_elbo": record.best_elbo,
         "seconds": round(record.seconds, 1),
+        "replicas": config.trainer.replicas,
         "sessions": record.sessions,
     }
     replace_json(folder / RESULT, result)  # before the mirror, which may fail
-    if logger:
-        mirror.log_pictures(logger, method, images.test)
-        mirror.log_result(logger, result)
+    if record.logger:
+        mirror.log_pictures(record.logger, method, images.test)
+        mirror.log_result(record.logger, result)
 
 
 def train(
-    method: Method,
+    methods: list[Method],
     images: Images,
     config: Config,
     folder: Path,
     device: torch.device,
-    callbacks: list[pl.Callback],
-    logger=None,
+    records: dict[int, Record],
+    progress: Progress,
 ) -> None:
-    """Train `method`, from the last checkpoint in `folder` where there is one."""
+    """Train `methods` side by side, from the last checkpoint in `folder` where there is one.
+
+    Ends when every one has reached its last epoch, spent its patience or diverged.
+    """
+    data = ImageData(images, config.data.batch_size, config.trainer.steps_per_call, device)
+    training = Training(methods, config, data.steps_an_epoch)
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         max_epochs=config.trainer.epochs,
-        callbacks=callbacks,
-        logger=logger or False,
+        callbacks=[Recorder(folder, records), TrainingProgress(progress)],
+        logger=False,  # each seed has its own, kept by its record
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,  # the order is ours: a pure function of (seed, epoch)
         num_sanity_val_steps=0,
@@ -137,10 +198,12 @@ def train(
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    data = ImageData(images, config.data.batch_size, config.seed, device)
     last = folder / LAST
     try:
-        trainer.fit(method, data, ckpt_path=last if last.exists() else None)
+        trainer.fit(training, data, ckpt_path=last if last.exists() else None)
+    except Diverged:
+        for seed in training.seeds:
+            records[seed].diverged = training.diverged[seed]
     except SystemExit:  # Lightning's answer to SIGINT and SIGTERM, with a status of its own
         raise KeyboardInterrupt from None
 
@@ -153,16 +216,20 @@ def _check_claim(config: Config, folder: Path, resume: bool) -> None:
                 f"{folder} already holds a run; add --resume to go on with it, remove the folder, "
                 "or name another with runs=..."
             )
-        _same_run(config, folder)
+        _same_run(config, folder, together=True)
     elif (folder / LAST).exists():
         raise UsageError(f"{folder} holds a checkpoint without {CONFIG}; name another with runs=..")
 
 
-def _same_run(config: Config, folder: Path) -> None:
-    """Refuse to go on under a configuration that would have made other numbers."""
+def _same_run(config: Config, folder: Path, together: bool = False) -> None:
+    """Refuse to go on under a configuration that would have made other numbers.
+
+    With `together`, also where other seeds were trained beside this one: they share a checkpoint.
+    """
     before = _flat(configuration.to_dict(configuration.read_resolved(folder / CONFIG)))
     for key, value in _flat(configuration.to_dict(config)).items():
-        if before.get(key) != value and not key.startswith(FREE):
+        free = key.startswith(FREE) and not (together and key == "trainer.replicas")
+        if before.get(key) != value and not free:
             raise UsageError(
                 f"{folder / CONFIG}: {key} is {before.get(key)} there and {value} now; a resumed "
                 "run keeps its configuration, a new one goes to another folder with runs=..."

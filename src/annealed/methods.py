@@ -7,7 +7,7 @@ from torch import Tensor
 
 from annealed.avo import AVO, AVOOptions
 from annealed.iterative import IterativePosterior
-from annealed.method import Mean, Method, Parts
+from annealed.method import Method, Parts
 from annealed.objectives import DoublyReparameterised, Maximise, iwae, path_terms, renyi
 from annealed.options import choice, number
 from annealed.paths import (
@@ -61,25 +61,15 @@ class Iterative(Method):
         sizes = (options.refinements, options.hidden)
         return IterativePosterior(parts.encoder, head, parts.target, *sizes), Maximise()
 
-    def on_validation_epoch_start(self) -> None:
-        """Start one mean of the bound for each number of refinements."""
-        super().on_validation_epoch_start()
-        self.refined = [Mean() for _ in range(self.posterior.start_draws + 1)]
-
-    def validation_step(self, x: Tensor, batch_idx: int) -> None:
+    def validate(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """As in `Method`, and the bound after 0, 1, ... refinements."""
-        super().validation_step(x, batch_idx)
-        x = x.to(self.dtype) / 255
-        *lead, last = self.noise("validate", 1, len(x), batch_idx)
-        for n, mean in enumerate(self.refined):
+        *lead, last = noise
+        found = super().validate(x, noise)
+        for n in range(len(lead) + 1):
             base, context = self.posterior.start(x, lead[:n])
             terms = path_terms(self.target, x, self.posterior.walk(base, context, last[None]))
-            mean.add(terms.log_weight().mean(), len(x))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the bounds."""
-        super().on_validation_epoch_end()
-        self.log_dict({f"val/elbo_after_{n}": m.value for n, m in enumerate(self.refined)})
+            found[f"elbo_after_{n}"] = terms.log_weight().mean()
+        return found
 
 
 class Renyi(Method):

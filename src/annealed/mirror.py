@@ -83,6 +83,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> WandbLogg
         config=to_dict(config),
         dir=folder,
         mode=mode,
+        reinit="create_new",  # seeds trained side by side have a run each
         settings=wandb.Settings(init_timeout=INIT_SECONDS, console="off", silent=True),
     )
     return WandbLogger(experiment=run)
@@ -111,7 +112,8 @@ def log_result(logger: WandbLogger, result: dict) -> None:
     logger.experiment.summary.update({f"test/{name}": result[name] for name in names})
 
 
-def finish() -> None:
-    """End the run, if one was started."""
-    if wandb.run is not None:
-        wandb.finish()
+def finish(loggers: list[WandbLogger | None]) -> None:
+    """End the runs that were started."""
+    for logger in loggers:
+        if logger:
+            logger.experiment.finish()

@@ -73,12 +73,22 @@ class Step(NamedTuple):
     posterior: Posterior
     x: Tensor  # (B, X)
     noise: Tensor  # (draws, S, B, D)
-    beta: float = 1.0  # the weight of the rate
-    temper: float = 1.0  # the exponent of the target
-    coin: float = 0.0  # uniform on [0, 1), for objectives that choose at random
+    beta: Tensor | float = 1.0  # the weight of the rate
+    temper: Tensor | float = 1.0  # the exponent of the target
+    choice: float = 0.0  # what the objective's `choose` made of this step's coin
 
 
-class Maximise:
+class Objective:
+    """What a row maximises; a subclass defines `__call__`, see `Step`."""
+
+    samples = 1  # S, samples an example in training
+
+    def choose(self, coin: float) -> float:
+        """One of a few values, by a coin uniform on [0, 1); the same for all seeds of a row."""
+        return 0.0
+
+
+class Maximise(Objective):
     """The objective that maximises `bound` of the path's log-weights, `samples` an example."""
 
     def __init__(self, bound: Callable[[Tensor], Tensor] = elbo, samples: int = 1):
@@ -90,7 +100,7 @@ class Maximise:
         yield self.bound(terms.log_weight(step.beta, step.temper)), terms
 
 
-class DoublyReparameterised:
+class DoublyReparameterised(Objective):
     """IWAE with the DReG gradient for q_0 (Tucker et al. 2018, arXiv 1810.04152, equation 8).
 
     The encoder's gradient leaves out the score term, whose share of the noise grows with S; the

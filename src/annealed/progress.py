@@ -8,6 +8,8 @@ import time
 import pytorch_lightning as pl
 from tqdm import tqdm
 
+from annealed.training import Training
+
 PERIOD = 0.5  # seconds between two updates
 
 
@@ -61,16 +63,19 @@ class TrainingProgress(pl.Callback):
     def __init__(self, progress: Progress):
         self.progress = progress
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Training) -> None:
         """Start the bar where the run stands."""
-        total = trainer.max_epochs * trainer.num_training_batches
+        total = trainer.max_epochs * pl_module.steps_an_epoch
+        self.note = ""
         self.progress.start("train", total, trainer.global_step)
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+    def on_train_batch_end(self, trainer, pl_module: Training, outputs, batch, batch_idx) -> None:
         """Move the bar."""
-        bound = trainer.callback_metrics.get("val/elbo")
-        note = "" if bound is None else f"validation elbo {bound.item():.2f}"
-        self.progress.update(trainer.global_step, note)
+        self.progress.update(trainer.global_step, self.note)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Training) -> None:
+        """Take note of the validation bound, of the first seed where there are several."""
+        self.note = f"validation elbo {pl_module.metrics()[0]['val/elbo']:.2f}"
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End the bar, where it is."""

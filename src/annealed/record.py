@@ -1,4 +1,4 @@
-"""The run folder's record of training: metrics.csv, best and last checkpoint, early stopping."""
+"""The record of training: metrics.csv, best and last checkpoint, early stopping."""
 
 import time
 from pathlib import Path
@@ -7,27 +7,29 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor, nn
 
-from annealed.checkpoints import BEST, LAST
+from annealed.checkpoints import BEST, LAST, save
 from annealed.errors import UsageError
 from annealed.files import replace_text
 from annealed.schema import Config
+from annealed.training import Training
 
 METRICS = "metrics.csv"
 
 
-class Record(Checkpoint):
-    """Writes one row of metrics an epoch, keeps the best epoch, stops when patience is spent.
+class Record:
+    """One run's record: a row of metrics an epoch, the best epoch, when patience is spent.
 
-    Everything is decided from the validation bound at beta = 1, before the last checkpoint of the
-    epoch is written, so a run killed anywhere goes on from there as if nothing had happened.
+    Everything is decided from the validation bound at beta = 1.
     """
 
-    state = ("epochs", "best_elbo", "best_epoch", "seconds", "sessions")
+    state = ("epochs", "best_elbo", "best_epoch", "seconds", "diverged", "sessions")
 
-    def __init__(self, folder: Path, config: Config, session: dict[str, Any]):
-        self.folder, self.config = folder, config
+    def __init__(self, folder: Path, config: Config, session: dict[str, Any], logger=None):
+        self.folder, self.config, self.logger = folder, config, logger
         self.epochs, self.best_elbo, self.best_epoch, self.seconds = 0, -float("inf"), -1, 0.0
+        self.diverged: str | None = None  # why
         self.sessions = [session]  # provenance of every process that trained
 
     def state_dict(self) -> dict[str, Any]:
@@ -48,29 +50,32 @@ class Record(Checkpoint):
         vars(self).update(state_dict)
         self.sessions = [*before, session]
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop rows written after the checkpoint that training goes on from."""
-        self.started = time.monotonic() - self.seconds
-        self._trim(trainer.current_epoch)
-        trainer.should_stop = self._patience_spent(trainer.current_epoch - 1)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the epoch; Lightning calls this after the module has logged its means."""
-        epoch = trainer.current_epoch
-        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        self.epochs, self.seconds = epoch + 1, time.monotonic() - self.started
-        row = {"epoch": epoch, "step": trainer.global_step, **dict(sorted(metrics.items()))}
-        self._append({**row, "seconds": round(self.seconds, 3)})
+    def add(self, step: int, metrics: dict[str, float], seconds: float, method: nn.Module) -> None:
+        """Record an epoch that ended at `step`; the weights of `method` are kept if it is best."""
+        epoch, self.seconds = self.epochs, seconds
+        row = {"epoch": epoch, "step": step, **dict(sorted(metrics.items()))}
+        self._append({**row, "seconds": round(seconds, 3)})
+        if self.logger:
+            self.logger.log_metrics(metrics, step)
         if metrics["val/elbo"] > self.best_elbo:
             self.best_elbo, self.best_epoch = metrics["val/elbo"], epoch
-            trainer.save_checkpoint(self.folder / BEST)
-        trainer.save_checkpoint(self.folder / LAST)
-        trainer.should_stop = trainer.should_stop or self._patience_spent(epoch)
+            save(self.folder / BEST, {"epoch": epoch, "state_dict": _own(method.state_dict())})
+        self.epochs = epoch + 1
 
-    def _patience_spent(self, epoch: int) -> bool:
+    def ended(self) -> bool:
+        """Whether this run is not to be trained on, for divergence or patience."""
         options = self.config.trainer
         since = max(self.best_epoch, options.warmup_epochs - 1)
-        return options.patience > 0 and epoch - since >= options.patience
+        spent = options.patience > 0 and self.epochs - 1 - since >= options.patience
+        return spent or self.diverged is not None
+
+    def trim(self) -> None:
+        """Drop rows of metrics beyond the epochs that are recorded."""
+        path = self.folder / METRICS
+        if path.exists():
+            lines = [line for line in path.read_text().splitlines(True) if line.endswith("\n")]
+            kept = [line for line in lines[1:] if int(line.split(",")[0]) < self.epochs]
+            replace_text(path, "".join([lines[0], *kept])) if kept else path.unlink()
 
     def _append(self, row: dict[str, Any]) -> None:
         path = self.folder / METRICS
@@ -78,12 +83,52 @@ class Record(Checkpoint):
         with open(path, "a") as f:
             f.write(line)
 
-    def _trim(self, epochs: int) -> None:
-        path = self.folder / METRICS
-        if path.exists():
-            lines = [line for line in path.read_text().splitlines(True) if line.endswith("\n")]
-            kept = [line for line in lines[1:] if int(line.split(",")[0]) < epochs]
-            replace_text(path, "".join([lines[0], *kept])) if kept else path.unlink()
+
+def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies, since a slice of a stack would be saved with the whole stack."""
+    return {name: value.clone() for name, value in state.items()}
+
+
+class Recorder(Checkpoint):
+    """Keeps the records of all seeds in training, and their common last checkpoint in `folder`.
+
+    The records are complete before the last checkpoint of an epoch is written, so a run killed
+    anywhere goes on from there as if nothing had happened.
+    """
+
+    def __init__(self, folder: Path, records: dict[int, Record]):
+        self.folder, self.records = folder, records
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of every record, by seed."""
+        return {str(seed): record.state_dict() for seed, record in self.records.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `Record.load_state_dict`."""
+        for seed, state in state_dict.items():
+            self.records[int(seed)].load_state_dict(state)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Training) -> None:
+        """Drop rows written after the checkpoint that training goes on from."""
+        mine = [self.records[seed] for seed in pl_module.seeds]
+        self.began = time.monotonic() - max(record.seconds for record in mine)
+        for record in mine:
+            record.trim()
+        trainer.should_stop = all(record.ended() for record in mine)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Training) -> None:
+        """Record the epoch of each seed, let go of those that have ended, write the checkpoint."""
+        seconds = time.monotonic() - self.began
+        for method, metrics in zip(pl_module.methods, pl_module.metrics(), strict=True):
+            seed = method.config.seed
+            self.records[seed].diverged = pl_module.diverged.get(seed)
+            if seed not in pl_module.diverged:
+                self.records[seed].add(trainer.global_step, metrics, seconds, method)
+        on = [seed for seed in pl_module.seeds if not self.records[seed].ended()]
+        if on and on != pl_module.seeds:
+            pl_module.keep(on)
+        trainer.save_checkpoint(self.folder / LAST)
+        trainer.should_stop = trainer.should_stop or not on
 
 
 def read_metrics(folder: Path) -> pd.DataFrame:

@@ -47,6 +47,9 @@ class TrainerOptions:
     warmup_epochs: int = number(low=0)
     cycles: int = number(low=1)
     cycle_rise: float = number(low=0.0, high=1.0)
+    replicas: int = number(low=1)
+    steps_per_call: int = number(low=1)
+    compile: bool
     accelerator: str = choice("auto", "cpu", "gpu")
     threads: int = number(low=0)
 

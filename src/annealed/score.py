@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,20 @@ from annealed.errors import Diverged, UsageError
 from annealed.files import replace
 from annealed.importance import Estimate, log_marginal
 from annealed.method import Method
-from annealed.progress import Progress
 from annealed.provenance import provenance
 from annealed.schema import Config
 
 RESULT = "result.json"
 
 
-def score_images(method: Method, test: Tensor, config: Config, progress: Progress) -> Estimate:
-    """The estimate for every test image, uint8 (N, X), on the CPU; fields are (N,)."""
+def score_images(
+    method: Method, test: Tensor, config: Config, report: Callable[[int], None]
+) -> Estimate:
+    """The estimate for every test image, uint8 (N, X), on the CPU; fields are (N,).
+
+    `report` is told how many images are done.
+    """
     size, parts = config.evaluate.batch_size, []
-    progress.start("score", len(test))
     for index, batch in enumerate(test.split(size)):
         estimate = log_marginal(
             method.target,
@@ -38,8 +42,7 @@ def score_images(method: Method, test: Tensor, config: Config, progress: Progres
             config.evaluate.memory_mb,
         )
         parts.append(estimate)
-        progress.update(min((index + 1) * size, len(test)))
-    progress.close()
+        report(min((index + 1) * size, len(test)))
     fields = zip(*(vars(part).values() for part in parts), strict=True)
     return Estimate(*(torch.cat(field).cpu() for field in fields))
 
@@ -86,7 +89,12 @@ def identity(config: Config) -> dict:
 
 
 def score(
-    method: Method, images: Images, config: Config, folder: Path, progress: Progress, name=RESULT
+    method: Method,
+    images: Images,
+    config: Config,
+    folder: Path,
+    report: Callable[[int], None],
+    name: str = RESULT,
 ) -> dict:
     """Score the test set and return the result that is to be written to `name` in `folder`.
 
@@ -94,7 +102,7 @@ def score(
     """
     began, code = time.monotonic(), provenance(method.device)
     method.eval()
-    estimate = score_images(method, images.test, config, progress)
+    estimate = score_images(method, images.test, config, report)
     numbers = summary(estimate, config.evaluate.samples)
     arrays = {key: value.numpy().astype(np.float64) for key, value in vars(estimate).items()}
     replace((folder / name).with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))

@@ -49,25 +49,38 @@ def load_images(name: str, root: str | None, seed: int) -> Images:
 
 
 class EpochOrder(Sampler):
-    """Batches of indices whose order is a pure function of (seed, epoch).
+    """Batches of indices whose order is a pure function of (seed, epoch), a few at a time.
 
-    `epoch` is asked when the first batch is drawn: Lightning makes the iterator of a resumed run
+    Each item is a list of up to `steps` batches of indices (R, B), one row a seed. `seeds` and
+    `epoch` are asked when the first batch is drawn: Lightning makes the iterator of a resumed run
     before it calls `set_epoch`, and would replay the order of epoch 0.
     """
 
-    def __init__(self, images: int, batch_size: int, seed: int, epoch: Callable[[], int]):
-        self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, epoch
+    def __init__(
+        self,
+        images: int,
+        batch_size: int,
+        steps: int,
+        seeds: Callable[[], list[int]],
+        epoch: Callable[[], int],
+    ):
+        self.images, self.batch_size, self.steps = images, batch_size, steps
+        self.seeds, self.epoch = seeds, epoch
 
     def __len__(self) -> int:
-        return math.ceil(self.images / self.batch_size)
+        return math.ceil(math.ceil(self.images / self.batch_size) / self.steps)
 
-    def __iter__(self) -> Iterator[Tensor]:
-        keyed = randomness.generator(self.seed, "order", self.epoch())
-        yield from torch.randperm(self.images, generator=keyed).split(self.batch_size)
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        epoch = self.epoch()
+        keyed = [randomness.generator(seed, "order", epoch) for seed in self.seeds()]
+        orders = torch.stack([torch.randperm(self.images, generator=g) for g in keyed])
+        batches = orders.split(self.batch_size, dim=1)
+        for first in range(0, len(batches), self.steps):
+            yield list(batches[first : first + self.steps])
 
 
 class Gather(Dataset):
-    """Images of one split; indexed by a tensor of indices it gathers a whole batch."""
+    """Images of one split; a tensor of indices gathers a batch, a list of them a list."""
 
     def __init__(self, images: Tensor):
         self.images = images
@@ -75,7 +88,9 @@ class Gather(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, indices: Tensor) -> Tensor:
+    def __getitem__(self, indices: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+        if isinstance(indices, list):
+            return [self[one] for one in indices]
         return self.images[indices.to(self.images.device)]
 
 
@@ -97,15 +112,25 @@ class ImageData(pl.LightningDataModule):
 
     validation_batch = 1000
 
-    def __init__(self, images: Images, batch_size: int, seed: int, device: torch.device):
+    def __init__(self, images: Images, batch_size: int, steps_per_call: int, device: torch.device):
         super().__init__()
         self.images = Images(*(split.to(device) for split in images))
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.steps_per_call = batch_size, steps_per_call
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Optimiser steps in an epoch."""
+        return math.ceil(len(self.images.train) / self.batch_size)
 
     def train_dataloader(self) -> DataLoader:
-        """Uint8 batches (B, X) in the order of (seed, epoch)."""
-        images = len(self.images.train)
-        order = EpochOrder(images, self.batch_size, self.seed, lambda: self.trainer.current_epoch)
+        """Lists of uint8 batches (R, B, X) in the order of (seed, epoch) for each seed."""
+        order = EpochOrder(
+            len(self.images.train),
+            self.batch_size,
+            self.steps_per_call,
+            lambda: self.trainer.lightning_module.seeds,
+            lambda: self.trainer.current_epoch,
+        )
         return DataLoader(Gather(self.images.train), sampler=order, batch_size=None)
 
     def val_dataloader(self) -> DataLoader:

@@ -1,0 +1,174 @@
+"""The LightningModule that trains one seed, or several side by side."""
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from annealed import randomness, schedules
+from annealed.errors import Diverged, UsageError
+from annealed.method import SUMMARY, Method
+from annealed.replicas import Replicas
+from annealed.schema import Config
+
+CHECK_EVERY = 50  # steps between looks at the gradient norm and for values that are not finite
+
+
+class Training(pl.LightningModule):
+    """Trains methods of one row, one a seed; each sees what it would see alone.
+
+    Batches are lists of uint8 images (R, B, X), one entry an optimiser step; training binarises
+    them afresh, so 0 and 255 stay what they are. `config` is that of any of the seeds.
+    """
+
+    def __init__(self, methods: list[Method], config: Config, steps_an_epoch: int):
+        super().__init__()
+        self.automatic_optimization = False  # an objective may want several backward passes
+        self.config, self.steps_an_epoch = config, steps_an_epoch
+        self.replicas = Replicas(methods, config.trainer.compile)
+        self.diverged: dict[int, str] = {}  # why, by seed
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods in training."""
+        return self.replicas.methods
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds in training."""
+        return [method.config.seed for method in self.methods]
+
+    def keep(self, seeds: list[int]) -> None:
+        """Train these seeds on, and leave the others as they are."""
+        optimiser = self.optimizers().optimizer if self._trainer else None
+        self.replicas.keep([self.seeds.index(seed) for seed in seeds], optimiser)
+
+    def warmup(self, step: int) -> float:
+        """The factor of the rate, or of the whole target, at an optimiser step."""
+        o = self.config.trainer
+        if o.warmup == "cyclical":
+            return schedules.cyclical(step, o.epochs * self.steps_an_epoch, o.cycles, o.cycle_rise)
+        return schedules.linear_warmup(step, o.warmup_epochs * self.steps_an_epoch)
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate at an optimiser step."""
+        o = self.config.optimiser
+        total = self.config.trainer.epochs * self.steps_an_epoch
+        return o.learning_rate * schedules.piecewise(step, total, o.milestones, o.factors)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, fused, over all replicas at once."""
+        rate = self.config.optimiser.learning_rate
+        return torch.optim.Adam(self.replicas.parameters(), rate, fused=True)
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's means."""
+        self.train_mean, self.gradient_mean = Mean(), Mean()
+
+    def training_step(self, batches: list[Tensor], batch_idx: int) -> None:
+        """One optimiser step for each of `batches`; raises Diverged when no seed is finite."""
+        for grey in batches:
+            self.optimise(grey)
+
+    def optimise(self, grey: Tensor) -> None:
+        """One optimiser step on grey (R, B, X), every replica on its own batch and noise."""
+        optimiser, step = self.optimizers(), self.global_step
+        for group in optimiser.param_groups:
+            group["lr"] = self.learning_rate(step)
+        optimiser.zero_grad()
+        self.train_mean.add(self.backward(grey, step))
+        clip = self.config.optimiser.clip_norm
+        check = step % self.steps_an_epoch % CHECK_EVERY == 0
+        if clip or check:
+            norms = self.replicas.gradient_norms()
+            if clip:
+                self.replicas.clip(norms, clip)
+        if check:
+            self.gradient_mean.add(norms)
+            self.check(norms, f"the gradient is not finite at step {step}")
+        optimiser.step()
+
+    def backward(self, grey: Tensor, step: int) -> Tensor:
+        """The gradients of `step`; returns the means of SUMMARY, (R, 3)."""
+        objective, (_, batch, pixels) = self.methods[0].objective, grey.shape
+        uniforms, noise = [], []
+        for method in self.methods:
+            key = (method.config.seed, "binarise", step)
+            uniforms.append(randomness.uniform((batch, pixels), *key, device=grey.device))
+            noise.append(method.noise("posterior", objective.samples, batch, step))
+        # keyed by the data seed: every seed takes its AVO steps at the same time
+        coin = randomness.uniform((), self.config.data.seed, "objective", step).item()
+        weighted = self.config.trainer.warmed_up
+        factors = [self.warmup(step) if weighted == name else 1.0 for name in ("rate", "target")]
+        warmth = [torch.full((), f, dtype=noise[0].dtype, device=grey.device) for f in factors]
+        choice = objective.choose(coin)
+        return self.replicas.backward(
+            grey, torch.stack(uniforms), torch.stack(noise), choice, warmth
+        )
+
+    def check(self, values: Tensor, reason: str) -> None:
+        """Note the replicas whose value, (R,), is not finite; raises Diverged if none is."""
+        for seed, fine in zip(self.seeds, torch.isfinite(values).tolist(), strict=True):
+            if not fine:
+                self.diverged.setdefault(seed, reason)
+        if self.diverged.keys() >= set(self.seeds):
+            raise Diverged(reason)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the validation means."""
+        self.validation_means = [{} for _ in self.methods]
+
+    def validation_step(self, x: Tensor, batch_idx: int) -> None:
+        """The bounds at beta = 1 with one sample, on the same noise at every epoch."""
+        x = x.to(self.methods[0].dtype) / 255
+        for method, means in zip(self.methods, self.validation_means, strict=True):
+            noise = method.noise("validate", 1, len(x), batch_idx)
+            for name, value in method.validate(x, noise).items():
+                means.setdefault(name, Mean()).add(value, len(x))
+
+    def on_validation_epoch_end(self) -> None:
+        """Look whether the validation bounds are finite; raises Diverged when none is."""
+        bounds = torch.stack([means["elbo"].value for means in self.validation_means])
+        self.check(bounds, f"the validation bound is not finite at step {self.global_step}")
+
+    def metrics(self) -> list[dict[str, float]]:
+        """The epoch's means of each replica, by name."""
+        last = self.global_step - 1
+        shared = {"warmup": self.warmup(last), "learning_rate": self.learning_rate(last)}
+        found = []
+        for i, means in enumerate(self.validation_means):
+            train = zip(SUMMARY, self.train_mean.value[i].tolist(), strict=True)
+            mine = {f"train/{name}": value for name, value in train}
+            mine["train/gradient_norm"] = self.gradient_mean.value[i].item()
+            mine |= {f"val/{name}": mean.value.item() for name, mean in means.items()}
+            found.append({**mine, **shared})
+        return found
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        """Say which seeds the stacked weights are of."""
+        checkpoint["seeds"] = self.seeds
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Go on with the checkpoint's seeds; raises UsageError where it is of another model."""
+        self.replicas.keep([self.seeds.index(seed) for seed in checkpoint["seeds"]])
+        mine = {name: value.shape for name, value in self.state_dict().items()}
+        if mine != {name: value.shape for name, value in checkpoint["state_dict"].items()}:
+            raise UsageError(
+                f"the last checkpoint of {self.config.row} holds the weights of another model than "
+                "the configuration beside it describes."
+            )
+
+
+class Mean:
+    """A running mean that stays on the device."""
+
+    def __init__(self):
+        self.total, self.count = 0.0, 0
+
+    def add(self, value: Tensor, weight: int = 1) -> None:
+        """Take in `value`, the mean of `weight` items."""
+        self.total, self.count = self.total + weight * value, self.count + weight
+
+    @property
+    def value(self) -> Tensor:
+        """The mean so far."""
+        return self.total / self.count

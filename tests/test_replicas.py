@@ -1,0 +1,228 @@
+"""Seeds trained side by side are the seeds trained alone."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, annealed, sentence
+from test_fit import poisoned
+
+from annealed import config as configuration
+from annealed.checkpoints import load
+from annealed.errors import Diverged, UsageError
+from annealed.fit import fit, run_folder
+from annealed.record import read_metrics
+from annealed.registry import METHODS, method_class
+from annealed.training import Training
+
+SMALL = ["data.name=digits", "preset=quick", "network.hidden=8", "network.latent=3"]
+SMALL += ["wandb.mode=disabled", "optimiser.learning_rate=0.01"]
+
+
+def training(row, seeds, *overrides):
+    """A small model in float64 for each seed, and Adam over them."""
+    cells = [configuration.load(row, [*SMALL, f"seed={seed}", *overrides]) for seed in seeds]
+    methods = [method_class(c.method)(c, 64).double() for c in cells]
+    module = Training(methods, cells[0], steps_an_epoch=10)
+    return module, torch.optim.Adam(module.replicas.parameters(), 1e-2)
+
+
+def walk(module, adam, steps, grey):
+    """The means of each of the first `steps` steps."""
+    found = []
+    for step in range(steps):
+        adam.zero_grad()
+        found.append(module.backward(torch.stack([grey[s][step] for s in module.seeds]), step))
+        adam.step()
+    return torch.stack(found)
+
+
+@pytest.fixture
+def grey():
+    """A few batches for each of five seeds."""
+    g = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (5, 12, 7, 64), dtype=torch.uint8, generator=g)
+
+
+@pytest.mark.parametrize("row", METHODS)
+def test_a_seed_among_five_takes_the_steps_it_takes_alone(row, grey):
+    overrides = ["method.avo.rho=0.5"] if row.endswith("avo") else []
+    together, adam = training(row, range(5), *overrides)
+    means = walk(together, adam, 12, grey)
+    for seed in (0, 3):
+        alone, own = training(row, [seed], *overrides)
+        expected = walk(alone, own, 12, grey)[:, 0]
+        torch.testing.assert_close(means[:, seed], expected, rtol=0, atol=1e-10)
+        ours = together.methods[seed].state_dict()
+        for name, value in alone.methods[0].state_dict().items():
+            torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-10, msg=name)
+
+
+def test_seeds_see_different_numbers_and_start_from_different_values(grey):
+    same = grey[:1].expand(5, -1, -1, -1)
+    together, adam = training("hvi", range(2))
+    means = walk(together, adam, 1, same)
+    assert (means[0, 0] != means[0, 1]).all()
+
+
+@pytest.mark.parametrize("mixing", ["random", "convex"])
+def test_stagewise_and_convex_mixing_agree_side_by_side_and_alone(mixing, grey):
+    overrides = [f"method.avo.mixing={mixing}", "method.avo.rho=0.4"]
+    together, adam = training("hvi_avo", range(2), *overrides)
+    walk(together, adam, 6, grey)
+    alone, own = training("hvi_avo", [1], *overrides, "method.avo.stagewise=true")
+    walk(alone, own, 6, grey)
+    for a, b in zip(together.methods[1].parameters(), alone.methods[0].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
+def test_a_seed_that_leaves_stays_as_it_is_and_the_others_go_on_as_before(grey):
+    three, adam = training("hvi_avo", range(3))
+    whole, other = training("hvi_avo", range(3))
+    walk(three, adam, 4, grey)
+    walk(whole, other, 4, grey)
+    left = three.methods[1]
+    before = {name: value.clone() for name, value in left.state_dict().items()}
+    three.replicas.keep([0, 2], adam)
+    assert three.seeds == [0, 2]
+    walk(three, adam, 8, grey)
+    walk(whole, other, 8, grey)
+    assert all(torch.equal(left.state_dict()[name], value) for name, value in before.items())
+    for mine, theirs in zip(three.methods, (whole.methods[0], whole.methods[2]), strict=True):
+        for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
+def test_each_gradient_is_clipped_to_its_own_norm(grey):
+    together, _ = training("vae", range(3))
+    alone, _ = training("vae", [2])
+    for module in (together, alone):
+        module.backward(torch.stack([grey[s][0] for s in module.seeds]), 0)
+    norms = together.replicas.gradient_norms()
+    limit = norms[2].item() / 2
+    together.replicas.clip(norms, limit)
+    alone_parameters = list(alone.replicas.parameters())
+    norm = torch.nn.utils.clip_grad_norm_(alone_parameters, limit)
+    torch.testing.assert_close(norms[2], norm, rtol=0, atol=1e-10)
+    for a, b in zip(together.replicas.parameters(), alone_parameters, strict=True):
+        torch.testing.assert_close(a.grad[2], b.grad[0], rtol=0, atol=1e-10)
+
+
+def tiny(row, runs, *overrides):
+    return configuration.load(row, [*TINY, f"runs={runs}", *overrides])
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_a_run_of_three_seeds_is_three_runs(tmp_path):
+    options = ["evaluate.samples=100", "trainer.epochs=5", "seed=1"]
+    first = fit(tiny("hvi_avo", tmp_path / "a", *options, "trainer.replicas=3"))
+    for seed in (1, 2, 3):
+        folder = first.with_name(f"seed{seed}")
+        alone = fit(tiny("hvi_avo", tmp_path / "b", *options[:2], f"seed={seed}"))
+        ours, theirs = result(folder), result(alone)
+        assert ours["config"]["seed"] == ours["seed"] == seed
+        assert ours["training"]["replicas"] == 3
+        assert ours["training"]["best_epoch"] == theirs["training"]["best_epoch"]
+        assert abs(ours["nll"] - theirs["nll"]) < theirs["nll_mc_error"]
+        a, b = (read_metrics(f).drop(columns="seconds") for f in (folder, alone))
+        assert list(a.columns) == list(b.columns)
+        np.testing.assert_allclose(a.to_numpy(), b.to_numpy(), rtol=1e-3)
+        checkpoint = folder / "best.ckpt"  # one seed's weights, not the stack of three
+        assert checkpoint.stat().st_size < 1.2 * (alone / "best.ckpt").stat().st_size
+
+
+def test_a_seed_that_diverges_is_told_and_does_not_disturb_the_others(tmp_path, monkeypatch):
+    options = ["trainer.replicas=3"]
+    calm = fit(tiny("vae", tmp_path / "calm", *options))
+    monkeypatch.setattr(Training, "optimise", poisoned(Training.optimise, seed=1))
+    with pytest.raises(Diverged, match=r"seed1: .*not finite.*last good checkpoint is kept"):
+        fit(tiny("vae", tmp_path / "rough", *options))
+    rough = run_folder(tiny("vae", tmp_path / "rough"))
+    assert result(rough.with_name("seed1"))["status"] == "diverged"
+    for name in ("seed0", "seed2"):
+        a, b = result(calm.with_name(name)), result(rough.with_name(name))
+        assert b["training"]["epochs"] == 3
+        assert abs(a["nll"] - b["nll"]) < 1e-4
+
+
+def test_patience_ends_each_seed_at_its_own_epoch(tmp_path):
+    options = ["trainer.epochs=60", "trainer.patience=1", "optimiser.learning_rate=0.02"]
+    first = fit(tiny("vae", tmp_path / "a", *options, "trainer.replicas=3"))
+    ended = {}
+    for seed in range(3):
+        folder = first.with_name(f"seed{seed}")
+        alone = fit(tiny("vae", tmp_path / "b", *options, f"seed={seed}"))
+        ended[seed] = result(folder)["training"]["epochs"]
+        assert ended[seed] == result(alone)["training"]["epochs"] == len(read_metrics(folder))
+    assert len(set(ended.values())) > 1  # or nothing was shown
+
+
+class Killed(Exception):
+    """What stands for a kill."""
+
+    pass
+
+
+def test_an_interrupted_group_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
+    options = ["trainer.replicas=2", "trainer.epochs=4"]
+    whole = fit(tiny("hvi_avo", tmp_path / "whole", *options))
+    hook = Training.on_validation_epoch_end
+
+    def dying(self):
+        hook(self)
+        if self.current_epoch == 2:
+            raise Killed
+
+    monkeypatch.setattr(Training, "on_validation_epoch_end", dying)
+    with pytest.raises(Killed):
+        fit(tiny("hvi_avo", tmp_path / "killed", *options))
+    monkeypatch.setattr(Training, "on_validation_epoch_end", hook)
+    killed = fit(tiny("hvi_avo", tmp_path / "killed", *options), resume=True)
+    for name in ("seed0", "seed1"):
+        a, b = (np.load(f.with_name(name) / "result.npz") for f in (whole, killed))
+        assert all(np.array_equal(a[k], b[k], equal_nan=True) for k in a)
+        a, b = (read_metrics(f.with_name(name)).drop(columns="seconds") for f in (whole, killed))
+        assert a.equals(b)
+    assert load(killed.with_name("seeds0-1") / "last.ckpt")["seeds"] == [0, 1]
+
+
+def test_a_seed_begun_in_another_company_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Training, "on_validation_epoch_end", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit(tiny("vae", tmp_path))
+    with pytest.raises(UsageError, match=r"trainer\.replicas is 1 there and 2 now"):
+        fit(tiny("vae", tmp_path, "trainer.replicas=2"), resume=True)
+
+
+def test_seeds_that_have_their_result_are_left_out_of_a_group(tmp_path):
+    alone = fit(tiny("vae", tmp_path, "seed=1"))
+    before = (alone / "result.json").read_bytes()
+    fit(tiny("vae", tmp_path, "trainer.replicas=3"), resume=True)
+    assert (alone / "result.json").read_bytes() == before
+    assert load(alone.with_name("seeds0-2") / "last.ckpt")["seeds"] == [0, 2]
+    assert result(alone.with_name("seed2"))["status"] == "finished"
+    (alone / "result.json").unlink()
+    (alone / "config.yaml").unlink()
+    (alone / "last.ckpt").unlink()
+    with pytest.raises(UsageError, match=r"is of seeds \[0, 2\], not of \[1\]"):
+        fit(tiny("vae", tmp_path, "trainer.replicas=3"), resume=True)
+
+
+def test_a_group_on_the_command_line_mirrors_every_seed(tmp_path):
+    options = [o for o in TINY if not o.startswith("wandb")] + ["wandb.mode=offline"]
+    options += ["trainer.replicas=2", f"runs={tmp_path}"]
+    done = annealed("fit", "--config", "vae", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("seed0", "seed1"):
+        folder = tmp_path / "quick" / "digits" / "vae" / name
+        (log,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+        logged = log.read_bytes()
+        assert f"vae-{name}".encode() in logged
+        assert b"val/elbo" in logged
+        assert b"test/nll" in logged
+    again = annealed("fit", "--config", "vae", *options, cwd=tmp_path)
+    assert "already holds a run" in sentence(again)
