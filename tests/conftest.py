@@ -12,6 +12,7 @@ from torch import nn
 from annealed import randomness
 from annealed.data.mnist import MD5
 from annealed.flows import IAF, ConvexLinearIAF, Householder
+from annealed.iterative import IterativePosterior
 from annealed.posteriors import GaussianHead, Posterior
 from annealed.targets import LinearGaussian
 from annealed.transitions import MeanField, Refinement, Transition
@@ -27,8 +28,7 @@ def no_server(monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
 
 
-@pytest.fixture
-def linear_gaussian():
+def small_problem() -> tuple[LinearGaussian, torch.Tensor]:
     """A target whose log p(x) is exact, and ten draws from it."""
     g = torch.Generator().manual_seed(1)
     weight = 0.4 * torch.randn(X, D, generator=g, dtype=torch.float64)
@@ -39,6 +39,12 @@ def linear_gaussian():
     return target, (z @ weight.T + bias + 0.7 * noise)
 
 
+@pytest.fixture
+def linear_gaussian():
+    """See `small_problem`."""
+    return small_problem()
+
+
 def refinements(steps: int) -> list[Transition]:
     """Independent stochastic steps that start loud enough to matter."""
     return [Refinement(D, H, hidden=4, sigma=0.3) for _ in range(steps)]
@@ -46,6 +52,7 @@ def refinements(steps: int) -> list[Transition]:
 
 POSTERIORS = {  # what a small posterior's transitions are, by name
     "gaussian": list,
+    "iterative": list,
     "hvi": lambda: refinements(3),
     "householder": lambda: [Householder(D, H), Householder(D, D), Householder(D, D)],
     "iaf": lambda: [IAF(D, H, 12), IAF(D, H, 12, flip=True)],
@@ -55,12 +62,19 @@ POSTERIORS = {  # what a small posterior's transitions are, by name
 }
 
 
-def posterior(kind: str | int, seed: int = 0) -> Posterior:
-    """A small posterior in float64: one of POSTERIORS, or a number of refinements."""
+def posterior(kind: str | int, seed: int = 0, target: nn.Module | None = None) -> Posterior:
+    """A small posterior in float64: one of POSTERIORS, or a number of refinements.
+
+    An iterative one climbs the bound of `target`, by default that of `small_problem`.
+    """
     with randomness.initialisation(seed):
         encoder = nn.Sequential(nn.Linear(X, H), nn.Tanh())
         transitions = refinements(kind) if isinstance(kind, int) else POSTERIORS[kind]()
-        return Posterior(encoder, GaussianHead(H, D), transitions).double()
+        head = GaussianHead(H, D)
+        if kind != "iterative":
+            return Posterior(encoder, head, transitions).double()
+        target = target or small_problem()[0]
+        return IterativePosterior(encoder, head, target, refinements=3, hidden=16).double()
 
 
 def noise_for(q: Posterior, samples: int, batch: int, seed: int = 0) -> torch.Tensor:

@@ -1,22 +1,11 @@
 import pytest
 import torch
-from conftest import TINY, D, H, X, noise_for
-from torch import nn
+from conftest import TINY, D, noise_for, posterior
 
-from annealed import config as configuration, randomness
+from annealed import config as configuration
 from annealed.fit import fit
-from annealed.importance import log_marginal
-from annealed.iterative import IterativePosterior
 from annealed.objectives import DoublyReparameterised, Maximise, Step, elbo, iwae, log_weight
-from annealed.posteriors import GaussianHead
 from annealed.record import read_metrics
-
-
-def make(target, refinements=3, seed=0):
-    with randomness.initialisation(seed):
-        encoder = nn.Sequential(nn.Linear(X, H), nn.Tanh())
-        q = IterativePosterior(encoder, GaussianHead(H, D), target, refinements, hidden=16)
-        return q.double()
 
 
 def exact_slopes(target, x, values):
@@ -30,7 +19,7 @@ def exact_slopes(target, x, values):
 
 def test_the_slopes_are_those_of_the_elbo(linear_gaussian):
     target, x = linear_gaussian
-    q = make(target)
+    q = posterior("iterative", target=target)
     g = torch.Generator().manual_seed(0)
     values = 0.3 * torch.randn(len(x), 2 * D, generator=g, dtype=torch.float64)
     noise = torch.randn(200_000, 1, D, generator=g, dtype=torch.float64)
@@ -44,7 +33,7 @@ def test_the_slopes_are_those_of_the_elbo(linear_gaussian):
 
 def test_the_target_is_no_part_of_the_posterior_and_gets_no_gradient(linear_gaussian):
     target, x = linear_gaussian
-    q = make(target)
+    q = posterior("iterative", target=target)
     assert {name.split(".")[0] for name, _ in q.named_parameters()} == {
         "encoder",
         "head",
@@ -58,7 +47,7 @@ def test_the_target_is_no_part_of_the_posterior_and_gets_no_gradient(linear_gaus
 
 def test_training_makes_each_refinement_worth_its_while(linear_gaussian):
     target, x = linear_gaussian
-    q = make(target)
+    q = posterior("iterative", target=target)
     with torch.no_grad():  # an encoder that says nothing: only the gradient can tell x apart
         q.encoder[0].weight.zero_()
     q.encoder.requires_grad_(False)
@@ -81,24 +70,9 @@ def test_training_makes_each_refinement_worth_its_while(linear_gaussian):
     assert bounds[3] < target.log_marginal(x).mean()
 
 
-def test_importance_sampling_recovers_log_p_and_no_budget_changes_it(linear_gaussian):
-    target, x = linear_gaussian
-    q = make(target)
-    adam = torch.optim.Adam(q.parameters(), 1e-2)
-    for step in range(400):
-        adam.zero_grad()
-        (-elbo(log_weight(target, x, q(x, noise_for(q, 16, len(x), step)))).mean()).backward()
-        adam.step()
-    estimate = log_marginal(target, q, x, D, samples=4000, seed=0)
-    score = (estimate.log_prob - target.log_marginal(x)) / estimate.std_error
-    assert score.abs().max() < 4.0
-    tight = log_marginal(target, q, x, D, samples=4000, seed=0, memory_mb=1e-6)
-    torch.testing.assert_close(tight.log_prob, estimate.log_prob, rtol=0, atol=1e-9)
-
-
 def test_iwae_of_a_refined_posterior_has_the_same_value_under_dreg(linear_gaussian):
     target, x = linear_gaussian
-    q = make(target)
+    q = posterior("iterative", target=target)
     step = Step(target, q, x, noise_for(q, 4, len(x)))
     ((plain, _),) = Maximise(iwae, 4)(step)
     ((dreg, _),) = DoublyReparameterised(4)(step)

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -6,6 +7,8 @@ import zipfile
 import pytest
 import yaml
 from conftest import ROOT, TINY, annealed, sentence
+
+from annealed.record import read_metrics
 
 README = (ROOT / "README.md").read_text()
 
@@ -16,11 +19,14 @@ def blocks() -> dict[str, str]:
     return {name: text for text, name in found}
 
 
+def write_blocks(folder, *names):
+    """Put those blocks of the README into `folder` as files."""
+    for name in names:
+        (folder / name).write_text(blocks()[name])
+
+
 def test_the_row_of_the_readme_runs_from_outside_the_package(tmp_path):
-    files = blocks()
-    assert {"full_rank.py", "full_rank.yaml"} <= files.keys()
-    for name in ("full_rank.py", "full_rank.yaml"):
-        (tmp_path / name).write_text(files[name])
+    write_blocks(tmp_path, "full_rank.py", "full_rank.yaml")
     command = ["fit", "--config", "full_rank.yaml", *TINY]
     assert "--allow-import" in sentence(annealed(*command, cwd=tmp_path))
     result = annealed(*command, "--allow-import", cwd=tmp_path)
@@ -31,9 +37,25 @@ def test_the_row_of_the_readme_runs_from_outside_the_package(tmp_path):
     assert scored.returncode == 0, scored.stderr
 
 
+def test_the_objective_of_the_readme_runs_from_outside_and_its_option_takes_effect(tmp_path):
+    write_blocks(tmp_path, "full_rank.py", "free_bits.py", "free_bits.yaml")
+    command = ["fit", "--config", "free_bits.yaml", "--allow-import", *TINY]
+    assert "method.floor" in sentence(annealed(*command, "method.floor=-1", cwd=tmp_path))
+    rates = {}
+    for floor in (0.0, 30.0):
+        runs = tmp_path / f"floor{floor}"
+        result = annealed(*command, f"method.floor={floor}", f"runs={runs}", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        folder = runs / "quick" / "digits" / "free_bits" / "seed0"
+        scored = json.loads((folder / "result.json").read_text())
+        assert (scored["status"], scored["config"]["method"]["floor"]) == ("finished", floor)
+        rates[floor] = read_metrics(folder)["val/rate"].iloc[-1]
+    assert rates[30.0] > rates[0.0] + 3  # below the floor nothing holds the rate down
+
+
 @pytest.mark.parametrize("name", ["full_rank.Nothing", "nothing.FullRank", "os.path"])
 def test_a_dotted_path_that_is_no_method_is_refused(tmp_path, name):
-    (tmp_path / "full_rank.py").write_text(blocks()["full_rank.py"])
+    write_blocks(tmp_path, "full_rank.py")
     command = ["fit", "--config", "vae", f"method.name={name}", "--allow-import"]
     assert f"method.name is '{name}'" in sentence(annealed(*command, cwd=tmp_path))
 
