@@ -30,8 +30,8 @@ def real_images(name: str, root: str) -> Images:
 def scoring_noise(row, options, seed: int, sizes: list[int], latent: int):
     """The noise that the package scored with, batch after batch, in float64."""
 
-    def drawn(draws, block):
-        shapes = [(draws, SAMPLE_BLOCK, size, latent) for size in sizes]
+    def drawn(draws, block, samples=SAMPLE_BLOCK):
+        shapes = [(draws, samples, size, latent) for size in sizes]
         parts = [
             randomness.normal(shape, seed, "evaluate", batch, block)
             for batch, shape in enumerate(shapes)
@@ -40,13 +40,13 @@ def scoring_noise(row, options, seed: int, sizes: list[int], latent: int):
 
     blocks = range(-(-S // SAMPLE_BLOCK))
     path = torch.cat([drawn(second.path_draws(row, options), block) for block in blocks], 1)
-    return drawn(second.start_draws(row, options), -1), path[:, :S]
+    return drawn(second.start_draws(row, options), -1, samples=1), path[:, :S]
 
 
 def own_noise(row, options, g: torch.Generator, latent: int):
     """Noise of the same shape from a generator that the package has nothing to do with."""
     sizes = (second.start_draws(row, options), second.path_draws(row, options))
-    shapes = [(n, s, IMAGES, latent) for n, s in zip(sizes, (SAMPLE_BLOCK, S), strict=True)]
+    shapes = [(n, s, IMAGES, latent) for n, s in zip(sizes, (1, S), strict=True)]
     return [torch.randn(shape, generator=g, dtype=torch.float64) for shape in shapes]
 
 

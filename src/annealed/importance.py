@@ -100,11 +100,12 @@ def log_marginal(
     chunk = chunk_samples(memory_mb, batch, floats_a_sample)
     stream = WeightStream(samples)
 
-    def noise_for(draws: int, block: int) -> Tensor:
-        shape, key = (draws, SAMPLE_BLOCK, batch, latent), (seed, "evaluate", batch_index, block)
+    def noise_for(draws: int, block: int, samples: int = SAMPLE_BLOCK) -> Tensor:
+        shape, key = (draws, samples, batch, latent), (seed, "evaluate", batch_index, block)
         return randomness.normal(shape, *key, device=x.device, dtype=dtype)
 
-    base, context = posterior.start(x, noise_for(posterior.start_draws, -1))
+    # one sample finds q_0, as in training and validation
+    base, context = posterior.start(x, noise_for(posterior.start_draws, -1, samples=1))
     for first in range(0, samples, chunk):
         count = min(chunk, samples - first)
         blocks = [
