@@ -4,6 +4,8 @@ SEEDS   ?= 2
 DATA    ?=
 ROWS    ?=
 JOBS    ?=
+REPLICAS ?=
+COMPILE ?=
 IMPORT  ?=
 RUNS    ?= runs
 PYTHON  ?= python3
@@ -17,11 +19,12 @@ READY   := $(VENV)/.ready
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-17s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n RUNS=folder IMPORT=1"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 RUNS=folder IMPORT=1"
 
 reproduce-table: $(READY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
-	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS))
+	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS)) \
+	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile)
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest

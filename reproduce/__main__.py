@@ -56,11 +56,13 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(ROWS), help="comma-separated rows of configs/")
     parser.add_argument("--seeds", type=int, default=2, help="seeds 0 to SEEDS - 1")
     parser.add_argument("--jobs", type=int, default=default_jobs(), help="runs at a time")
+    parser.add_argument("--replicas", type=int, default=1, help="seeds trained side by side")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads a run")
     parser.add_argument("--runs", default="runs", help="where run folders are")
     parser.add_argument("--allow-import", action="store_true", help="rows may name a class")
     arguments = parser.parse_args()
-    for name in ("seeds", "jobs", "threads"):
+    for name in ("seeds", "jobs", "replicas", "threads"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name} is {getattr(arguments, name)}; accepted: 1 or more.")
     rows = [row for row in arguments.rows.replace(" ", ",").split(",") if row]
@@ -72,6 +74,7 @@ def main() -> None:
         Cell(arguments.preset, arguments.data or "mnist", row, 0).config()
     data, note = choose_data(arguments.data, arguments.preset)
     options = {"runs": arguments.runs, "allow_import": arguments.allow_import}
+    options |= {"replicas": arguments.replicas, "compile": arguments.compile}
     cells = grid(arguments.preset, data, rows, arguments.seeds, **options)
     failures = schedule.run(cells, arguments.jobs, arguments.threads)
     folder = reports_folder(arguments.preset, data)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annealed.config import load
-from annealed.fit import RESULT, is_finished, run_folder
+from annealed.fit import RESULT, each_seed, group_folder, is_finished, run_folder
 from annealed.registry import METHODS
 from annealed.schema import Config
 
@@ -13,7 +13,10 @@ ROWS = tuple(METHODS)
 
 @dataclass(frozen=True)
 class Cell:
-    """One (data, row, seed) under a preset; `row` is a configuration by name or by path."""
+    """One (data, row, seed) under a preset, or `replicas` seeds from `seed` on, side by side.
+
+    `row` is a configuration by name or by path.
+    """
 
     preset: str
     data: str
@@ -21,11 +24,15 @@ class Cell:
     seed: int
     runs: str = "runs"
     allow_import: bool = False
+    replicas: int = 1
+    compile: bool = False
 
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return f"{Path(self.row).stem} seed {self.seed}"
+        last = self.seed + self.replicas - 1
+        seeds = f"seed {self.seed}" if self.replicas == 1 else f"seeds {self.seed}-{last}"
+        return f"{Path(self.row).stem} {seeds}"
 
     @property
     def overrides(self) -> list[str]:
@@ -35,6 +42,8 @@ class Cell:
             f"data.name={self.data}",
             f"seed={self.seed}",
             f"runs={self.runs}",
+            f"trainer.replicas={self.replicas}",
+            *["trainer.compile=true"] * self.compile,
         ]
 
     def config(self) -> Config:
@@ -42,20 +51,26 @@ class Cell:
         return load(self.row, self.overrides)
 
     def folder(self) -> Path:
-        """The run folder."""
-        return run_folder(self.config())
+        """The run folder, or that which seeds trained side by side share."""
+        return group_folder(self.config())
 
-    def result(self) -> Path:
-        """The file that marks the cell as done."""
-        return self.folder() / RESULT
+    def results(self) -> list[Path]:
+        """The files that mark the cell as done, one a seed."""
+        return [run_folder(config) / RESULT for config in each_seed(self.config())]
 
     def done(self) -> bool:
-        """Whether the result is there; raises UsageError where another configuration made it."""
-        config = self.config()
-        return is_finished(config, run_folder(config))
+        """Whether the results are there; raises UsageError where another configuration made one."""
+        return all([is_finished(c, run_folder(c)) for c in each_seed(self.config())])
 
 
-def grid(preset: str, data: str, rows: list[str], seeds: int, **options) -> list[Cell]:
-    """Seeds 0..seeds-1 of each row; every row's first seed before any row's second."""
-    unique = dict.fromkeys(rows)
-    return [Cell(preset, data, row, seed, **options) for seed in range(seeds) for row in unique]
+def grid(
+    preset: str, data: str, rows: list[str], seeds: int, replicas: int = 1, **options
+) -> list[Cell]:
+    """Seeds 0..seeds-1 of each row, `replicas` a cell; every row's first before any row's next."""
+    starts = range(0, seeds, replicas)
+    sizes = [(start, min(replicas, seeds - start)) for start in starts]
+    return [
+        Cell(preset, data, row, start, replicas=size, **options)
+        for start, size in sizes
+        for row in dict.fromkeys(rows)
+    ]

@@ -82,7 +82,8 @@ def run(cells: list[Cell], jobs: int, threads: int = 1) -> list[str]:
                 running[start(cell, threads)] = tries
             for job in [job for job in running if job.process.poll() is not None]:
                 tries, status = running.pop(job), job.process.returncode
-                if status in (0, Diverged.status) and job.cell.result().exists():
+                written = all(path.exists() for path in job.cell.results())
+                if status in (0, Diverged.status) and written:
                     board.finished(job.cell, "diverged" if status else "done")
                 elif status != UsageError.status and tries < RETRIES:
                     board.say(f"{job.cell.name} ended with status {status}; trying again")

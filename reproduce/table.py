@@ -17,7 +17,7 @@ BINARISATION = {"dynamic": "dynamic (test set binarised once)", "static": "stati
 
 def collect(cells: list[Cell]) -> list[dict]:
     """The results of the cells that have one; raises UsageError where they cannot share a table."""
-    paths = [cell.result() for cell in cells]
+    paths = [path for cell in cells for path in cell.results()]
     results = [read_result(path) for path in paths if path.exists()]
     finished = [r for r in results if r["status"] == "finished"]
     for key, words in (("data_digest", "data"), ("samples", "importance samples")):
@@ -66,7 +66,7 @@ def summarise(results: list[dict]) -> pd.DataFrame:
                 "k_hat_untrusted": pd.Series(
                     [r["k_hat_untrusted"] for r in done], dtype=float
                 ).mean(),
-                "train_minutes": pd.Series([r["training"]["seconds"] for r in done]).mean() / 60,
+                "train_minutes": pd.Series([_minutes(r["training"]) for r in done]).mean(),
             }
         )
     return pd.DataFrame(lines)
@@ -121,8 +121,9 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
         "seeds it is wide by nature. MC error is the importance-sampling error of one seed's NLL; "
         f"'k-hat too high' is the share of test images with a Pareto k-hat above "
         f"{trusted_k(samples):.2f}, too heavy-tailed for that error at this S; there the true NLL "
-        "may be lower. Published numbers are of Huang et al. 2018 and hold for dynamically "
-        "binarised MNIST only; the 2020 replication is a student course project."
+        "may be lower. Train min is a seed's share of the time of those trained beside it. "
+        "Published numbers are of Huang et al. 2018 and hold for dynamically binarised MNIST only; "
+        "the 2020 replication is a student course project."
     )
     return "\n".join([*lines, "", f"Source: {source}.", "", notes, ""])
 
@@ -154,6 +155,11 @@ def write(cells: list[Cell], folder: Path, note: str = "") -> str:
     flat = pd.json_normalize([{k: v for k, v in r.items() if k != "config"} for r in results])
     replace_text(folder / "nll_cells.csv", flat.to_csv(index=False))
     return text
+
+
+def _minutes(training: dict) -> float:
+    """Training time a seed: seeds that were trained side by side share theirs."""
+    return training["seconds"] / training.get("replicas", 1) / 60
 
 
 def _samples(results: list[dict]) -> int:

@@ -77,7 +77,7 @@ def written(tmp_path, results, monkeypatch, preset="short", note=""):
     cells = []
     for r in results:
         cell = Cell(preset, r["data"], r["row"], r["seed"], str(tmp_path / "runs"))
-        path = cell.result()
+        (path,) = cell.results()
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(r))
         cells.append(cell)
@@ -132,6 +132,12 @@ def test_the_grid_starts_every_row_before_any_second_seed():
     assert names == ["vae seed 0", "hvi seed 0", "vae seed 1", "hvi seed 1"]
 
 
+def test_the_grid_puts_seeds_side_by_side():
+    names = [c.name for c in grid("quick", "digits", ["vae", "hvi"], 5, replicas=2)]
+    assert names[:3] == ["vae seeds 0-1", "hvi seeds 0-1", "vae seeds 2-3"]
+    assert names[4:] == ["vae seed 4", "hvi seed 4"]
+
+
 class TinyCell(Cell):
     """A cell that trains for seconds."""
 
@@ -146,7 +152,7 @@ def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(
 ):
     cells = [TinyCell("quick", "digits", "vae", seed, str(tmp_path)) for seed in (0, 1)]
     fit(cells[0].config())
-    before = cells[0].result().stat().st_mtime_ns
+    before = cells[0].results()[0].stat().st_mtime_ns
     start, killed = schedule.start, []
 
     def start_and_kill_once(cell, threads):
@@ -161,18 +167,41 @@ def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(
     monkeypatch.setattr(schedule, "start", start_and_kill_once)
     assert schedule.run(cells, jobs=2) == []
     assert killed == [cells[1]]
-    assert cells[0].result().stat().st_mtime_ns == before
-    assert json.loads(cells[1].result().read_text())["seed"] == 1
+    assert cells[0].results()[0].stat().st_mtime_ns == before
+    assert json.loads(cells[1].results()[0].read_text())["seed"] == 1
     shown = capfd.readouterr().err
     assert "1 of 2 runs have their result already and are skipped" in shown
     assert re.search(r"vae seed 1 ended with status (-9|130); trying again", shown)
     assert "[2/2] vae seed 1: done" in shown
 
 
+def test_seeds_side_by_side_are_killed_resumed_and_tabled_as_seeds(tmp_path, monkeypatch):
+    cells = [TinyCell("quick", "digits", "vae", 1, str(tmp_path), replicas=2, compile=False)]
+    start, killed = schedule.start, []
+
+    def start_and_kill_once(cell, threads):
+        job = start(cell, threads)
+        while not killed and not (cell.folder() / "last.ckpt").exists():
+            time.sleep(0.01)
+        if not killed:
+            job.process.kill()
+            killed.append(cell)
+        return job
+
+    monkeypatch.setattr(schedule, "start", start_and_kill_once)
+    assert schedule.run(cells, jobs=1) == []
+    assert killed == cells
+    assert cells[0].done()
+    results = table.collect(cells)
+    assert [r["seed"] for r in results] == [1, 2]
+    minutes = table.summarise(results)["train_minutes"].item()
+    assert minutes == pytest.approx(results[0]["training"]["seconds"] / 60 / 2, rel=0.2)
+
+
 def test_a_cell_that_cannot_run_is_reported_with_its_sentence(tmp_path):
     cell = TinyCell("quick", "digits", "vae", 0, str(tmp_path))
     fit(cell.config())
-    cell.result().unlink()
+    cell.results()[0].unlink()
     (cell.folder() / "last.ckpt").write_bytes(b"junk")
     (failure,) = schedule.run([cell], jobs=1)
     assert failure.startswith("vae seed 0: annealed: ")

@@ -115,7 +115,8 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
             for i, cell in enumerate(left):
                 before = i * len(images.test)
                 report = lambda done, before=before: progress.update(before + done)  # noqa: E731
-                _conclude(methods[cell.seed], images, cell, records[cell.seed], report)
+                record, method = records[cell.seed], methods[cell.seed]
+                _conclude(method, images, cell, record, len(methods), report)
         finally:
             progress.close()
     finally:
@@ -140,11 +141,15 @@ def _seeds_of(folder: Path, wanted: list[int]) -> list[int]:
 
 
 def _conclude(
-    method: Method, images: Images, config: Config, record: Record, report: Callable[[int], None]
+    method: Method,
+    images: Images,
+    config: Config,
+    record: Record,
+    together: int,
+    report: Callable[[int], None],
 ) -> None:
-    """Write the result of one seed whose training has ended."""
+    """Write the result of one seed, trained `together` with others, whose training has ended."""
     folder = run_folder(config)
-    result = None
     try:
         if record.diverged:
             raise Diverged(record.diverged)
@@ -160,7 +165,7 @@ def _conclude(
         "best_epoch": record.best_epoch,
         "best_validation_elbo": record.best_elbo,
         "seconds": round(record.seconds, 1),
-        "replicas": config.trainer.replicas,
+        "replicas": together,
         "sessions": record.sessions,
     }
     replace_json(folder / RESULT, result)  # before the mirror, which may fail
