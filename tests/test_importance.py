@@ -1,4 +1,5 @@
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -43,10 +44,11 @@ def test_the_memory_budget_does_not_change_the_numbers(linear_gaussian, memory_m
 
 
 def test_a_chunk_fits_its_budget_whatever_s_is():
-    for budget in (1.0, 64.0, 1000.0):
-        chunk = chunk_samples(budget, batch=100, floats_a_sample=4000)
+    for budget, samples in product((1.0, 64.0, 1000.0), (7, 1000, 5000, 5003)):
+        chunk = chunk_samples(budget, 100, 4000, samples)
         assert chunk % 10 == 0
         assert chunk == 10 or chunk * 100 * 4000 * 4 <= budget * 2**20
+        assert samples % 10 or samples % chunk == 0  # compiled code takes one shape
 
 
 def watch_widths(q, monkeypatch):

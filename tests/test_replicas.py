@@ -8,7 +8,7 @@ import torch
 from conftest import TINY, annealed, sentence
 from test_fit import poisoned
 
-from annealed import config as configuration
+from annealed import compiling, config as configuration
 from annealed.checkpoints import load
 from annealed.errors import Diverged, UsageError
 from annealed.fit import fit, run_folder
@@ -226,3 +226,38 @@ def test_a_group_on_the_command_line_mirrors_every_seed(tmp_path):
         assert b"test/nll" in logged
     again = annealed("fit", "--config", "vae", *options, cwd=tmp_path)
     assert "already holds a run" in sentence(again)
+
+
+def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp_path):
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    options = ["method.transitions.steps=2", "method.avo.rho=0.5", "trainer.warmup_epochs=2"]
+    plain, adam = training("hvi_avo", range(2), *options)
+    fast, other = training("hvi_avo", range(2), *options, "trainer.compile=true")
+    assert fast.replicas.compiled is not None
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    torch.testing.assert_close(
+        walk(fast, other, 12, grey), walk(plain, adam, 12, grey), rtol=0, atol=1e-8
+    )
+    for a, b in zip(fast.replicas.parameters(), plain.replicas.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-8)
+    # one graph for steps under AVO and one for steps under the ELBO, whatever beta is
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] - before == 2
+    runs = [
+        fit(tiny("vae", tmp_path / name, "trainer.epochs=1", *more))
+        for name, more in (("plain", []), ("fast", ["trainer.compile=true"]))
+    ]
+    assert result(runs[0])["nll"] == pytest.approx(result(runs[1])["nll"], abs=1e-3)
+
+
+def test_without_a_compiler_one_line_says_so_and_nothing_changes(grey, capsys, monkeypatch):
+    def missing(*_, **__):
+        raise RuntimeError("no C++ compiler\nat all")
+
+    compiling._works.cache_clear()
+    monkeypatch.setattr(torch, "compile", missing)
+    slow, adam = training("vae", range(2), "trainer.compile=true")
+    walk(slow, adam, 2, grey)
+    compiling._works.cache_clear()
+    told = capsys.readouterr().err
+    assert told == "trainer.compile has no effect: nothing compiles here (no C++ compiler)\n"

@@ -17,7 +17,12 @@ def run(main: Callable[[], None], go_on: str) -> int:
 
     It is 130 for an interrupt, after which `go_on` says how to go on.
     """
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+    for name in (
+        "pytorch_lightning",
+        "lightning_fabric",
+        "lightning.pytorch",
+        "torch.utils.cpp_extension",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")

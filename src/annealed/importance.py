@@ -1,6 +1,7 @@
 """Importance-sampled log p(x), streamed: memory is set by the chunk, never by S."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -65,10 +66,20 @@ class WeightStream:
         )
 
 
-def chunk_samples(memory_mb: float, batch: int, floats_a_sample: int) -> int:
-    """Samples that fit in `memory_mb` for a batch, as a multiple of SAMPLE_BLOCK, at least one."""
+def chunk_samples(memory_mb: float, batch: int, floats_a_sample: int, samples: int) -> int:
+    """Samples that fit in `memory_mb` for a batch, as a multiple of SAMPLE_BLOCK, at least one.
+
+    The largest that divides `samples`, where there is one: compiled code takes one shape.
+    """
     bytes_a_sample = 4 * batch * floats_a_sample
-    return max(1, int(memory_mb * 2**20 / bytes_a_sample) // SAMPLE_BLOCK) * SAMPLE_BLOCK
+    blocks = max(1, int(memory_mb * 2**20 / bytes_a_sample) // SAMPLE_BLOCK)
+    even = (n for n in range(blocks, 0, -1) if samples % (n * SAMPLE_BLOCK) == 0)
+    return next(even, blocks) * SAMPLE_BLOCK
+
+
+def walk_log_weight(target, posterior, x, base, context, noise) -> Tensor:
+    """Log-weights (s, B) of the paths that start from q_0 = `base` and take `noise`."""
+    return log_weight(target, x, posterior.walk(base, context, noise))
 
 
 @torch.no_grad()
@@ -81,12 +92,13 @@ def log_marginal(
     seed: int,
     batch_index: int = 0,
     memory_mb: float = 64.0,
+    weigh: Callable[..., Tensor] = walk_log_weight,
 ) -> Estimate:
     """Importance-sampled log p(x) of a batch x (B, X) with S = `samples`, in nats.
 
     The noise is a function of (seed, batch_index, block of samples), the same for any memory_mb.
     Peak memory is about `memory_mb`, or one block of SAMPLE_BLOCK samples where that is larger.
-    Raises ValueError for `samples` below 1.
+    `weigh` is `walk_log_weight` or the same compiled. Raises ValueError for `samples` below 1.
     """
     if samples < 1:
         raise ValueError(f"samples is {samples}; accepted: a whole number from 1")
@@ -97,7 +109,7 @@ def log_marginal(
     ]
     widest = max((m.out_features for m in layers), default=0)
     floats_a_sample = 3 * widest + 4 * x.shape[-1] + 8 * latent * (posterior.draws + 1)
-    chunk = chunk_samples(memory_mb, batch, floats_a_sample)
+    chunk = chunk_samples(memory_mb, batch, floats_a_sample, samples)
     stream = WeightStream(samples)
 
     def noise_for(draws: int, block: int, samples: int = SAMPLE_BLOCK) -> Tensor:
@@ -113,5 +125,5 @@ def log_marginal(
             for block in range(first // SAMPLE_BLOCK, math.ceil((first + count) / SAMPLE_BLOCK))
         ]
         noise = torch.cat(blocks, dim=1)[:, :count]
-        stream.add(log_weight(target, x, posterior.walk(base, context, noise)))
+        stream.add(weigh(target, posterior, x, base, context, noise))
     return stream.estimate()

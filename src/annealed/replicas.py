@@ -1,14 +1,11 @@
 """Seeds side by side: their parameters stacked, one forward and backward pass for all."""
 
-import sys
-from collections.abc import Callable
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from annealed import randomness
+from annealed.compiling import compiled
 from annealed.method import Method
 
 
@@ -19,10 +16,10 @@ class Replicas(nn.Module):
     time. What one replica does never reaches another: the loss is a sum over replicas.
     """
 
-    def __init__(self, methods: list[Method], compiled: bool = False):
+    def __init__(self, methods: list[Method], fast: bool = False):
         super().__init__()
         self.methods = tuple(methods)  # a tuple, so that no parameter is registered twice
-        self.compiled = _compiler(methods[0].device) if compiled else None
+        self.compiled = compiled(together, methods[0].device) if fast else None
         self.names = [name for name, _ in methods[0].named_parameters()]
         for name in self.names:
             slices = [method.get_parameter(name).detach() for method in methods]
@@ -121,16 +118,3 @@ def together(
 
 def _key(name: str) -> str:
     return name.replace(".", "/")
-
-
-def _compiler(device: torch.device) -> Callable | None:
-    """`together` compiled for static shapes; None, after one line, where nothing compiles here."""
-    mode = "reduce-overhead" if device.type == "cuda" else "default"
-    build = partial(torch.compile, dynamic=False, fullgraph=True)
-    try:
-        build(torch.square)(torch.ones(3, device=device))
-    except Exception as error:  # a missing compiler shows in many classes
-        reason = str(error).strip().partition("\n")[0]
-        print(f"trainer.compile has no effect: no compiler works ({reason})", file=sys.stderr)
-        return None
-    return build(together, mode=mode)

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from annealed.compiling import compiled
 from annealed.config import to_dict
 from annealed.data.images import Images
 from annealed.errors import Diverged, UsageError
 from annealed.files import replace
-from annealed.importance import Estimate, log_marginal
+from annealed.importance import Estimate, log_marginal, walk_log_weight
 from annealed.method import Method
 from annealed.provenance import provenance
 from annealed.schema import Config
@@ -30,6 +31,7 @@ def score_images(
     `report` is told how many images are done.
     """
     size, parts = config.evaluate.batch_size, []
+    fast = compiled(walk_log_weight, method.device) if config.trainer.compile else None
     for index, batch in enumerate(test.split(size)):
         estimate = log_marginal(
             method.target,
@@ -40,6 +42,7 @@ def score_images(
             config.seed,
             index,
             config.evaluate.memory_mb,
+            fast or walk_log_weight,
         )
         parts.append(estimate)
         report(min((index + 1) * size, len(test)))

@@ -1,0 +1,26 @@
+"""Compiled functions where this machine has a compiler, and one clear line where it has none."""
+
+import sys
+from collections.abc import Callable
+from functools import cache
+
+import torch
+
+
+def compiled(function: Callable, device: torch.device) -> Callable | None:
+    """`function` compiled for static shapes, on a GPU with CUDA graphs; None without a compiler."""
+    if not _works(device.type):
+        return None
+    mode = "reduce-overhead" if device.type == "cuda" else "default"
+    return torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
+
+
+@cache
+def _works(device: str) -> bool:
+    try:
+        torch.compile(torch.square, dynamic=False)(torch.ones(3, device=device))
+    except Exception as error:  # a missing compiler shows in many classes
+        reason = str(error).strip().partition("\n")[0]
+        print(f"trainer.compile has no effect: nothing compiles here ({reason})", file=sys.stderr)
+        return False
+    return True
