@@ -14,6 +14,7 @@ from annealed.errors import Diverged, UsageError
 from annealed.fit import fit, run_folder
 from annealed.record import read_metrics
 from annealed.registry import METHODS, method_class
+from annealed.replicas import Replicas
 from annealed.training import Training
 
 SMALL = ["data.name=digits", "preset=quick", "network.hidden=8", "network.latent=3"]
@@ -261,3 +262,30 @@ def test_without_a_compiler_one_line_says_so_and_nothing_changes(grey, capsys, m
     compiling._works.cache_clear()
     told = capsys.readouterr().err
     assert told == "trainer.compile has no effect: nothing compiles here (no C++ compiler)\n"
+
+
+class Permuted(torch.nn.Module):
+    """A model whose buffer differs from seed to seed."""
+
+    def __init__(self, seed):
+        super().__init__()
+        g = torch.Generator().manual_seed(seed)
+        self.register_buffer("order", torch.randperm(6, generator=g))
+        self.weight = torch.nn.Parameter(torch.randn(6, generator=g))
+
+    def forward(self, x, each=None):
+        loss = (self.weight * x[self.order]).sum().square()
+        if each:
+            each(loss)
+        return loss, loss.detach()
+
+
+def test_buffers_that_differ_between_seeds_stay_each_seeds_own():
+    replicas = Replicas([Permuted(seed) for seed in (0, 1)])
+    x = torch.arange(12.0).reshape(2, 6)
+    word = replicas.backward((x,))
+    for i in range(2):
+        alone = Replicas([Permuted(i)])
+        torch.testing.assert_close(word[i : i + 1], alone.backward((x[i : i + 1],)))
+        for a, b in zip(replicas.parameters(), alone.parameters(), strict=True):
+            torch.testing.assert_close(a.grad[i : i + 1], b.grad)

@@ -80,18 +80,21 @@ class Method(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
+        grey: Tensor,
+        uniforms: Tensor,
         noise: Tensor,
         choice: float,
         beta: Tensor,
         temper: Tensor,
         each: Callable[[Tensor], None] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The loss of a binary batch x (B, X), and the means of SUMMARY, (3,), at beta = 1.
+        """The loss of a batch, and the means of SUMMARY, (3,), at beta = 1.
 
-        noise (draws, S, B, D); `choice` is the objective's (see `Step`). With `each`, every part of
-        the loss is handed to it as soon as it is there, and the loss that comes back is detached.
+        grey (B, X) uint8 is binarised by uniforms (B, X); noise (draws, S, B, D); `choice` is the
+        objective's (see `Step`). With `each`, every part of the loss is handed to it as soon as it
+        is there, and the loss that comes back is detached.
         """
+        x = randomness.binarise(grey, uniforms).to(noise.dtype)
         problem = Step(self.target, self.posterior, x, noise, beta, temper, choice)
         total = 0.0
         for value, terms in self.objective(problem):  # noqa: B007 - the last terms are the ELBO's

@@ -4,33 +4,31 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from annealed import randomness
 from annealed.compiling import compiled
-from annealed.method import Method
 
 
 class Replicas(nn.Module):
-    """Methods of one row, one a seed, whose parameters are slices of stacked ones, (R, ...).
+    """Modules of one kind, one a seed, whose parameters are slices of stacked ones, (R, ...).
 
-    Each method stays whole: it shares memory with its slice, so it can be scored or saved at any
+    Each member stays whole: it shares memory with its slice, so it can be scored or saved at any
     time. What one replica does never reaches another: the loss is a sum over replicas.
     """
 
-    def __init__(self, methods: list[Method], fast: bool = False):
+    def __init__(self, members: list[nn.Module], fast: bool = False):
         super().__init__()
-        self.methods = tuple(methods)  # a tuple, so that no parameter is registered twice
-        self.compiled = compiled(together, methods[0].device) if fast else None
-        self.names = [name for name, _ in methods[0].named_parameters()]
+        self.members = tuple(members)  # a tuple, so that no parameter is registered twice
+        self.compiled = compiled(together, next(members[0].parameters()).device) if fast else None
+        self.names = [name for name, _ in members[0].named_parameters()]
         for name in self.names:
-            slices = [method.get_parameter(name).detach() for method in methods]
+            slices = [module.get_parameter(name).detach() for module in members]
             self.register_parameter(_key(name), nn.Parameter(torch.stack(slices)))
         self._tie()
 
     def _tie(self) -> None:
         for name, stack in self.stacked().items():
-            for method, value in zip(self.methods, stack.detach(), strict=True):
-                method.get_parameter(name).data = value
-        buffers = [dict(method.named_buffers()) for method in self.methods]
+            for module, value in zip(self.members, stack.detach(), strict=True):
+                module.get_parameter(name).data = value
+        buffers = [dict(module.named_buffers()) for module in self.members]
         first = buffers[0]
         own = {n for n in first if any(not torch.equal(first[n], b[n]) for b in buffers)}
         self.buffers_by_name = {
@@ -39,7 +37,7 @@ class Replicas(nn.Module):
         self.buffer_dims = {n: 0 if n in own else None for n in first}
 
     def stacked(self) -> dict[str, nn.Parameter]:
-        """The parameters (R, ...) by the name they have in each method."""
+        """The parameters (R, ...) by the name they have in each member."""
         return {name: self.get_parameter(_key(name)) for name in self.names}
 
     def keep(self, index: list[int], optimiser: torch.optim.Optimizer | None = None) -> None:
@@ -47,11 +45,11 @@ class Replicas(nn.Module):
 
         The moments that `optimiser` has of the stacked parameters are cut to the same replicas.
         """
-        leaving = [m for i, m in enumerate(self.methods) if i not in index]
-        for method in leaving:
-            for parameter in method.parameters():
+        leaving = [m for i, m in enumerate(self.members) if i not in index]
+        for module in leaving:
+            for parameter in module.parameters():
                 parameter.data = parameter.data.clone()
-        self.methods = tuple(self.methods[i] for i in index)
+        self.members = tuple(self.members[i] for i in index)
         for stack in self.stacked().values():
             moments = optimiser.state.get(stack, {}) if optimiser else {}
             for key, value in moments.items():
@@ -60,26 +58,24 @@ class Replicas(nn.Module):
             stack.data, stack.grad = stack.data[index].clone(), None
         self._tie()
 
-    def backward(
-        self, grey: Tensor, uniforms: Tensor, noise: Tensor, choice: float, warmth: list[Tensor]
-    ) -> Tensor:
-        """Add each replica's gradient for its own batch; returns the means of SUMMARY, (R, 3).
+    def backward(self, own: tuple[Tensor, ...], *shared) -> Tensor:
+        """Add each replica's gradient; returns what each has to say beside its loss, (R, ...).
 
-        grey (R, B, X) uint8 and uniforms (R, B, X) make the binary batch, noise (R, draws, S, B, D)
-        the path. `warmth` holds beta and temper. Parameters that no loss reaches get no gradient.
+        `own` are the inputs that replicas do not share, (R, ...), and `shared` those they do; a
+        module takes both and returns its loss and its word. Parameters that no loss reaches get no
+        gradient. A replica alone and not compiled is handed Tensor.backward as `each`, to go
+        through the parts of its loss one after another.
         """
-        batch = (grey, uniforms, noise)
-        if len(self.methods) == 1 and not self.compiled:  # part by part, as the objective has them
-            x = randomness.binarise(grey[0], uniforms[0]).to(noise.dtype)
+        if len(self.members) == 1 and not self.compiled:
             alone = {name: stack.squeeze(0) for name, stack in self.stacked().items()}
-            arguments = (x, noise[0], choice, *warmth, Tensor.backward)
-            _, means = functional_call(self.methods[0], alone, arguments)
-            return means[None]
-        loss = self.compiled or together
-        model = (self.methods[0], self.stacked(), self.buffers_by_name, self.buffer_dims)
-        total, means = loss(*model, *batch, choice, *warmth)
+            inputs = (*(value[0] for value in own), *shared)
+            each = {"each": Tensor.backward}
+            _, word = functional_call(self.members[0], alone, inputs, each)
+            return word[None]
+        model = (self.members[0], self.stacked(), self.buffers_by_name, self.buffer_dims)
+        total, word = (self.compiled or together)(*model, own, shared)
         total.backward()
-        return means
+        return word
 
     def gradient_norms(self) -> Tensor:
         """The Euclidean norm of each replica's whole gradient, (R,)."""
@@ -95,25 +91,20 @@ class Replicas(nn.Module):
 
 
 def together(
-    method: Method,
+    module: nn.Module,
     stacked: dict[str, Tensor],
     buffers: dict[str, Tensor],
     buffer_dims: dict[str, int | None],
-    grey: Tensor,
-    uniforms: Tensor,
-    noise: Tensor,
-    choice: float,
-    beta: Tensor,
-    temper: Tensor,
+    own: tuple[Tensor, ...],
+    shared: tuple,
 ) -> tuple[Tensor, Tensor]:
-    """The losses of all replicas summed, and their means of SUMMARY, (R, 3); see `backward`."""
-    x = randomness.binarise(grey, uniforms).to(noise.dtype)
+    """The losses of all replicas summed, and the word of each, (R, ...); see `backward`."""
 
-    def one(parameters, buffers, x, noise):
-        return functional_call(method, (parameters, buffers), (x, noise, choice, beta, temper))
+    def one(parameters, buffers, own):
+        return functional_call(module, (parameters, buffers), (*own, *shared))
 
-    losses, means = vmap(one, in_dims=(0, buffer_dims, 0, 0))(stacked, buffers, x, noise)
-    return losses.sum(), means
+    losses, word = vmap(one, in_dims=(0, buffer_dims, 0))(stacked, buffers, own)
+    return losses.sum(), word
 
 
 def _key(name: str) -> str:

@@ -30,7 +30,7 @@ class Training(pl.LightningModule):
     @property
     def methods(self) -> tuple[Method, ...]:
         """The methods in training."""
-        return self.replicas.methods
+        return self.replicas.members
 
     @property
     def seeds(self) -> list[int]:
@@ -101,9 +101,8 @@ class Training(pl.LightningModule):
         factors = [self.warmup(step) if weighted == name else 1.0 for name in ("rate", "target")]
         warmth = [torch.full((), f, dtype=noise[0].dtype, device=grey.device) for f in factors]
         choice = objective.choose(coin)
-        return self.replicas.backward(
-            grey, torch.stack(uniforms), torch.stack(noise), choice, warmth
-        )
+        own = (grey, torch.stack(uniforms), torch.stack(noise))
+        return self.replicas.backward(own, choice, *warmth)
 
     def check(self, values: Tensor, reason: str) -> None:
         """Note the replicas whose value, (R,), is not finite; raises Diverged if none is."""
