@@ -1,0 +1,1 @@
+"""`make benchmark`: this package against a bare loop and pythae, and how far from the limit."""

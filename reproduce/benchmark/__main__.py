@@ -1,0 +1,97 @@
+"""Measure and write reports/benchmark.md and .csv: `python -m reproduce.benchmark`."""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from annealed import command
+from annealed.errors import UsageError
+from annealed.files import replace_text
+from annealed.provenance import provenance
+from reproduce.benchmark import sections
+
+PEERS = ("pythae==0.1.2", "dill==0.4.1", "cloudpickle==3.1.2", "imageio==2.38.1")
+HISTORY = Path(__file__).parent / "history.md"
+
+
+def install_peers(folder: Path) -> str | None:
+    """pythae in a throw-away folder beside this environment; None, and a line, without it."""
+    if not (folder / "pythae").exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        pip += ["--target", str(folder), *PEERS]
+        done = subprocess.run(pip, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+            print(f"pythae is left out: it cannot be installed ({reason})", file=sys.stderr)
+            return None
+    return str(folder.resolve())
+
+
+def markdown(lines: list[sections.Line], code: dict, rounds: int) -> str:
+    """The page."""
+    text = [
+        "# Benchmark",
+        "",
+        "Made by `make benchmark`. Cases of a section take turns (A B C, A B C, ...); a time is the "
+        f"median of {rounds} turns or fewer, after one that is not counted. Only ratios within a "
+        "section mean anything elsewhere: each says how many times the time of the case named "
+        "beside it. The protocol's sizes: 784 pixels, 300 gated units, 40 latents, batch 100, one "
+        f"CPU thread. Machine: {code['device']}, torch {code['versions']['torch']}, commit "
+        f"{code['commit']}, {code['date']}.",
+    ]
+    for name in dict.fromkeys(line.section for line in lines):
+        mine = [line for line in lines if line.section == name]
+        memory = any(line.megabytes is not None for line in mine)
+        head = f"| case | us a {mine[0].item} | times that of '{mine[0].against}' |"
+        text += ["", f"## {name[0].upper() + name[1:]}", "", head + " peak MB |" * memory]
+        text += ["| --- | ---: | ---: |" + " ---: |" * memory]
+        for line in mine:
+            row = f"| {line.case} | {line.microseconds:.4g} | {line.ratio:.2f} |"
+            text.append(row + (f" {line.megabytes:.0f} |" if memory else ""))
+    return "\n".join([*text, "", HISTORY.read_text().strip(), ""])
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(prog="reproduce.benchmark", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each case")
+    parser.add_argument("--images", type=int, default=5000, help="of a training turn")
+    parser.add_argument("--samples", type=int, default=200, help="of a scoring turn")
+    parser.add_argument("--sections", default="", help="some of the sections, comma-separated")
+    parser.add_argument("--no-peers", action="store_true", help="leave pythae out")
+    parser.add_argument("--folder", default="reports", help="where the page goes")
+    arguments = parser.parse_args()
+    for name, low in (("rounds", 1), ("images", 1000), ("samples", 20)):
+        value = getattr(arguments, name)
+        if value < low or (low > 1 and value % low):
+            multiple = f"a multiple of {low}" if low > 1 else "1 or more"
+            raise UsageError(f"--{name} is {value}; accepted: {multiple}.")
+    known = {section.__name__: section for section in sections.SECTIONS}
+    wanted = [name for name in arguments.sections.split(",") if name] or list(known)
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"--sections names {name!r}; accepted: {', '.join(known)}.")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    peers = None if arguments.no_peers else install_peers(Path("runs", "benchmark", "peers"))
+    size = sections.Size(arguments.rounds, arguments.images, arguments.samples, device, peers)
+    lines = []
+    for name in wanted:
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        lines += known[name](size)
+    folder = Path(arguments.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = markdown(lines, provenance(device), arguments.rounds)
+    replace_text(folder / "benchmark.md", text)
+    frame = pd.DataFrame([asdict(line) for line in lines])
+    replace_text(folder / "benchmark.csv", frame.to_csv(index=False))
+    print(text)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, "Run the same command again."))

@@ -1,0 +1,49 @@
+"""Peak memory of one training step, in a fresh process: `python -m reproduce.benchmark.memory`."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from annealed.training import Training
+from reproduce.benchmark.ours import cells, method_class
+
+BATCH = 1000
+
+
+def step(row: str, transitions: int, stagewise: bool) -> dict:
+    """Milliseconds and peak MB above the model itself of an AVO step, or an ELBO step for hvi."""
+    overrides = [f"method.transitions.steps={transitions}", "trainer.threads=1"]
+    if row == "hvi_avo":
+        overrides += ["method.avo.rho=1.0", f"method.avo.stagewise={str(stagewise).lower()}"]
+    (config,) = cells(row, 1, *overrides)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    module = Training([method_class(row)(config, 784).to(device)], config, 1)
+    grey = torch.zeros(1, BATCH, 784, dtype=torch.uint8, device=device)
+    small = grey[:, :2]
+    module.backward(small, 0)  # what the libraries need for themselves
+    before = _peak(device)
+    began = time.perf_counter()
+    module.backward(grey, 0)
+    spent = time.perf_counter() - began
+    return {"milliseconds": 1e3 * spent, "megabytes": _peak(device) - before}
+
+
+def _peak(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss starts from the parent's peak
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+if __name__ == "__main__":
+    row, transitions, stagewise = sys.argv[1:]
+    print(json.dumps(step(row, int(transitions), stagewise == "stagewise")))
