@@ -10,8 +10,15 @@ from annealed import command
 from annealed.errors import UsageError
 from annealed.provenance import provenance
 from reproduce.__main__ import default_jobs
-from reproduce.invertible import run
+from reproduce.invertible import digits, page, run
 from reproduce.invertible.grid import cells
+
+
+def reports_folder(preset: str) -> Path:
+    """reports/invertible for `full`; a smoke run never overwrites it."""
+    return (
+        Path("reports", "invertible") if preset == "full" else Path("reports", preset, "invertible")
+    )
 
 
 def main() -> None:
@@ -32,7 +39,13 @@ def main() -> None:
     torch.set_num_threads(1)
     code = provenance(torch.device("cpu"))
     runs, seeds = Path(arguments.runs), list(range(seeds))
-    run.run_all(cells(), size, runs, arguments.preset, seeds, arguments.jobs, code)
+    toys = cells()
+    found = run.run_all(toys, size, runs, arguments.preset, seeds, arguments.jobs, code)
+    rows = digits.run_all(arguments.preset, len(seeds), arguments.jobs, arguments.runs)
+    places = {cell: run.folder(runs, arguments.preset, cell) for cell in toys}
+    folder = reports_folder(arguments.preset)
+    written = page.write(found, digits.results(rows), places, size, folder, arguments.preset)
+    print(f"page: {folder / 'index.md'} (numbers {written})")
 
 
 if __name__ == "__main__":
