@@ -117,7 +117,8 @@ def render(
         evidence,
         "Share of draws nearest to each mode of target d, mean over seeds:",
         modes,
-        f"![Densities of seed {seeds[0]}, one colour scale a row](densities.png)",
+        f"![Densities of seed {seeds[0]}](densities.png)",
+        f"Densities of seed {seeds[0]}; one colour scale a row, clipped at the target's peak.",
         f"## Digits: test NLL, nats an image, S = {s}",
         rows,
         "The first interval is over seeds. The second is over test images, for the difference "

@@ -24,13 +24,13 @@ def divergence(summary: pd.DataFrame) -> str:
     for key, group in summary.groupby(KEYS, sort=False):
         own = group.set_index("objective")
         cells = [
-            _lost(own.loc[name], spread(own.kl[name], own.kl_half[name]))
+            _lost(own.loc[name], spread(own.kl[name], own.kl_half[name], ".3f"))
             if name in own.index
             else "-"
             for name in OBJECTIVES
         ]
         cells += [
-            spread(own.kl_difference[name], own.kl_difference_half[name], "+.2f")
+            spread(own.kl_difference[name], own.kl_difference_half[name], "+.3f")
             if name in own.index
             else "-"
             for name in OTHERS
@@ -45,7 +45,7 @@ def _lost(line: pd.Series, text: str) -> str:
 
 
 def evidence(summary: pd.DataFrame, draws: int) -> str:
-    """Mean absolute error of log Z and the worst k-hat over seeds."""
+    """Mean absolute error of log Z and the worst k-hat over seeds, and AVO less the ELBO."""
     limit = trusted_k(draws)
     lines = []
     for key, group in summary.groupby(KEYS, sort=False):
@@ -57,8 +57,12 @@ def evidence(summary: pd.DataFrame, draws: int) -> str:
             k = own.k_hat_max[name]
             mark = "!" if np.isfinite(k) and k > limit else ""
             cells.append(f"{number(own.log_z_miss[name], '.3f')} ({number(k)}{mark})")
-        lines.append([key[0], label(*key[1:]), *cells])
-    return grid(["target", "steps", *OBJECTIVES], lines, 2)
+        difference = "-"
+        if "AVO" in own.index:
+            line = own.loc["AVO"]
+            difference = spread(line.log_z_miss_difference, line.log_z_miss_difference_half, "+.3f")
+        lines.append([key[0], label(*key[1:]), *cells, difference])
+    return grid(["target", "steps", *OBJECTIVES, "AVO less ELBO"], lines, 2)
 
 
 def modes(summary: pd.DataFrame) -> str:
