@@ -37,9 +37,9 @@ def markdown(lines: list[sections.Line], code: dict, rounds: int) -> str:
     text = [
         "# Benchmark",
         "",
-        "Made by `make benchmark`. Cases of a section take turns (A B C, A B C, ...); a time is the "
-        f"median of {rounds} turns or fewer, after one that is not counted. Only ratios within a "
-        "section mean anything elsewhere: each says how many times the time of the case named "
+        "Made by `make benchmark`. Cases of a section take turns (A B C, A B C, ...); a time is "
+        f"the median of {rounds} turns or fewer, after one that is not counted. Only ratios within "
+        "a section mean anything elsewhere: each says how many times the time of the case named "
         "beside it. The protocol's sizes: 784 pixels, 300 gated units, 40 latents, batch 100, one "
         f"CPU thread. Machine: {code['device']}, torch {code['versions']['torch']}, commit "
         f"{code['commit']}, {code['date']}.",

@@ -59,7 +59,8 @@ class IAF(Transition):
     """Inverse autoregressive flow, z' = g * z + (1 - g) * m with g = sigmoid(s + gate_bias).
 
     Kingma et al. 2016 (arXiv 1606.04934, algorithm 1). The gate is theirs, not a flow library's
-    exp(s) * z + m, whose scale is not bounded by 1. `flip` reverses the order of z before the step.
+    exp(s) * z + m, whose scale is not bounded by 1. With `flip` the step reads z in reverse order
+    and hands it back in its own: AVO's targets score every z_t in one set of axes.
     """
 
     stochastic = False
@@ -74,8 +75,8 @@ class IAF(Transition):
         z = z.flip(-1) if self.flip else z
         m, s = self.net(z, context)
         gate = s + self.gate_bias
-        g = torch.sigmoid(gate)
-        return m + g * (z - m), -F.logsigmoid(gate).sum(-1)
+        new = m + torch.sigmoid(gate) * (z - m)
+        return new.flip(-1) if self.flip else new, -F.logsigmoid(gate).sum(-1)
 
 
 class ConvexLinearIAF(Transition):

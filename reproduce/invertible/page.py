@@ -1,0 +1,130 @@
+"""reports/invertible/index.md: numbers made by code, around a reading written by hand.
+
+The reading is shown only under the numbers that it was written for.
+"""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from annealed.files import replace_text
+from annealed.score import trusted_k
+from reproduce.invertible import digits, figures, summary, tables
+from reproduce.invertible.grid import ToyCell
+from reproduce.invertible.run import Size
+
+READING = Path(__file__).parent / "reading.md"
+SETTING = Path(__file__).parent / "setting.md"
+BREAK = "<!-- numbers -->"
+NO_READING = (
+    "No conclusion is drawn here: the reading in `reproduce/invertible/reading.md` was written for "
+    "other numbers than those below."
+)
+
+
+def digest(parts: list[str]) -> str:
+    """What tells two sets of printed numbers apart."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def reading(numbers: str, path: Path = READING) -> tuple[str, str]:
+    """The answer and the discussion, or a line that there are none for these numbers.
+
+    The first line of the file names the digest of the numbers that it reads.
+    """
+    first, _, text = path.read_text().partition("\n")
+    if numbers not in first:
+        return NO_READING, ""
+    answer, _, discussion = text.partition(BREAK)
+    return answer.strip(), discussion.strip()
+
+
+def write(
+    found: dict[ToyCell, list[dict]],
+    images: list[dict],
+    places: dict[ToyCell, Path],
+    size: Size,
+    folder: Path,
+    preset: str,
+    note: Path = READING,
+) -> str:
+    """Write index.md, PNG figures and CSV of numbers into `folder`; returns the digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = summary.toy_seeds(found)
+    table, nll = summary.toy_summary(seeds), digits.digits_summary(images)
+    frames = {
+        "toy_seeds": seeds,
+        "toy_summary": table,
+        "digits_seeds": digits.digits_seeds(images),
+        "digits_summary": nll,
+    }
+    for name, frame in frames.items():
+        replace_text(folder / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))
+    shown = sorted({r["seed"] for results in found.values() for r in results})
+    figures.save(figures.densities(places, shown[0]), folder / "densities.png")
+    figures.save(figures.divergence(seeds), folder / "kl.png")
+    made = [
+        tables.divergence(table),
+        tables.evidence(table, size.draws),
+        tables.modes(table),
+        tables.nll(nll),
+    ]
+    found_digest = digest(made)
+    answer, discussion = reading(found_digest, note)
+    text = render(made, answer, discussion, found, images, nll, size, preset, shown)
+    replace_text(folder / "index.md", text)
+    return found_digest
+
+
+def render(
+    made: list[str],
+    answer: str,
+    discussion: str,
+    found: dict[ToyCell, list[dict]],
+    images: list[dict],
+    nll: pd.DataFrame,
+    size: Size,
+    preset: str,
+    seeds: list[int],
+) -> str:
+    """The page as Markdown."""
+    results = [r for cell in found.values() for r in cell]
+    commits = ", ".join(sorted({r["provenance"]["commit"] for r in results}))
+    data, digits_commits = digits.source(images)
+    s, count = int(nll.samples.max()), int(nll.test_images.max())
+    smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
+    kl, evidence, modes, rows = made
+    blocks = [
+        "# AVO with invertible steps: Householder-AVO and IAF-AVO",
+        smoke + answer,
+        f"Source: `make reproduce-invertible PRESET={preset} SEEDS={len(seeds)}`, seeds "
+        f"{seeds[0]} to {seeds[-1]}. Toys: commit {commits}; {size.steps} steps of Adam, S = "
+        f"{size.samples} draws a step in training and S = {size.draws} in evaluation. Digits: "
+        f"commit {digits_commits}; preset {digits.PRESETS[preset]}, SHA-256 {data}, {count} test "
+        f"images, S = {s}. ± is half a 95% t-interval over seeds; differences are paired by seed. "
+        "All numbers: `toy_seeds.csv`, `toy_summary.csv`, `digits_seeds.csv`, "
+        "`digits_summary.csv`.",
+        "## What was run",
+        SETTING.read_text().strip(),
+        "## KL(q || f) on toy targets, nats, lower is better",
+        kl,
+        "![KL of every seed](kl.png)",
+        "## Do the samples cover the target?",
+        f"Absolute error of the importance-sampled log Z, in nats, mean over seeds; in brackets "
+        f"the worst Pareto k-hat over seeds, with ! above {trusted_k(size.draws):.2f}. A q that "
+        "has lost a share p of the mass can show an error near -log(1 - p) and a low k-hat.",
+        evidence,
+        "Share of draws nearest to each mode of target d, mean over seeds:",
+        modes,
+        f"![Densities of seed {seeds[0]}](densities.png)",
+        f"Densities of seed {seeds[0]}; one colour scale a row, clipped at the target's peak.",
+        f"## Digits: test NLL, nats an image, S = {s}",
+        rows,
+        "The first interval is over seeds. The second is over test images, for the difference "
+        f"averaged over these seeds. 'k-hat too high' is the share of images above "
+        f"{trusted_k(s):.2f}; there the true NLL may be lower. On the digits AVO is the mixture: "
+        "a random 20% of the steps.",
+        *(["## Reading", discussion] if discussion else []),
+    ]
+    return "\n\n".join(blocks) + "\n"

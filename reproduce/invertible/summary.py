@@ -1,0 +1,83 @@
+"""From results to data frames: means, 95% t-intervals over seeds, paired differences."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reproduce.invertible.grid import ToyCell
+
+REFERENCE = "ELBO"
+MEASURES = ("kl", "log_z_miss", "total_variation")  # that get an interval
+KEYS = ["target", "method", "count"]
+
+
+def interval(values) -> tuple[float, float]:
+    """Mean and half width of the 95% t-interval of the finite values; NaN where not defined."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if len(known) < 2:
+        return (float(known[0]) if len(known) else np.nan), np.nan
+    return known.mean(), stats.t.ppf(0.975, len(known) - 1) * stats.sem(known)
+
+
+def toy_seeds(found: dict[ToyCell, list[dict]]) -> pd.DataFrame:
+    """One line a cell and seed; `log_z_miss` is the absolute error of log Z."""
+    lines = []
+    for cell, results in found.items():
+        for r in results:
+            masses = {f"mass_{i}": m for i, m in enumerate(r.get("masses", [None] * 4))}
+            keys = ("kl", "kl_mc_error", "log_z_error", "log_z_mc_error", "ess", "k_hat")
+            lines.append(
+                {
+                    "target": cell.target,
+                    "method": cell.method,
+                    "count": cell.count,
+                    "objective": cell.objective,
+                    "seed": r["seed"],
+                    **{key: r[key] for key in keys},
+                    "total_variation": r.get("total_variation"),
+                    **masses,
+                    "seconds": r["seconds"],
+                }
+            )
+    table = pd.DataFrame(lines)
+    numbers = [c for c in table.columns if c not in (*KEYS, "objective")]
+    table[numbers] = table[numbers].astype(float)
+    table.insert(8, "log_z_miss", table["log_z_error"].abs())
+    return table.astype({"seed": int})
+
+
+def toy_summary(seeds: pd.DataFrame) -> pd.DataFrame:
+    """One line a cell: mean and half width over seeds, and the paired difference from the ELBO.
+
+    `<measure>_difference` is this objective less the ELBO of the same seeds.
+    """
+    lines = []
+    for key, group in seeds.groupby(KEYS, sort=False):
+        base = group[group.objective == REFERENCE].set_index("seed")
+        for objective, mine in group.groupby("objective", sort=False):
+            line = {**dict(zip(KEYS, key, strict=True)), "objective": objective}
+            line |= {"seeds": len(mine), "lost": int(mine.kl.isna().sum())}
+            for measure in MEASURES:
+                own = mine.set_index("seed")[measure]
+                line[measure], line[f"{measure}_half"] = interval(own)
+                paired = interval(own - base[measure])
+                line[f"{measure}_difference"], line[f"{measure}_difference_half"] = paired
+            for column in ("log_z_error", *(f"mass_{i}" for i in range(4))):
+                line[column] = mine[column].mean()
+            line["k_hat_max"] = mine.k_hat.max()
+            line["kl_mc_error"] = mine.kl_mc_error.max()
+            line["seconds"] = mine.seconds.mean()
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def number(value: float, form: str = ".2f") -> str:
+    """A number, or a dash where there is none."""
+    return "-" if value is None or not np.isfinite(value) else format(value, form)
+
+
+def spread(mean: float, half: float, form: str = ".2f") -> str:
+    """Mean and half width as one cell of a table."""
+    text = number(mean, form)
+    return text if not np.isfinite(half) else f"{text} ± {number(half, form.lstrip('+'))}"
