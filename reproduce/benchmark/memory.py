@@ -1,4 +1,7 @@
-"""Peak memory of one training step, in a fresh process: `python -m reproduce.benchmark.memory`."""
+"""Peak memory of a training step or of scoring, each in a fresh process.
+
+`python -m reproduce.benchmark.memory hvi_avo T stagewise`, or `... hvi S score`.
+"""
 
 import json
 import resource
@@ -9,7 +12,7 @@ from pathlib import Path
 import torch
 
 from annealed.training import Training
-from reproduce.benchmark.ours import cells, method_class
+from reproduce.benchmark.ours import cells, method_class, scoring as score
 
 BATCH = 1000
 
@@ -33,6 +36,20 @@ def step(row: str, transitions: int, stagewise: bool) -> dict:
     return {"milliseconds": 1e3 * spent, "megabytes": _peak(device) - before}
 
 
+def scoring(row: str, samples: int) -> dict:
+    """Milliseconds and peak MB above the model itself of scoring a batch of 100 images."""
+    torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    x = torch.zeros(100, 784, device=device)
+    score(row, x[:1], 10)()
+    before = _peak(device)
+    case = score(row, x, samples)
+    began = time.perf_counter()
+    case()
+    spent = time.perf_counter() - began
+    return {"milliseconds": 1e3 * spent, "megabytes": _peak(device) - before}
+
+
 def _peak(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -45,5 +62,8 @@ def _peak(device: torch.device) -> float:
 
 
 if __name__ == "__main__":
-    row, transitions, stagewise = sys.argv[1:]
-    print(json.dumps(step(row, int(transitions), stagewise == "stagewise")))
+    row, number, how = sys.argv[1:]
+    found = (
+        scoring(row, int(number)) if how == "score" else step(row, int(number), how == "stagewise")
+    )
+    print(json.dumps(found))

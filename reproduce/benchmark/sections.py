@@ -140,23 +140,32 @@ def toys(size: Size, steps: int = 20) -> list[Line]:
 
 
 def depth(size: Size) -> list[Line]:
-    """Time and peak memory of one step over T, batch 1000: the ELBO, AVO, AVO stage by stage."""
-    found = []
-    for row, how in (("hvi", "-"), ("hvi_avo", "-"), ("hvi_avo", "stagewise")):
-        name = {"hvi": "HVI", "hvi_avo": "HVI-AVO"}[row] + (", stagewise" if how != "-" else "")
-        measured = {}
-        for t in (1, 4, 16, 64):
-            runs = [
-                in_fresh_process("reproduce.benchmark.memory", row, str(t), how)
-                for _ in range(max(size.rounds // 2, 1))
-            ]
-            measured[t] = min(runs, key=lambda run: run["milliseconds"])
-        first = measured[1]["milliseconds"]
-        for t, m in measured.items():
-            spent = m["milliseconds"]
-            line = Line(f"T, {name}", f"T = {t}", "step", 1e3 * spent, "T = 1", spent / first)
-            line.megabytes = m["megabytes"]
-            found.append(line)
+    """Time and peak memory over T of a step at batch 1000, and over S of scoring."""
+    transitions = {"letter": "T", "values": (1, 4, 16, 64), "item": "step"}
+    return [
+        *_memory("hvi", "whole", "step of HVI", size, **transitions),
+        *_memory("hvi_avo", "whole", "AVO step of HVI-AVO", size, **transitions),
+        *_memory("hvi_avo", "stagewise", "stagewise AVO step", size, **transitions),
+        *_memory("hvi", "score", "scoring HVI", size, "S", (100, 1000, 5000), "batch of 100"),
+    ]
+
+
+def _memory(
+    row: str, how: str, name: str, size: Size, letter: str, values: tuple[int, ...], item: str
+) -> list[Line]:
+    """Lines with the peak memory of each value, the fastest of a few fresh processes."""
+    measured = {}
+    for value in values:
+        runs = [
+            in_fresh_process("reproduce.benchmark.memory", row, str(value), how)
+            for _ in range(max(size.rounds // 2, 1))
+        ]
+        measured[f"{letter} = {value}"] = min(runs, key=lambda run: run["milliseconds"])
+    against = next(iter(measured))
+    spent = {case: run["milliseconds"] / 1e3 for case, run in measured.items()}
+    found = lines(f"{letter}, {name}", item, spent, dict.fromkeys(spent, 1), against)
+    for line in found:
+        line.megabytes = measured[line.case]["megabytes"]
     return found
 
 
