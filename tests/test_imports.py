@@ -3,6 +3,8 @@ import sys
 
 from conftest import ROOT
 
+from reproduce.benchmark.__main__ import PEERS
+
 
 def names(text: str) -> set[str]:
     """Package names at the start of requirement lines."""
@@ -27,5 +29,6 @@ def test_every_package_that_the_code_imports_is_declared_and_locked():
         r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S
     )
     declared = names("\n".join(re.findall(r'"(.+?)"', block[1])))
-    assert needed <= declared
+    peers = names("\n".join(PEERS))  # which the benchmark installs into a folder of their own
+    assert needed - peers <= declared
     assert declared <= names((ROOT / "requirements.lock").read_text())
