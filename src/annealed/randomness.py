@@ -19,6 +19,7 @@ STREAMS = (
     "posterior",
     "objective",
     "evaluate",
+    "usage",
     "validate",
     "pictures",
     "split",

@@ -19,6 +19,7 @@ from annealed.importance import Estimate, log_marginal, walk_log_weight
 from annealed.method import Method
 from annealed.provenance import provenance
 from annealed.schema import Config
+from annealed.usage import latent_usage
 
 RESULT = "result.json"
 
@@ -106,7 +107,7 @@ def score(
     began, code = time.monotonic(), provenance(method.device)
     method.eval()
     estimate = score_images(method, images.test, config, report)
-    numbers = summary(estimate, config.evaluate.samples)
+    numbers = summary(estimate, config.evaluate.samples) | latent_usage(method, images.test)
     arrays = {key: value.numpy().astype(np.float64) for key, value in vars(estimate).items()}
     replace((folder / name).with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     return {
