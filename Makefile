@@ -6,6 +6,7 @@ ROWS    ?=
 JOBS    ?=
 REPLICAS ?=
 COMPILE ?=
+KEEP    ?=
 IMPORT  ?=
 RUNS    ?= runs
 PYTHON  ?= python3
@@ -15,16 +16,19 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-table reproduce-invertible benchmark test lint format lock clean
+.PHONY: help setup reproduce-table report reproduce-invertible benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 RUNS=folder IMPORT=1"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1"
 
 reproduce-table: $(READY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
 	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS)) \
-	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile)
+	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
+
+report: $(READY) ## PRESET=short: table, paired differences, curves from reports/results/ alone
+	@$(BIN)/python -m reproduce.report --preset $(PRESET) $(if $(DATA),--data $(DATA))
 
 reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
 	@$(BIN)/python -m reproduce.invertible --preset $(PRESET) --runs $(RUNS) \

@@ -14,6 +14,7 @@ from annealed.errors import UsageError
 from annealed.registry import METHODS, allow_import
 from reproduce import schedule, table
 from reproduce.cells import ROWS, Cell, grid
+from reproduce.results import keep
 
 FALLBACK = "MNIST is not at hand, so this is scikit-learn's digits; "
 
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile the training step")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads a run")
     parser.add_argument("--runs", default="runs", help="where run folders are")
+    parser.add_argument("--keep", action="store_true", help="copy results to reports/results/")
     parser.add_argument("--allow-import", action="store_true", help="rows may name a class")
     arguments = parser.parse_args()
     for name in ("seeds", "jobs", "replicas", "threads"):
@@ -78,7 +80,12 @@ def main() -> None:
     cells = grid(arguments.preset, data, rows, arguments.seeds, **options)
     failures = schedule.run(cells, arguments.jobs, arguments.threads)
     folder = reports_folder(arguments.preset, data)
-    print(table.write(cells, folder, note))
+    paths = [path for cell in cells for path in cell.results()]
+    print(table.write(paths, folder, arguments.preset, note))
+    if arguments.keep:
+        for path in paths:
+            if path.exists():
+                keep(path.parent)
     for failure in failures:
         print(failure, file=sys.stderr)
     print(f"{note}table: {folder / 'nll_table.md'}", flush=True)

@@ -9,15 +9,13 @@ from scipy import stats
 from annealed.errors import UsageError
 from annealed.files import replace_text
 from annealed.score import read_result, trusted_k
-from reproduce.cells import Cell
 
 PUBLISHED = Path(__file__).parent / "published.yaml"
 BINARISATION = {"dynamic": "dynamic (test set binarised once)", "static": "static"}
 
 
-def collect(cells: list[Cell]) -> list[dict]:
-    """The results of the cells that have one; raises UsageError where they cannot share a table."""
-    paths = [path for cell in cells for path in cell.results()]
+def collect(paths: list[Path]) -> list[dict]:
+    """The results at those paths that exist; raises UsageError where they cannot share a table."""
     results = [read_result(path) for path in paths if path.exists()]
     finished = [r for r in results if r["status"] == "finished"]
     for key, words in (("data_digest", "data"), ("samples", "importance samples")):
@@ -148,13 +146,16 @@ def latex(table: pd.DataFrame, title: str, source: str) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def write(cells: list[Cell], folder: Path, note: str = "") -> str:
-    """Write nll_table.md, .csv, .tex and nll_cells.csv into `folder`; returns the Markdown."""
-    results = collect(cells)
+def write(paths: list[Path], folder: Path, preset: str, note: str = "") -> str:
+    """Write nll_table.md, .csv, .tex and nll_cells.csv into `folder`; returns the Markdown.
+
+    `paths` are of results of one preset; those that do not exist are left out.
+    """
+    results = collect(paths)
     if not any(r["status"] == "finished" for r in results):
-        raise UsageError(f"no run of preset {cells[0].preset} has finished, so there is no table.")
+        raise UsageError(f"no run of preset {preset} has finished, so there is no table.")
     table = summarise(results)
-    title, source = headline(results, cells[0].preset, note)
+    title, source = headline(results, preset, note)
     text = markdown(table, title, source, _samples(results))
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(folder / "nll_table.md", text)

@@ -192,7 +192,7 @@ def test_seeds_side_by_side_are_killed_resumed_and_tabled_as_seeds(tmp_path, mon
     assert schedule.run(cells, jobs=1) == []
     assert killed == cells
     assert cells[0].done()
-    results = table.collect(cells)
+    results = table.collect(cells[0].results())
     assert [r["seed"] for r in results] == [1, 2]
     minutes = table.summarise(results)["train_minutes"].item()
     assert minutes == pytest.approx(results[0]["training"]["seconds"] / 60 / 2, rel=0.2)

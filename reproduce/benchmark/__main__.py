@@ -59,7 +59,7 @@ def markdown(lines: list[sections.Line], code: dict, rounds: int) -> str:
 def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.benchmark", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each case")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each case")
     parser.add_argument("--images", type=int, default=5000, help="of a training turn")
     parser.add_argument("--samples", type=int, default=200, help="of a scoring turn")
     parser.add_argument("--sections", default="", help="some of the sections, comma-separated")
@@ -80,16 +80,15 @@ def main() -> None:
     torch.set_num_threads(1)
     peers = None if arguments.no_peers else install_peers(Path("runs", "benchmark", "peers"))
     size = sections.Size(arguments.rounds, arguments.images, arguments.samples, device, peers)
-    lines = []
+    folder, code, lines = Path(arguments.folder), provenance(device), []
+    folder.mkdir(parents=True, exist_ok=True)
     for name in wanted:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         lines += known[name](size)
-    folder = Path(arguments.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    text = markdown(lines, provenance(device), arguments.rounds)
+        frame = pd.DataFrame([asdict(line) for line in lines])
+        replace_text(folder / "benchmark.csv", frame.to_csv(index=False))
+    text = markdown(lines, code, arguments.rounds)
     replace_text(folder / "benchmark.md", text)
-    frame = pd.DataFrame([asdict(line) for line in lines])
-    replace_text(folder / "benchmark.csv", frame.to_csv(index=False))
     print(text)
 
 

@@ -146,7 +146,9 @@ def depth(size: Size) -> list[Line]:
         *_memory("hvi", "whole", "step of HVI", size, **transitions),
         *_memory("hvi_avo", "whole", "AVO step of HVI-AVO", size, **transitions),
         *_memory("hvi_avo", "stagewise", "stagewise AVO step", size, **transitions),
-        *_memory("hvi", "score", "scoring HVI", size, "S", (100, 1000, 5000), "batch of 100"),
+        *_memory(
+            "hvi", "score", "scoring HVI, memory", size, "S", (100, 1000, 5000), "batch of 100"
+        ),
     ]
 
 

@@ -1,0 +1,46 @@
+"""Training curves of a table's rows, with bands over seeds."""
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+
+matplotlib.use("agg")  # no screen is needed
+from matplotlib import pyplot as plt
+
+SKIP = 0.1  # of the epochs, whose bounds would hide the rest
+
+
+def gather(paths: list[Path]) -> pd.DataFrame:
+    """Metrics of every run, one row a seed and epoch, with columns `row` and `seed`."""
+    parts = [
+        pd.read_csv(path.with_suffix(".csv")).assign(row=path.parent.name, seed=int(path.stem[4:]))
+        for path in paths
+        if path.with_suffix(".csv").exists()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def draw(metrics: pd.DataFrame, file) -> None:
+    """Validation bound, and training less validation bound, over epochs; a PNG into `file`.
+
+    Lines are means over seeds, bands run from the lowest to the highest seed.
+    """
+    metrics = metrics.assign(
+        validation=metrics["val/elbo"], gap=metrics["train/elbo"] - metrics["val/elbo"]
+    )
+    metrics = metrics[metrics["epoch"] >= SKIP * metrics["epoch"].max()]
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
+    names = {"validation": "validation ELBO, nats", "gap": "training less validation ELBO, nats"}
+    colours = plt.get_cmap("tab20").colors
+    for axis, (column, label) in zip(axes, names.items(), strict=True):
+        for colour, (row, mine) in zip(colours, metrics.groupby("row"), strict=False):
+            by_epoch = mine.groupby("epoch")[column]
+            mean = by_epoch.mean()
+            axis.plot(mean.index, mean, color=colour, label=row, linewidth=1.4)
+            axis.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.2)
+        axis.set(xlabel="epoch", ylabel=label)
+        axis.grid(alpha=0.3)
+    axes[0].legend(frameon=False, fontsize=9)
+    figure.savefig(file, format="png", dpi=110)
+    plt.close(figure)

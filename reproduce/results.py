@@ -1,0 +1,55 @@
+"""The committed record of runs: reports/results/<preset>/<data>/<row>/seed<k>.json and beside it.
+
+A result keeps its JSON whole, its metrics an epoch (.csv) and the test images' log p(x) (.npz), so
+that every table, comparison and curve is made again without a run folder.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from annealed.config import read_resolved
+from annealed.errors import UsageError
+from annealed.files import replace, replace_text
+from annealed.fit import CONFIG
+from annealed.record import METRICS
+from annealed.score import RESULT, read_result
+
+RESULTS = Path("reports", "results")
+
+
+def keep(run: Path, results: Path = RESULTS) -> Path:
+    """Copy the record of the finished run in folder `run`; returns the JSON's path.
+
+    Raises UsageError where another run's result is there already: a committed number is replaced by
+    hand alone.
+    """
+    text = (run / RESULT).read_text()
+    result = read_result(run / RESULT)
+    place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
+    kept = place.with_suffix(".json")
+    if kept.exists():
+        if kept.read_text() != text:
+            raise UsageError(f"{kept} holds another run's result; remove it to keep that of {run}.")
+        return kept
+    read_resolved(run / CONFIG)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if result["status"] == "finished":
+        found = np.load(run / "result.npz")
+        arrays = {"log_prob": found["log_prob"].astype(np.float32)}
+        replace(place.with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
+    if (run / METRICS).exists():
+        replace_text(place.with_suffix(".csv"), (run / METRICS).read_text())
+    replace_text(kept, text)
+    return kept
+
+
+def kept(preset: str, data: str, results: Path = RESULTS) -> list[Path]:
+    """The committed results of a preset on a data set, row by row and seed by seed."""
+    found = (results / preset / data).glob("*/seed*.json")
+    return sorted(found, key=lambda path: (path.parent.name, int(path.stem[4:])))
+
+
+def log_prob(path: Path) -> np.ndarray:
+    """The test images' log p(x) in nats, (N,), of the result at `path`."""
+    return np.load(path.with_suffix(".npz"))["log_prob"].astype(np.float64)
