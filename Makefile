@@ -28,7 +28,7 @@ reproduce-table: $(READY) ## train and score what is missing, write reports/<pre
 	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
 
 report: $(READY) ## PRESET=short: table, paired differences, curves from reports/results/ alone
-	@$(BIN)/python -m reproduce.report --preset $(PRESET) $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m reproduce.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
 
 reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
 	@$(BIN)/python -m reproduce.invertible --preset $(PRESET) --runs $(RUNS) \
