@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annealed.config import load
-from annealed.fit import RESULT, each_seed, group_folder, is_finished, run_folder
+from annealed.folders import each_seed, group_folder, is_finished, run_folder
 from annealed.registry import METHODS
 from annealed.schema import Config
+from annealed.score import RESULT
 
 ROWS = tuple(METHODS)
 

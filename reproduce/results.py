@@ -11,7 +11,7 @@ import numpy as np
 from annealed.config import read_resolved
 from annealed.errors import UsageError
 from annealed.files import replace, replace_text
-from annealed.fit import CONFIG
+from annealed.folders import CONFIG
 from annealed.record import METRICS
 from annealed.score import RESULT, read_result
 

@@ -11,7 +11,8 @@ from test_fit import poisoned
 from annealed import compiling, config as configuration
 from annealed.checkpoints import load
 from annealed.errors import Diverged, UsageError
-from annealed.fit import fit, run_folder
+from annealed.fit import fit
+from annealed.folders import run_folder
 from annealed.record import read_metrics
 from annealed.registry import METHODS, method_class
 from annealed.replicas import Replicas

@@ -10,7 +10,7 @@ from annealed.checkpoints import BEST, load_weights
 from annealed.data.images import load_images
 from annealed.errors import UsageError
 from annealed.files import locked, replace_json
-from annealed.fit import CONFIG
+from annealed.folders import CONFIG
 from annealed.progress import Progress
 from annealed.registry import allow_import, method_class
 from annealed.score import RESULT, read_result, score

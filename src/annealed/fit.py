@@ -11,10 +11,19 @@ import pytorch_lightning as pl
 import torch
 
 from annealed import command, config as configuration, mirror
-from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load, load_weights
+from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load_weights
 from annealed.data.images import ImageData, Images, load_images
-from annealed.errors import Diverged, UsageError
+from annealed.errors import Diverged
 from annealed.files import locked, replace_json, replace_text
+from annealed.folders import (
+    CONFIG,
+    check_claim,
+    each_seed,
+    group_folder,
+    is_finished,
+    run_folder,
+    seeds_of,
+)
 from annealed.method import Method
 from annealed.progress import Progress, TrainingProgress
 from annealed.provenance import provenance
@@ -23,29 +32,6 @@ from annealed.registry import allow_import, method_class
 from annealed.schema import Config
 from annealed.score import RESULT, identity, read_result, score
 from annealed.training import Training
-
-CONFIG = "config.yaml"
-# keys that change no number of a run, or only how sums are rounded
-FREE = ("runs", "data.root", "evaluate.memory_mb", "wandb.")
-FREE += tuple(f"trainer.{name}" for name in ("threads", "replicas", "steps_per_call", "compile"))
-
-
-def run_folder(config: Config) -> Path:
-    """<runs>/<preset>/<data>/<row>/seed<k>."""
-    return Path(config.runs, config.preset, config.data.name, config.row, f"seed{config.seed}")
-
-
-def each_seed(config: Config) -> list[Config]:
-    """The configuration of each seed that `config` trains side by side."""
-    return [replace(config, seed=config.seed + k) for k in range(config.trainer.replicas)]
-
-
-def group_folder(config: Config) -> Path:
-    """Where the last checkpoint is: the run folder, or seeds<first>-<last> beside several."""
-    if config.trainer.replicas == 1:
-        return run_folder(config)
-    last = config.seed + config.trainer.replicas - 1
-    return run_folder(config).with_name(f"seeds{config.seed}-{last}")
 
 
 def fit(config: Config, resume: bool = False) -> Path:
@@ -62,21 +48,13 @@ def fit(config: Config, resume: bool = False) -> Path:
             stack.enter_context(locked(held, "the run folder"))
         left = [cell for cell in cells if not (resume and is_finished(cell, run_folder(cell)))]
         for cell in left:
-            _check_claim(cell, run_folder(cell), resume)
+            check_claim(cell, run_folder(cell), resume)
         if left:
             if resume and not (folder / LAST).exists():
                 print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
             _run(config, left, folder)
     _tell_diverged([run_folder(cell) for cell in cells])
     return run_folder(config)
-
-
-def is_finished(config: Config, folder: Path) -> bool:
-    """Whether `folder` has the result of this configuration; UsageError where of another one."""
-    if not (folder / RESULT).exists():
-        return False
-    _same_run(config, folder)
-    return True
 
 
 def _tell_diverged(folders: list[Path]) -> None:
@@ -99,7 +77,7 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
     session = provenance(device)  # of the code that trains, not of what is there afterwards
     images = load_images(config.data.name, config.data.root, config.data.seed)
     cells = {cell.seed: cell for cell in left}
-    for seed in _seeds_of(folder, list(cells)):  # one may have its result already
+    for seed in seeds_of(folder, list(cells)):  # one may have its result already
         cells.setdefault(seed, replace(config, seed=seed))
     kind = method_class(config.method)
     methods = {seed: kind(cells[seed], images.train.shape[1]).to(device) for seed in sorted(cells)}
@@ -121,23 +99,6 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
             progress.close()
     finally:
         mirror.finish([record.logger for record in records.values()])
-
-
-def _seeds_of(folder: Path, wanted: list[int]) -> list[int]:
-    """The seeds that the last checkpoint in `folder` is of, or none where there is none.
-
-    Raises UsageError where it is of other seeds than those that are `wanted`.
-    """
-    if not (folder / LAST).exists():
-        return []
-    state = load(folder / LAST).get("callbacks", {}).get("Recorder", {})
-    seeds = [int(seed) for seed in state]
-    if not set(wanted) <= set(seeds):
-        raise UsageError(
-            f"{folder / LAST} is of seeds {seeds or 'unknown'}, not of {wanted}; remove the folder "
-            "to train anew, or name another with runs=..."
-        )
-    return seeds
 
 
 def _conclude(
@@ -211,43 +172,6 @@ def train(
             records[seed].diverged = training.diverged[seed]
     except SystemExit:  # Lightning's answer to SIGINT and SIGTERM, with a status of its own
         raise KeyboardInterrupt from None
-
-
-def _check_claim(config: Config, folder: Path, resume: bool) -> None:
-    """Refuse a folder that holds a run, unless it is this one and is to be resumed."""
-    if (folder / CONFIG).exists():
-        if not resume:
-            raise UsageError(
-                f"{folder} already holds a run; add --resume to go on with it, remove the folder, "
-                "or name another with runs=..."
-            )
-        _same_run(config, folder, together=True)
-    elif (folder / LAST).exists():
-        raise UsageError(f"{folder} holds a checkpoint without {CONFIG}; name another with runs=..")
-
-
-def _same_run(config: Config, folder: Path, together: bool = False) -> None:
-    """Refuse to go on under a configuration that would have made other numbers.
-
-    With `together`, also where other seeds were trained beside this one: they share a checkpoint.
-    """
-    before = _flat(configuration.to_dict(configuration.read_resolved(folder / CONFIG)))
-    for key, value in _flat(configuration.to_dict(config)).items():
-        free = key.startswith(FREE) and not (together and key == "trainer.replicas")
-        if before.get(key) != value and not free:
-            raise UsageError(
-                f"{folder / CONFIG}: {key} is {before.get(key)} there and {value} now; a resumed "
-                "run keeps its configuration, a new one goes to another folder with runs=..."
-            )
-
-
-def _flat(values: dict, prefix: str = "") -> dict:
-    """Nested values by dotted key."""
-    found = {}
-    for key, value in values.items():
-        nested = isinstance(value, dict)
-        found |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return found
 
 
 def main() -> None:

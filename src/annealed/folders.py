@@ -1,0 +1,95 @@
+"""Run folders: where a run is kept, and whose a folder is that holds something already."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from annealed import config as configuration
+from annealed.checkpoints import LAST, load
+from annealed.errors import UsageError
+from annealed.schema import Config
+from annealed.score import RESULT
+
+CONFIG = "config.yaml"
+# keys that change no number of a run, or only how sums are rounded
+FREE = ("runs", "data.root", "evaluate.memory_mb", "wandb.")
+FREE += tuple(f"trainer.{name}" for name in ("threads", "replicas", "steps_per_call", "compile"))
+
+
+def run_folder(config: Config) -> Path:
+    """<runs>/<preset>/<data>/<row>/seed<k>."""
+    return Path(config.runs, config.preset, config.data.name, config.row, f"seed{config.seed}")
+
+
+def each_seed(config: Config) -> list[Config]:
+    """The configuration of each seed that `config` trains side by side."""
+    return [replace(config, seed=config.seed + k) for k in range(config.trainer.replicas)]
+
+
+def group_folder(config: Config) -> Path:
+    """Where the last checkpoint is: the run folder, or seeds<first>-<last> beside several."""
+    if config.trainer.replicas == 1:
+        return run_folder(config)
+    last = config.seed + config.trainer.replicas - 1
+    return run_folder(config).with_name(f"seeds{config.seed}-{last}")
+
+
+def is_finished(config: Config, folder: Path) -> bool:
+    """Whether `folder` has the result of this configuration; UsageError where of another one."""
+    if not (folder / RESULT).exists():
+        return False
+    _same_run(config, folder)
+    return True
+
+
+def check_claim(config: Config, folder: Path, resume: bool) -> None:
+    """Refuse a folder that holds a run, unless it is this one and is to be resumed."""
+    if (folder / CONFIG).exists():
+        if not resume:
+            raise UsageError(
+                f"{folder} already holds a run; add --resume to go on with it, remove the folder, "
+                "or name another with runs=..."
+            )
+        _same_run(config, folder, together=True)
+    elif (folder / LAST).exists():
+        raise UsageError(f"{folder} holds a checkpoint without {CONFIG}; name another with runs=..")
+
+
+def _same_run(config: Config, folder: Path, together: bool = False) -> None:
+    """Refuse to go on under a configuration that would have made other numbers.
+
+    With `together`, also where other seeds were trained beside this one: they share a checkpoint.
+    """
+    before = _flat(configuration.to_dict(configuration.read_resolved(folder / CONFIG)))
+    for key, value in _flat(configuration.to_dict(config)).items():
+        free = key.startswith(FREE) and not (together and key == "trainer.replicas")
+        if before.get(key) != value and not free:
+            raise UsageError(
+                f"{folder / CONFIG}: {key} is {before.get(key)} there and {value} now; a resumed "
+                "run keeps its configuration, a new one goes to another folder with runs=..."
+            )
+
+
+def _flat(values: dict, prefix: str = "") -> dict:
+    """Nested values by dotted key."""
+    found = {}
+    for key, value in values.items():
+        nested = isinstance(value, dict)
+        found |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return found
+
+
+def seeds_of(folder: Path, wanted: list[int]) -> list[int]:
+    """The seeds that the last checkpoint in `folder` is of, or none where there is none.
+
+    Raises UsageError where it is of other seeds than those that are `wanted`.
+    """
+    if not (folder / LAST).exists():
+        return []
+    state = load(folder / LAST).get("callbacks", {}).get("Recorder", {})
+    seeds = [int(seed) for seed in state]
+    if not set(wanted) <= set(seeds):
+        raise UsageError(
+            f"{folder / LAST} is of seeds {seeds or 'unknown'}, not of {wanted}; remove the folder "
+            "to train anew, or name another with runs=..."
+        )
+    return seeds
