@@ -51,7 +51,7 @@ setup: $(READY) ## make .venv with the pinned packages
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 	  { echo "annealed needs Python 3.10 to 3.13; name one with PYTHON=..."; exit 2; }
-	@echo "installing the pinned packages into $(VENV) (about 5 GB with torch's GPU libraries)"
+	@echo "installing the pinned packages into $(VENV) (about 6 GB with torch's GPU libraries)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -14,7 +14,7 @@ from annealed.errors import UsageError
 from annealed.registry import METHODS, allow_import
 from reproduce import schedule, table
 from reproduce.cells import ROWS, Cell, grid
-from reproduce.results import keep
+from reproduce.results import keep_all
 
 FALLBACK = "MNIST is not at hand, so this is scikit-learn's digits; "
 
@@ -83,14 +83,12 @@ def main() -> None:
     paths = [path for cell in cells for path in cell.results()]
     print(table.write(paths, folder, arguments.preset, note))
     if arguments.keep:
-        for path in paths:
-            if path.exists():
-                keep(path.parent)
+        failures += keep_all(path.parent for path in paths if path.exists())
     for failure in failures:
         print(failure, file=sys.stderr)
     print(f"{note}table: {folder / 'nll_table.md'}", flush=True)
     if failures:
-        raise UsageError(f"{len(failures)} of {len(cells)} runs failed; the table is without them.")
+        raise UsageError(f"{len(failures)} runs failed or could not be kept, as told above.")
 
 
 if __name__ == "__main__":

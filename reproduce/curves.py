@@ -1,5 +1,6 @@
 """Training curves of a table's rows, with bands over seeds."""
 
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -24,7 +25,8 @@ def gather(paths: list[Path]) -> pd.DataFrame:
 def draw(metrics: pd.DataFrame, file) -> None:
     """Validation bound, and training less validation bound, over epochs; a PNG into `file`.
 
-    Lines are means over seeds, bands run from the lowest to the highest seed.
+    Lines are means over seeds, bands run from the lowest to the highest seed, up to the epoch at
+    which the first of them stopped.
     """
     metrics = metrics.assign(
         validation=metrics["val/elbo"], gap=metrics["train/elbo"] - metrics["val/elbo"]
@@ -34,8 +36,9 @@ def draw(metrics: pd.DataFrame, file) -> None:
     names = {"validation": "validation ELBO, nats", "gap": "training less validation ELBO, nats"}
     colours = plt.get_cmap("tab20").colors
     for axis, (column, label) in zip(axes, names.items(), strict=True):
-        for colour, (row, mine) in zip(colours, metrics.groupby("row"), strict=False):
-            by_epoch = mine.groupby("epoch")[column]
+        for colour, (row, mine) in zip(cycle(colours), metrics.groupby("row"), strict=False):
+            together = mine.groupby("epoch")["seed"].transform("size") == mine["seed"].nunique()
+            by_epoch = mine[together].groupby("epoch")[column]
             mean = by_epoch.mean()
             axis.plot(mean.index, mean, color=colour, label=row, linewidth=1.4)
             axis.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.2)

@@ -4,6 +4,7 @@ A result keeps its JSON whole, its metrics an epoch (.csv) and the test images' 
 that every table, comparison and curve is made again without a run folder.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,17 @@ def keep(run: Path, results: Path = RESULTS) -> Path:
         replace_text(place.with_suffix(".csv"), (run / METRICS).read_text())
     replace_text(kept, text)
     return kept
+
+
+def keep_all(runs: Iterable[Path], results: Path = RESULTS) -> list[str]:
+    """Keep every run; returns a sentence for each that could not be kept."""
+    told = []
+    for run in runs:
+        try:
+            keep(run, results)
+        except UsageError as error:
+            told.append(str(error))
+    return told
 
 
 def kept(preset: str, data: str, results: Path = RESULTS) -> list[Path]:

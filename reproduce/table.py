@@ -168,7 +168,7 @@ def write(paths: list[Path], folder: Path, preset: str, note: str = "") -> str:
 
 def _minutes(training: dict) -> float:
     """Training time a seed: seeds that were trained side by side share theirs."""
-    return training["seconds"] / training.get("replicas", 1) / 60
+    return training.get("seconds_a_seed", training["seconds"]) / 60
 
 
 def _samples(results: list[dict]) -> int:

@@ -95,7 +95,7 @@ def test_avo_stage_by_stage_needs_less_memory_than_all_at_once():
 
 
 def test_a_process_that_fails_says_why():
-    with pytest.raises(RuntimeError, match="frog"):
+    with pytest.raises(UsageError, match="memory frog 1 - failed"):
         timing.in_fresh_process("reproduce.benchmark.memory", "frog", "1", "-")
 
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import wandb
@@ -59,6 +61,24 @@ def test_an_offline_run_logs_metrics_and_pictures_without_a_word(tmp_path):
     assert (pictures["samples"] != pictures["reconstructions"]).any()
 
 
+def test_every_run_is_ended_as_failed_or_not_whatever_happens_to_another(capsys):
+    class Run:
+        def __init__(self, breaks):
+            self.breaks, self.codes = breaks, []
+
+        def finish(self, exit_code):
+            self.codes.append(exit_code)
+            if self.breaks:
+                raise RuntimeError("gone")
+
+    runs = [Run(True), Run(False)]
+    for run, failed in zip(runs, (True, False), strict=True):
+        mirror.finish(SimpleNamespace(experiment=run), failed)
+    mirror.finish(None, failed=True)
+    assert [run.codes for run in runs] == [[1], [0]]
+    assert "could not end a run (gone)" in capsys.readouterr().err
+
+
 def test_a_server_that_does_not_answer_leaves_the_run_offline(nobody, tmp_path, capsys):
     nobody.setenv("WANDB_API_KEY", "k" * 40)
     modes = []
@@ -72,6 +92,9 @@ def test_a_server_that_does_not_answer_leaves_the_run_offline(nobody, tmp_path, 
     nobody.setattr(wandb, "init", init)
     nobody.setattr(mirror, "WandbLogger", lambda experiment: experiment)
     config = configuration.load("vae", [*TINY[:-1], "wandb.mode=online"])
-    assert mirror.start(config, tmp_path, "train") == "offline run"
-    assert modes == ["online", "offline"]
+    runs = [(config, tmp_path / "a"), (config, tmp_path / "b")]
+    for _, folder in runs:
+        folder.mkdir()
+    assert mirror.start(runs, "train") == ["offline run"] * 2
+    assert modes == ["online", "offline", "offline"]
     assert "logged offline" in capsys.readouterr().err

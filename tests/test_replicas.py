@@ -1,6 +1,7 @@
 """Seeds trained side by side are the seeds trained alone."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from annealed.checkpoints import load
 from annealed.errors import Diverged, UsageError
 from annealed.fit import fit
 from annealed.folders import run_folder
+from annealed.objectives import Maximise
 from annealed.record import read_metrics
 from annealed.registry import METHODS, method_class
 from annealed.replicas import Replicas
@@ -108,7 +110,8 @@ def test_each_gradient_is_clipped_to_its_own_norm(grey):
     norm = torch.nn.utils.clip_grad_norm_(alone_parameters, limit)
     torch.testing.assert_close(norms[2], norm, rtol=0, atol=1e-10)
     for a, b in zip(together.replicas.parameters(), alone_parameters, strict=True):
-        torch.testing.assert_close(a.grad[2], b.grad[0], rtol=0, atol=1e-10)
+        mine = together.replicas.turn(a.grad)[2]
+        torch.testing.assert_close(mine, b.grad[0], rtol=0, atol=1e-10)
 
 
 def tiny(row, runs, *overrides):
@@ -196,7 +199,7 @@ def test_a_seed_begun_in_another_company_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Training, "on_validation_epoch_end", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fit(tiny("vae", tmp_path))
-    with pytest.raises(UsageError, match=r"trainer\.replicas is 1 there and 2 now"):
+    with pytest.raises(UsageError, match="begun in seed0 and not in seeds0-1"):
         fit(tiny("vae", tmp_path, "trainer.replicas=2"), resume=True)
 
 
@@ -210,8 +213,68 @@ def test_seeds_that_have_their_result_are_left_out_of_a_group(tmp_path):
     (alone / "result.json").unlink()
     (alone / "config.yaml").unlink()
     (alone / "last.ckpt").unlink()
-    with pytest.raises(UsageError, match=r"is of seeds \[0, 2\], not of \[1\]"):
+    with pytest.raises(
+        UsageError, match=r"does not fit seeds \[1\]: .*seed1 is gone; remove .*0-2"
+    ):
         fit(tiny("vae", tmp_path, "trainer.replicas=3"), resume=True)
+
+
+def test_a_groups_checkpoint_is_neither_taken_over_nor_forgotten(tmp_path):
+    first = fit(tiny("vae", tmp_path, "trainer.replicas=2"))
+    for name in ("seed0", "seed1"):
+        shutil.rmtree(first.with_name(name))
+    other = ["trainer.replicas=2", "optimiser.learning_rate=0.02"]
+    with pytest.raises(UsageError, match="seeds0-1 already holds a run"):
+        fit(tiny("vae", tmp_path, *other))
+    with pytest.raises(UsageError, match=r"learning_rate is 0.001 there and 0.02 now"):
+        fit(tiny("vae", tmp_path, *other), resume=True)
+
+
+def test_groups_that_overlap_are_refused(tmp_path, monkeypatch):
+    hook = Training.on_validation_epoch_end
+    monkeypatch.setattr(Training, "on_validation_epoch_end", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit(tiny("vae", tmp_path, "trainer.replicas=2"))
+    monkeypatch.setattr(Training, "on_validation_epoch_end", hook)
+    with pytest.raises(UsageError, match="seed1 was begun in seeds0-1 and not in seeds1-2"):
+        fit(tiny("vae", tmp_path, "trainer.replicas=2", "seed=1"), resume=True)
+
+
+def test_a_seeds_own_configuration_is_that_of_the_seed_alone(tmp_path):
+    first = fit(tiny("vae", tmp_path, "trainer.replicas=2"))
+    config = configuration.read_resolved(first.with_name("seed1") / "config.yaml")
+    assert (config.seed, config.trainer.replicas) == (1, 1)
+
+
+def test_a_row_that_looks_at_its_numbers_is_told_to_train_alone(grey):
+    together, _ = training("vae", range(2))
+    alone, _ = training("vae", [0])
+
+    class Looking(Maximise):
+        def __call__(self, step):
+            for value, terms in super().__call__(step):
+                yield (value if value.mean() < 0 else 2 * value), terms
+
+    for module in (together, alone):
+        for method in module.methods:
+            method.objective = Looking()
+    walk(alone, torch.optim.Adam(alone.replicas.parameters()), 1, grey)
+    with pytest.raises(UsageError, match=r"VAE cannot be trained side by side .*replicas=1"):
+        together.backward(grey[:2, 0], 0)
+
+
+def test_the_time_a_seed_took_is_its_share_of_the_groups(tmp_path):
+    options = ["trainer.epochs=60", "trainer.patience=1", "optimiser.learning_rate=0.02"]
+    first = fit(tiny("vae", tmp_path, *options, "trainer.replicas=3"))
+    found = [result(first.with_name(f"seed{seed}"))["training"] for seed in range(3)]
+    whole = max(t["seconds"] for t in found)
+    assert sum(t["seconds_a_seed"] for t in found) == pytest.approx(whole, abs=0.3)
+
+
+def test_many_shapes_are_compiled_and_none_is_one_too_many():
+    square = compiling.compiled(torch.square, torch.device("cpu"))
+    for size in range(1, 14):  # torch's own limit is 8
+        assert torch.equal(square(torch.full((size,), 3.0)), torch.full((size,), 9.0))
 
 
 def test_a_group_on_the_command_line_mirrors_every_seed(tmp_path):

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import torch
 
+from annealed.errors import UsageError
+
 Case = Callable[[], object]  # does its work; returns a float, its seconds, where it times itself
 
 
@@ -40,10 +42,11 @@ def interleaved(cases: dict[str, Case], rounds: int) -> dict[str, float]:
 def in_fresh_process(module: str, *arguments: str, **environment: str) -> dict:
     """The JSON that `python -m module arguments` prints as its last line.
 
-    Raises RuntimeError with the last line of its errors where it fails.
+    Raises UsageError with the last line of its errors where it fails.
     """
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment or None)
     if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1])
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UsageError(f"python -m {module} {' '.join(arguments)} failed: {last}")
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -6,11 +6,15 @@ from functools import cache
 
 import torch
 
+GRAPHS = 256
+
 
 def compiled(function: Callable, device: torch.device) -> Callable | None:
     """`function` compiled for static shapes, on a GPU with CUDA graphs; None without a compiler."""
     if not _works(device.type):
         return None
+    # a graph for each number of seeds, batch size and objective; beyond the limit torch gives up
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, GRAPHS)
     mode = "reduce-overhead" if device.type == "cuda" else "default"
     return torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
 

@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -14,10 +13,10 @@ from annealed import command, config as configuration, mirror
 from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load_weights
 from annealed.data.images import ImageData, Images, load_images
 from annealed.errors import Diverged
-from annealed.files import locked, replace_json, replace_text
+from annealed.files import locked, replace_json
 from annealed.folders import (
-    CONFIG,
     check_claim,
+    claim,
     each_seed,
     group_folder,
     is_finished,
@@ -47,8 +46,10 @@ def fit(config: Config, resume: bool = False) -> Path:
         for held in dict.fromkeys([folder, *map(run_folder, cells)]):
             stack.enter_context(locked(held, "the run folder"))
         left = [cell for cell in cells if not (resume and is_finished(cell, run_folder(cell)))]
+        if left and folder != run_folder(cells[0]):
+            check_claim(config, folder, folder, resume)
         for cell in left:
-            check_claim(cell, run_folder(cell), resume)
+            check_claim(cell, run_folder(cell), folder, resume)
         if left:
             if resume and not (folder / LAST).exists():
                 print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
@@ -76,16 +77,18 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
     device = command.device(config)
     session = provenance(device)  # of the code that trains, not of what is there afterwards
     images = load_images(config.data.name, config.data.root, config.data.seed)
-    cells = {cell.seed: cell for cell in left}
-    for seed in seeds_of(folder, list(cells)):  # one may have its result already
-        cells.setdefault(seed, replace(config, seed=seed))
+    seeds = set(seeds_of(folder, left)) or {cell.seed for cell in left}
+    cells = {cell.seed: cell for cell in each_seed(config) if cell.seed in seeds}
     kind = method_class(config.method)
-    methods = {seed: kind(cells[seed], images.train.shape[1]).to(device) for seed in sorted(cells)}
+    methods = {seed: kind(cell, images.train.shape[1]).to(device) for seed, cell in cells.items()}
     records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
+    loggers = mirror.start([(cell, run_folder(cell)) for cell in left], "train")
+    ended = False
     try:
-        for cell in left:
-            records[cell.seed].logger = mirror.start(cell, run_folder(cell), "train")
-            replace_text(run_folder(cell) / CONFIG, configuration.to_yaml(cell))
+        claim(config, folder, folder)
+        for cell, logger in zip(left, loggers, strict=True):
+            records[cell.seed].logger = logger
+            claim(cell, run_folder(cell), folder)
         progress = Progress(f"{config.row} {group_folder(config).name}")
         try:
             train(list(methods.values()), images, config, folder, device, records, progress)
@@ -95,10 +98,12 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
                 report = lambda done, before=before: progress.update(before + done)  # noqa: E731
                 record, method = records[cell.seed], methods[cell.seed]
                 _conclude(method, images, cell, record, len(methods), report)
+            ended = True
         finally:
             progress.close()
     finally:
-        mirror.finish([record.logger for record in records.values()])
+        for record in records.values():
+            mirror.finish(record.logger, failed=not ended or record.diverged is not None)
 
 
 def _conclude(
@@ -126,6 +131,7 @@ def _conclude(
         "best_epoch": record.best_epoch,
         "best_validation_elbo": record.best_elbo,
         "seconds": round(record.seconds, 1),
+        "seconds_a_seed": round(record.share, 1),
         "replicas": together,
         "sessions": record.sessions,
     }

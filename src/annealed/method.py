@@ -65,12 +65,12 @@ class Method(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
-        return next(self.parameters()).device
+        return self.target.decoder[-1].weight.device
 
     @property
     def dtype(self) -> torch.dtype:
         """What the parameters are."""
-        return next(self.parameters()).dtype
+        return self.target.decoder[-1].weight.dtype
 
     def noise(self, stream: str, samples: int, batch: int, *step: int) -> Tensor:
         """Noise (draws, samples, batch, latent) keyed by (seed, stream, step)."""

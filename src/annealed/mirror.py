@@ -50,21 +50,21 @@ def resolve_mode(configured: str) -> str:
     return mode
 
 
-def start(config: Config, folder: Path, job_type: str) -> WandbLogger | None:
-    """A logger for the run in `folder`, or None where W&B is disabled."""
-    mode = resolve_mode(config.wandb.mode)
+def start(runs: list[tuple[Config, Path]], job_type: str) -> list[WandbLogger | None]:
+    """A logger for each run and its folder, all online or all offline, or None where disabled."""
+    mode = resolve_mode(runs[0][0].wandb.mode)
     if mode == "disabled":
-        return None
+        return [None] * len(runs)
     try:
-        return _logger(config, folder, job_type, mode)
+        return [_logger(config, folder, job_type, mode) for config, folder in runs]
     except (wandb.Error, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         if mode == "offline":
             sentence = f"W&B cannot start ({reason}); wandb.mode=disabled does without it."
             raise UsageError(sentence) from None
         print(f"W&B does not answer ({reason}); the run is logged offline.", file=sys.stderr)
-        wandb.teardown()
-        return _logger(config, folder, job_type, "offline")
+        wandb.teardown()  # ends what was started, too
+        return [_logger(config, folder, job_type, "offline") for config, folder in runs]
 
 
 def _logger(config: Config, folder: Path, job_type: str, mode: str) -> WandbLogger:
@@ -112,8 +112,11 @@ def log_result(logger: WandbLogger, result: dict) -> None:
     logger.experiment.summary.update({f"test/{name}": result[name] for name in names})
 
 
-def finish(loggers: list[WandbLogger | None]) -> None:
-    """End the runs that were started."""
-    for logger in loggers:
-        if logger:
-            logger.experiment.finish()
+def finish(logger: WandbLogger | None, failed: bool) -> None:
+    """End a run, if it was started, as finished or failed; an error of W&B is told in one line."""
+    if logger is None:
+        return
+    try:
+        logger.experiment.finish(exit_code=int(failed))
+    except Exception as error:  # the record is on disk, and other runs are still to be ended
+        print(f"W&B could not end a run ({error}); `wandb sync` sends it.", file=sys.stderr)

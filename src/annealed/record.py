@@ -24,11 +24,12 @@ class Record:
     Everything is decided from the validation bound at beta = 1.
     """
 
-    state = ("epochs", "best_elbo", "best_epoch", "seconds", "diverged", "sessions")
+    state = ("epochs", "best_elbo", "best_epoch", "seconds", "share", "diverged", "sessions")
 
     def __init__(self, folder: Path, config: Config, session: dict[str, Any], logger=None):
         self.folder, self.config, self.logger = folder, config, logger
-        self.epochs, self.best_elbo, self.best_epoch, self.seconds = 0, -float("inf"), -1, 0.0
+        self.epochs, self.best_elbo, self.best_epoch = 0, -float("inf"), -1
+        self.seconds, self.share = 0.0, 0.0  # of training; of it, by the seeds beside this one
         self.diverged: str | None = None  # why
         self.sessions = [session]  # provenance of every process that trained
 
@@ -50,8 +51,14 @@ class Record:
         vars(self).update(state_dict)
         self.sessions = [*before, session]
 
-    def add(self, step: int, metrics: dict[str, float], seconds: float, method: nn.Module) -> None:
-        """Record an epoch that ended at `step`; the weights of `method` are kept if it is best."""
+    def add(
+        self, step: int, metrics: dict[str, float], seconds: float, beside: int, method: nn.Module
+    ) -> None:
+        """Record an epoch that ended at `step`; the weights of `method` are kept if it is best.
+
+        `seconds` is the time since training began, `beside` the number of seeds in training.
+        """
+        self.share += (seconds - self.seconds) / beside
         epoch, self.seconds = self.epochs, seconds
         row = {"epoch": epoch, "step": step, **dict(sorted(metrics.items()))}
         self._append({**row, "seconds": round(seconds, 3)})
@@ -123,7 +130,8 @@ class Recorder(Checkpoint):
             seed = method.config.seed
             self.records[seed].diverged = pl_module.diverged.get(seed)
             if seed not in pl_module.diverged:
-                self.records[seed].add(trainer.global_step, metrics, seconds, method)
+                beside = len(pl_module.methods)
+                self.records[seed].add(trainer.global_step, metrics, seconds, beside, method)
         on = [seed for seed in pl_module.seeds if not self.records[seed].ended()]
         if on and on != pl_module.seeds:
             pl_module.keep(on)

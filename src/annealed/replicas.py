@@ -1,10 +1,13 @@
 """Seeds side by side: their parameters stacked, one forward and backward pass for all."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from annealed.compiling import compiled
+from annealed.errors import UsageError
 
 
 class Replicas(nn.Module):
@@ -19,9 +22,11 @@ class Replicas(nn.Module):
         self.members = tuple(members)  # a tuple, so that no parameter is registered twice
         self.compiled = compiled(together, next(members[0].parameters()).device) if fast else None
         self.names = [name for name, _ in members[0].named_parameters()]
+        self.turned = len(members) > 1
+        self.proven = False  # whether a step was ever taken side by side
         for name in self.names:
-            slices = [module.get_parameter(name).detach() for module in members]
-            self.register_parameter(_key(name), nn.Parameter(torch.stack(slices)))
+            stack = torch.stack([module.get_parameter(name).detach() for module in members])
+            self.register_parameter(_key(name), nn.Parameter(self.turn(stack).contiguous()))
         self._tie()
 
     def _tie(self) -> None:
@@ -36,9 +41,16 @@ class Replicas(nn.Module):
         }
         self.buffer_dims = {n: 0 if n in own else None for n in first}
 
-    def stacked(self) -> dict[str, nn.Parameter]:
+    def turn(self, stack: Tensor) -> Tensor:
+        """Matrices of several replicas, transposed: batched products return gradients so.
+
+        Any other way round every gradient of a linear map is copied, a sixth of a step.
+        """
+        return stack.mT if self.turned and stack.dim() == 3 else stack
+
+    def stacked(self) -> dict[str, Tensor]:
         """The parameters (R, ...) by the name they have in each member."""
-        return {name: self.get_parameter(_key(name)) for name in self.names}
+        return {name: self.turn(self.get_parameter(_key(name))) for name in self.names}
 
     def keep(self, index: list[int], optimiser: torch.optim.Optimizer | None = None) -> None:
         """Go on with the replicas at `index` alone; what leaves keeps its values as they are.
@@ -50,16 +62,16 @@ class Replicas(nn.Module):
             for parameter in module.parameters():
                 parameter.data = parameter.data.clone()
         self.members = tuple(self.members[i] for i in index)
-        for stack in self.stacked().values():
-            moments = optimiser.state.get(stack, {}) if optimiser else {}
+        for p in self.parameters():
+            moments = optimiser.state.get(p, {}) if optimiser else {}
             for key, value in moments.items():
-                if value.shape == stack.shape:
+                if value.shape == p.shape:
                     moments[key] = value[index].clone()
-            stack.data, stack.grad = stack.data[index].clone(), None
+            p.data, p.grad = p.data[index].clone(), None
         self._tie()
 
     def backward(self, own: tuple[Tensor, ...], *shared) -> Tensor:
-        """Add each replica's gradient; returns what each has to say beside its loss, (R, ...).
+        """Each replica's gradient, afresh; returns what each has to say beside its loss, (R, ...).
 
         `own` are the inputs that replicas do not share, (R, ...), and `shared` those they do; a
         module takes both and returns its loss and its word. Parameters that no loss reaches get no
@@ -67,15 +79,32 @@ class Replicas(nn.Module):
         through the parts of its loss one after another.
         """
         if len(self.members) == 1 and not self.compiled:
-            alone = {name: stack.squeeze(0) for name, stack in self.stacked().items()}
-            inputs = (*(value[0] for value in own), *shared)
-            each = {"each": Tensor.backward}
-            _, word = functional_call(self.members[0], alone, inputs, each)
+            (alone,) = self.members
+            alone.zero_grad()
+            _, word = alone(*(value[0] for value in own), *shared, each=Tensor.backward)
+            self._take([parameter.grad for parameter in alone.parameters()], alone=True)
             return word[None]
         model = (self.members[0], self.stacked(), self.buffers_by_name, self.buffer_dims)
-        total, word = (self.compiled or together)(*model, own, shared)
-        total.backward()
+        try:
+            total, word = (self.compiled or together)(*model, own, shared)
+        except RuntimeError as error:
+            if self.proven:
+                raise
+            reason = str(error).strip().partition("\n")[0]
+            raise UsageError(
+                f"{type(self.members[0]).__name__} cannot be trained side by side or compiled "
+                f"({reason}); use trainer.replicas=1 and trainer.compile=false."
+            ) from error
+        self.proven = True
+        self._take(torch.autograd.grad(total, list(self.parameters()), allow_unused=True))
         return word
+
+    def _take(self, gradients: Iterable[Tensor | None], alone: bool = False) -> None:
+        """Make `gradients` those of the stacked parameters; `alone` means of the one member."""
+        for p, gradient in zip(self.parameters(), gradients, strict=True):
+            if gradient is not None and alone:
+                gradient = self.turn(gradient[None])
+            p.grad = None if gradient is None else gradient.contiguous()
 
     def gradient_norms(self) -> Tensor:
         """The Euclidean norm of each replica's whole gradient, (R,)."""
@@ -103,6 +132,10 @@ def together(
     def one(parameters, buffers, own):
         return functional_call(module, (parameters, buffers), (*own, *shared))
 
+    if len(own[0]) == 1:  # a batched product of one is slower than a plain one
+        alone = {name: stack.squeeze(0) for name, stack in stacked.items()}
+        loss, word = one(alone, buffers, tuple(value[0] for value in own))
+        return loss, word[None]
     losses, word = vmap(one, in_dims=(0, buffer_dims, 0))(stacked, buffers, own)
     return losses.sum(), word
 

@@ -107,7 +107,9 @@ def score(
     began, code = time.monotonic(), provenance(method.device)
     method.eval()
     estimate = score_images(method, images.test, config, report)
-    numbers = summary(estimate, config.evaluate.samples) | latent_usage(method, images.test)
+    usage = latent_usage(method, images.test)
+    usage = {name: v if math.isfinite(v) else None for name, v in usage.items()}
+    numbers = summary(estimate, config.evaluate.samples) | usage
     arrays = {key: value.numpy().astype(np.float64) for key, value in vars(estimate).items()}
     replace((folder / name).with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     return {

@@ -74,7 +74,6 @@ class Training(pl.LightningModule):
         optimiser, step = self.optimizers(), self.global_step
         for group in optimiser.param_groups:
             group["lr"] = self.learning_rate(step)
-        optimiser.zero_grad()
         self.train_mean.add(self.backward(grey, step))
         clip = self.config.optimiser.clip_norm
         check = step % self.steps_an_epoch % CHECK_EVERY == 0
