@@ -43,8 +43,8 @@ def assert_same_run(a, b):
     for r in results:
         for key in ("config", "provenance", "evaluate_seconds"):
             r.pop(key)
-        r["training"].pop("seconds")
-        r["training"].pop("sessions")
+        for key in ("seconds", "seconds_a_seed", "sessions"):
+            r["training"].pop(key)
     assert results[0] == results[1]
     metrics = [read_metrics(f).drop(columns="seconds") for f in (a, b)]
     assert metrics[0].equals(metrics[1])
