@@ -97,7 +97,6 @@ def train(
             at = done + step
             noise = torch.stack([randomness.normal(shape, s, "posterior", at) for s in seeds])
             coin = randomness.uniform((), 0, "objective", at).item()
-            adam.zero_grad()
             choice = replicas.members[0].objective.choose(coin)
             value = replicas.backward((noise.to(dtype),), choice)
             adam.step()

@@ -24,7 +24,6 @@ def training(seeds: int, steps: int, device: torch.device, fast: bool = False) -
                 randomness.normal(shape, seed, "posterior", step, device=device)
                 for seed in range(seeds)
             ]
-            adam.zero_grad()
             replicas.backward((torch.stack(draws),), 1.0)
             adam.step()
 

@@ -89,7 +89,7 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
         for cell, logger in zip(left, loggers, strict=True):
             records[cell.seed].logger = logger
             claim(cell, run_folder(cell), folder)
-        progress = Progress(f"{config.row} {group_folder(config).name}")
+        progress = Progress(f"{config.row} {folder.name}")
         try:
             train(list(methods.values()), images, config, folder, device, records, progress)
             progress.start("score", len(left) * len(images.test))

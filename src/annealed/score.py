@@ -77,8 +77,12 @@ def summary(estimate: Estimate, samples: int) -> dict:
     }
     if not math.isfinite(found["nll"]):
         raise Diverged("the test log-likelihood is not finite")
-    finite = {name: v if math.isfinite(v) else None for name, v in found.items()}
-    return {**finite, "test_images": n, "samples": samples}
+    return {**_finite(found), "test_images": n, "samples": samples}
+
+
+def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
+    """`numbers` as JSON takes them: what is not finite is null."""
+    return {name: v if math.isfinite(v) else None for name, v in numbers.items()}
 
 
 def identity(config: Config) -> dict:
@@ -107,8 +111,7 @@ def score(
     began, code = time.monotonic(), provenance(method.device)
     method.eval()
     estimate = score_images(method, images.test, config, report)
-    usage = latent_usage(method, images.test)
-    usage = {name: v if math.isfinite(v) else None for name, v in usage.items()}
+    usage = _finite(latent_usage(method, images.test))
     numbers = summary(estimate, config.evaluate.samples) | usage
     arrays = {key: value.numpy().astype(np.float64) for key, value in vars(estimate).items()}
     replace((folder / name).with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
