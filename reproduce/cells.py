@@ -27,13 +27,15 @@ class Cell:
     allow_import: bool = False
     replicas: int = 1
     compile: bool = False
+    changes: tuple[str, ...] = ()  # further overrides
+    note: str = ""  # what a person calls them
 
     @property
     def name(self) -> str:
         """What a person calls it."""
         last = self.seed + self.replicas - 1
         seeds = f"seed {self.seed}" if self.replicas == 1 else f"seeds {self.seed}-{last}"
-        return f"{Path(self.row).stem} {seeds}"
+        return " ".join(filter(None, [Path(self.row).stem, self.note, seeds]))
 
     @property
     def overrides(self) -> list[str]:
@@ -45,6 +47,7 @@ class Cell:
             f"runs={self.runs}",
             f"trainer.replicas={self.replicas}",
             *["trainer.compile=true"] * self.compile,
+            *self.changes,
         ]
 
     def config(self) -> Config:

@@ -18,8 +18,9 @@ def collect(paths: list[Path]) -> list[dict]:
     """The results at those paths that exist; raises UsageError where they cannot share a table."""
     results = [read_result(path) for path in paths if path.exists()]
     finished = [r for r in results if r["status"] == "finished"]
-    for key, words in (("data_digest", "data"), ("samples", "importance samples")):
-        if len({r[key] for r in finished}) > 1:
+    differ = [("data_digest", "data"), ("samples", "importance samples"), ("split", "split")]
+    for key, words in differ:
+        if len({r.get(key, "test") for r in finished}) > 1:
             raise UsageError(
                 f"the results under {paths[0].parents[2]} differ in their {words}, so they cannot "
                 "share a table; remove the odd ones."
@@ -85,11 +86,12 @@ def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str
     sessions = [s for r in done for s in [*r["training"]["sessions"], r["provenance"]]]
     commits = sorted({session["commit"] for session in sessions})
     smoke = "SMOKE RUN, far from converged and no evidence: " if preset == "quick" else ""
-    title = f"{smoke}{note}test NLL on {first['data']}, preset {preset}, {seeds}"
+    split = first.get("split", "test")
+    title = f"{smoke}{note}{split} NLL on {first['data']}, preset {preset}, {seeds}"
     source = (
         f"preset {preset}; data {first['data']}, "
         f"binarisation {BINARISATION[first['binarisation']]}, "
-        f"SHA-256 {first['data_digest'][:12]}; {first['test_images']} test images; "
+        f"SHA-256 {first['data_digest'][:12]}; {first['test_images']} {split} images; "
         f"epochs trained {span}; S = {first['samples']} importance samples; {seeds}; "
         f"commit {', '.join(commits)}"
     )
@@ -124,7 +126,7 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
     notes = (
         "NLL in nats an image, lower is better. The interval is Student's t over seeds; with two "
         "seeds it is wide by nature. MC error is the importance-sampling error of one seed's NLL; "
-        f"'k-hat too high' is the share of test images with a Pareto k-hat above "
+        f"'k-hat too high' is the share of images with a Pareto k-hat above "
         f"{trusted_k(samples):.2f}, too heavy-tailed for that error at this S; there the true NLL "
         "may be lower. Rate is the ELBO's KL part in nats, active units those of the latents whose "
         "posterior mean varies over images by more than 0.01. Train min is a seed's share of the "

@@ -251,3 +251,12 @@ def test_the_real_static_files_are_known():
     images = load_images("mnist_static", str(root), 0)
     assert [len(s) for s in images] == [50_000, 10_000, 10_000]
     assert all(s.unique().tolist() == [0, 255] for s in images)
+
+
+def test_a_limit_keeps_the_first_training_images_and_the_others_whole():
+    whole, cut = load_images("digits", None, 0), load_images("digits", None, 0, 100)
+    assert torch.equal(cut.train, whole.train[:100])
+    assert torch.equal(cut.test, whole.test)
+    assert cut.digest() != whole.digest()
+    with pytest.raises(UsageError, match=r"data.train_images is 5000; accepted: null, or 1 to"):
+        load_images("digits", None, 0, 5000)

@@ -12,7 +12,7 @@ import torch
 from conftest import TINY, annealed, sentence
 
 from annealed import config as configuration, mirror
-from annealed.checkpoints import AtomicCheckpointIO, load
+from annealed.checkpoints import AtomicCheckpointIO, load, load_weights
 from annealed.data.images import load_images
 from annealed.errors import Diverged, UsageError
 from annealed.evaluate import evaluate
@@ -20,7 +20,7 @@ from annealed.fit import fit
 from annealed.importance import Estimate, log_marginal
 from annealed.record import read_metrics
 from annealed.registry import method_class
-from annealed.score import summary, trusted_k
+from annealed.score import score_images, summary, trusted_k
 from annealed.training import Training
 
 
@@ -153,6 +153,36 @@ def test_the_learning_rate_and_beta_follow_their_schedules(tmp_path):
     metrics = read_metrics(fit(tiny("vae", tmp_path, *options)))
     assert metrics["warmup"].tolist() == [0.5, 1.0, 1.0, 1.0]
     assert metrics["learning_rate"].tolist() == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4], rel=1e-6)
+
+
+def test_transitions_may_learn_at_a_rate_of_their_own():
+    """Adam's first step moves every parameter by its learning rate."""
+    config = configuration.load("hvi", [*TINY, "optimiser.transitions=0.25"])
+    method = method_class("hvi")(config, 64)
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    training = Training([method], config, 10)
+    optimiser = training.configure_optimizers()
+    training.backward(load_images("digits", None, 0).train[None, :100], 0)
+    for group in optimiser.param_groups:
+        group["lr"] = group["factor"] * training.learning_rate(0)
+    optimiser.step()
+    for name, value in method.state_dict().items():
+        moved = (value - before[name]).abs().max().item() / training.learning_rate(0)
+        expected = 0.25 if name.startswith("posterior.transitions") else 1.0
+        assert moved == pytest.approx(expected, rel=1e-3), name
+
+
+def test_the_validation_set_may_be_scored_in_place_of_the_test_set(tmp_path):
+    options = [*TINY, f"runs={tmp_path}", "evaluate.split=validation"]
+    folder = fit(configuration.load("vae", options))
+    result = json.loads((folder / "result.json").read_text())
+    assert result["split"] == "validation"
+    bits, scored = load_images("digits", None, 0), np.load(folder / "result.npz")["log_prob"]
+    config = configuration.load("vae", options)
+    method = method_class("vae")(config, 64)
+    load_weights(method, folder / "best.ckpt")
+    again = score_images(method, bits.validation, config, lambda done: None).log_prob
+    np.testing.assert_allclose(scored, again, atol=1e-9)
 
 
 def test_the_warm_up_may_be_cyclical(tmp_path):

@@ -11,7 +11,7 @@ from scipy import stats
 
 from annealed import energies
 from annealed.errors import UsageError
-from reproduce import toy
+from reproduce import reading, toy
 from reproduce.invertible import digits, grid, page, run, summary
 from reproduce.invertible.__main__ import main
 
@@ -112,13 +112,13 @@ def test_the_digits_difference_is_paired_by_seed_and_image():
 def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
     found, places = made
     note = tmp_path / "reading.md"
-    note.write_text(f"<!-- written for none -->\nYes.\n{page.BREAK}\nBecause.\n")
+    note.write_text(f"<!-- written for none -->\nYes.\n{reading.BREAK}\nBecause.\n")
     arguments = found, IMAGES, places, TINY, tmp_path / "page", "full", note
     digest = page.write(*arguments)
     text = (tmp_path / "page" / "index.md").read_text()
-    assert page.NO_READING in text
+    assert "No conclusion is drawn here" in text
     assert "Because." not in text
-    note.write_text(f"<!-- written for {digest} -->\nYes.\n{page.BREAK}\nBecause.\n")
+    note.write_text(f"<!-- written for {digest} -->\nYes.\n{reading.BREAK}\nBecause.\n")
     assert page.write(*arguments) == digest
     text = (tmp_path / "page" / "index.md").read_text()
     assert "Yes." in text
@@ -133,9 +133,9 @@ def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
 
 def test_the_committed_page_shows_the_committed_reading():
     text = (ROOT / "reports" / "invertible" / "index.md").read_text()
-    _, _, reading = page.READING.read_text().partition("\n")
-    answer, _, discussion = reading.partition(page.BREAK)
-    assert page.NO_READING not in text
+    _, _, written = page.READING.read_text().partition("\n")
+    answer, _, discussion = written.partition(reading.BREAK)
+    assert "No conclusion is drawn here" not in text
     assert answer.strip() in text
     assert discussion.strip() in text
 

@@ -303,7 +303,7 @@ def test_a_users_own_row_enters_the_table(tmp_path):
     [
         (["--rows", "vea"], "vea is neither a file"),
         (["--rows", ","], "--rows is empty"),
-        (["--preset", "fast"], "preset is 'fast'; accepted: paper, quick, short"),
+        (["--preset", "fast"], "preset is 'fast'; accepted: ablation, paper, quick, short"),
         (["--seeds", "0"], "--seeds is 0"),
     ],
 )

@@ -3,7 +3,6 @@
 The reading is shown only under the numbers that it was written for.
 """
 
-import hashlib
 from pathlib import Path
 
 import pandas as pd
@@ -13,31 +12,10 @@ from annealed.score import trusted_k
 from reproduce.invertible import digits, figures, summary, tables
 from reproduce.invertible.grid import ToyCell
 from reproduce.invertible.run import Size
+from reproduce.reading import digest, reading
 
 READING = Path(__file__).parent / "reading.md"
 SETTING = Path(__file__).parent / "setting.md"
-BREAK = "<!-- numbers -->"
-NO_READING = (
-    "No conclusion is drawn here: the reading in `reproduce/invertible/reading.md` was written for "
-    "other numbers than those below."
-)
-
-
-def digest(parts: list[str]) -> str:
-    """What tells two sets of printed numbers apart."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def reading(numbers: str, path: Path = READING) -> tuple[str, str]:
-    """The answer and the discussion, or a line that there are none for these numbers.
-
-    The first line of the file names the digest of the numbers that it reads.
-    """
-    first, _, text = path.read_text().partition("\n")
-    if numbers not in first:
-        return NO_READING, ""
-    answer, _, discussion = text.partition(BREAK)
-    return answer.strip(), discussion.strip()
 
 
 def write(

@@ -17,7 +17,7 @@ from annealed.score import RESULT, read_result, score
 
 
 def evaluate(folder: Path, samples: int | None = None, replace_result: bool = False) -> dict:
-    """Score the best checkpoint of a run folder on the test set with `samples` importance samples.
+    """Score the best checkpoint of a run folder with `samples` importance samples an image.
 
     Writes evaluation_S<samples>.json, or result.json with `replace_result`, and returns what it
     wrote. Raises UsageError where the folder holds no run, or no finished one to replace.
@@ -35,12 +35,13 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
         )
     with locked(folder, "the run folder"):
         device = command.device(config)
-        images = load_images(config.data.name, config.data.root, config.data.seed)
+        data = config.data
+        images = load_images(data.name, data.root, data.seed, data.train_images)
         method = method_class(config.method)(config, images.train.shape[1]).to(device)
         load_weights(method, folder / BEST)
         name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
         progress = Progress(f"{config.row} seed{config.seed}")
-        progress.start("score", len(images.test))
+        progress.start("score", len(images.held_out(config.evaluate.split)))
         result = score(method, images, config, folder, progress.update, name)
         progress.close()
         if (folder / RESULT).exists():

@@ -76,7 +76,8 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
     mirror.resolve_mode(config.wandb.mode)
     device = command.device(config)
     session = provenance(device)  # of the code that trains, not of what is there afterwards
-    images = load_images(config.data.name, config.data.root, config.data.seed)
+    data = config.data
+    images = load_images(data.name, data.root, data.seed, data.train_images)
     seeds = set(seeds_of(folder, left)) or {cell.seed for cell in left}
     cells = {cell.seed: cell for cell in each_seed(config) if cell.seed in seeds}
     kind = method_class(config.method)
@@ -92,10 +93,10 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
         progress = Progress(f"{config.row} {folder.name}")
         try:
             train(list(methods.values()), images, config, folder, device, records, progress)
-            progress.start("score", len(left) * len(images.test))
+            held_out = len(images.held_out(config.evaluate.split))
+            progress.start("score", len(left) * held_out)
             for i, cell in enumerate(left):
-                before = i * len(images.test)
-                report = lambda done, before=before: progress.update(before + done)  # noqa: E731
+                report = lambda done, before=i * held_out: progress.update(before + done)  # noqa: E731
                 record, method = records[cell.seed], methods[cell.seed]
                 _conclude(method, images, cell, record, len(methods), report)
             ended = True
@@ -137,7 +138,7 @@ def _conclude(
     }
     replace_json(folder / RESULT, result)  # before the mirror, which may fail
     if record.logger:
-        mirror.log_pictures(record.logger, method, images.test)
+        mirror.log_pictures(record.logger, method, images.held_out(config.evaluate.split))
         mirror.log_result(record.logger, result)
 
 

@@ -15,6 +15,7 @@ class DataOptions:
     root: str | None
     seed: int = number(low=0)
     batch_size: int = number(low=1)
+    train_images: int | None = number(None, low=1)
 
 
 @dataclass
@@ -34,6 +35,7 @@ class OptimiserOptions:
     milestones: list[float] = number(low=0.0, high=1.0)
     factors: list[float] = number(low=0.0, open_ends=True)
     clip_norm: float | None = number(low=0.0, open_ends=True)
+    transitions: float = number(1.0, low=0.0, open_ends=True)
 
 
 @dataclass
@@ -56,11 +58,12 @@ class TrainerOptions:
 
 @dataclass
 class EvaluateOptions:
-    """The importance-sampled test log-likelihood."""
+    """The importance-sampled log-likelihood of held-out images."""
 
     samples: int = number(low=1)
     batch_size: int = number(low=1)
     memory_mb: float = number(low=0.0, open_ends=True)
+    split: str = choice("test", "validation", default="test")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Scoring a trained run on the test set."""
+"""Scoring a trained run on held-out images."""
 
 import json
 import math
@@ -25,15 +25,15 @@ RESULT = "result.json"
 
 
 def score_images(
-    method: Method, test: Tensor, config: Config, report: Callable[[int], None]
+    method: Method, held_out: Tensor, config: Config, report: Callable[[int], None]
 ) -> Estimate:
-    """The estimate for every test image, uint8 (N, X), on the CPU; fields are (N,).
+    """The estimate for every image of `held_out`, uint8 (N, X), on the CPU; fields are (N,).
 
     `report` is told how many images are done.
     """
     size, parts = config.evaluate.batch_size, []
     fast = compiled(walk_log_weight, method.device) if config.trainer.compile else None
-    for index, batch in enumerate(test.split(size)):
+    for index, batch in enumerate(held_out.split(size)):
         estimate = log_marginal(
             method.target,
             method.posterior,
@@ -46,7 +46,7 @@ def score_images(
             fast or walk_log_weight,
         )
         parts.append(estimate)
-        report(min((index + 1) * size, len(test)))
+        report(min((index + 1) * size, len(held_out)))
     fields = zip(*(vars(part).values() for part in parts), strict=True)
     return Estimate(*(torch.cat(field).cpu() for field in fields))
 
@@ -60,8 +60,8 @@ def summary(estimate: Estimate, samples: int) -> dict:
     """The numbers of a result, in nats an image; what is not defined or not finite is null.
 
     `nll_mc_error` is the importance-sampling error of the mean, `nll_test_error` the standard error
-    that comes from the choice of test images, `k_hat_untrusted` the share of images whose k-hat is
-    too high for `samples`. Raises Diverged where the NLL itself is not finite.
+    that comes from the choice of images (of `evaluate.split`), `k_hat_untrusted` the share of
+    images whose k-hat is too high for `samples`. Raises Diverged where the NLL is not finite.
     """
     n, k = len(estimate.log_prob), estimate.k_hat
     known = k[~k.isnan()]  # -inf where the weights are all equal
@@ -104,20 +104,22 @@ def score(
     report: Callable[[int], None],
     name: str = RESULT,
 ) -> dict:
-    """Score the test set and return the result that is to be written to `name` in `folder`.
+    """Score `evaluate.split` and return the result that is to be written to `name` in `folder`.
 
     Each image's estimate is kept beside it, in a .npz of the same stem.
     """
     began, code = time.monotonic(), provenance(method.device)
     method.eval()
-    estimate = score_images(method, images.test, config, report)
-    usage = _finite(latent_usage(method, images.test))
+    held_out = images.held_out(config.evaluate.split)
+    estimate = score_images(method, held_out, config, report)
+    usage = _finite(latent_usage(method, held_out))
     numbers = summary(estimate, config.evaluate.samples) | usage
     arrays = {key: value.numpy().astype(np.float64) for key, value in vars(estimate).items()}
     replace((folder / name).with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     return {
         **identity(config),
         "status": "finished",
+        "split": config.evaluate.split,
         "binarisation": "static" if config.data.name == "mnist_static" else "dynamic",
         "data_digest": images.digest(),
         **numbers,

@@ -56,9 +56,14 @@ class Training(pl.LightningModule):
         return o.learning_rate * schedules.piecewise(step, total, o.milestones, o.factors)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, fused, over all replicas at once."""
-        rate = self.config.optimiser.learning_rate
-        return torch.optim.Adam(self.replicas.parameters(), rate, fused=True)
+        """Adam, fused, over all replicas at once; each group learns at `factor` times the rate."""
+        o = self.config.optimiser
+        groups: dict[float, list] = {}
+        for name, p in self.replicas.named_parameters():
+            on_path = name.startswith("posterior/transitions/")
+            groups.setdefault(o.transitions if on_path else 1.0, []).append(p)
+        each = [{"params": found, "factor": factor} for factor, found in groups.items()]
+        return torch.optim.Adam(each, o.learning_rate, fused=True)
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's means."""
@@ -73,7 +78,7 @@ class Training(pl.LightningModule):
         """One optimiser step on grey (R, B, X), every replica on its own batch and noise."""
         optimiser, step = self.optimizers(), self.global_step
         for group in optimiser.param_groups:
-            group["lr"] = self.learning_rate(step)
+            group["lr"] = group["factor"] * self.learning_rate(step)
         self.train_mean.add(self.backward(grey, step))
         clip = self.config.optimiser.clip_norm
         check = step % self.steps_an_epoch % CHECK_EVERY == 0

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from annealed import randomness
 from annealed.data import digits, mnist, mnist_static
 from annealed.data.sources import data_root
+from annealed.errors import UsageError
 from annealed.files import sha256
 
 NAMES = ("mnist", "mnist_static", "digits")
@@ -24,15 +25,20 @@ class Images(NamedTuple):
     validation: Tensor
     test: Tensor
 
+    def held_out(self, name: str) -> Tensor:
+        """The split `name`, validation or test."""
+        return getattr(self, name)
+
     def digest(self) -> str:
         """SHA-256 over all three splits, as scored and trained on."""
         return sha256(b"".join(split.numpy().tobytes() for split in self))
 
 
-def load_images(name: str, root: str | None, seed: int) -> Images:
+def load_images(name: str, root: str | None, seed: int, limit: int | None = None) -> Images:
     """The data set `name` with validation and test binarised once, by the data seed alone.
 
-    Raises DataNotFound where its files cannot be had and UsageError where one is corrupt.
+    With `limit` its training set is the first so many images. Raises DataNotFound where its files
+    cannot be had and UsageError where one is corrupt or `limit` is more than there are.
     """
     if name == "digits":
         splits = digits.load(seed)
@@ -45,7 +51,11 @@ def load_images(name: str, root: str | None, seed: int) -> Images:
         )
         for i, grey in enumerate(held_out)
     ]
-    return Images(train, *fixed)
+    if limit is not None and limit > len(train):
+        raise UsageError(
+            f"data.train_images is {limit}; accepted: null, or 1 to the {len(train)} of {name}."
+        )
+    return Images(train[:limit], *fixed)
 
 
 class EpochOrder(Sampler):

@@ -1,0 +1,1 @@
+"""What decides the table: one choice at a time, on the validation set."""

@@ -1,0 +1,117 @@
+"""The ablation: its grid, its numbers from kept results, its page."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY
+from scipy import stats
+
+from annealed import config as configuration
+from annealed.errors import UsageError
+from annealed.fit import fit
+from annealed.folders import run_folder
+from reproduce.ablations import numbers, page
+from reproduce.ablations.__main__ import SMOKE
+from reproduce.ablations.grid import Choice, cell, read
+from reproduce.results import keep_all, log_prob
+
+BASE = Choice("all images", "vae")
+OTHER = Choice("all images", "vae", "optimiser.learning_rate=5e-4")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Two seeds of a row's defaults and of one change, kept as results."""
+    root = tmp_path_factory.mktemp("kept")
+    for choice in (BASE, OTHER):
+        runs = root / "runs" / choice.folder(root).name
+        options = [*TINY, f"runs={runs}", "trainer.replicas=2", "evaluate.split=validation"]
+        options += [choice.change] if choice == OTHER else []
+        first = fit(configuration.load("vae", options))
+        keep_all([first.with_name(f"seed{seed}") for seed in (0, 1)], choice.folder(root))
+    return root
+
+
+def test_every_planned_run_has_a_valid_configuration_of_its_own_folder():
+    choices, settings, budget = read()
+    cells = [cell(c, settings, "ablation", "mnist", "runs", replicas=3) for c in choices]
+    configs = [one.config() for one in cells]
+    assert len({run_folder(config) for config in configs}) == len(configs)
+    for choice, config in zip(choices, configs, strict=True):
+        assert config.evaluate.split == "validation"
+        defaults = cell(choice.base, settings, "ablation", "mnist", "runs").config()
+        assert (choice == choice.base) == (
+            configuration.to_dict(config)["method"] == configuration.to_dict(defaults)["method"]
+            and config.optimiser == defaults.optimiser
+            and config.data == defaults.data
+            and config.trainer.warmup_epochs == defaults.trainer.warmup_epochs
+        ), choice
+    rows = [c.row for c in choices if c.setting == "all images"]
+    assert all(rows.count(row) >= budget for row in ("vae", "hvi", "hvi_avo", "iaf"))
+    assert {c.setting for c in choices[:SMOKE]} == {"all images"}
+
+
+def test_defaults_come_before_their_changes():
+    choices, *_ = read()
+    assert all(choices.index(c.base) <= choices.index(c) for c in choices)
+
+
+def test_numbers_are_those_of_the_kept_runs(kept):
+    found = numbers.gather([BASE, OTHER], kept, "quick", "digits")
+    table = numbers.runs(found)
+    place = OTHER.folder(kept) / "quick" / "digits" / "vae"
+    result = json.loads((place / "seed1.json").read_text())
+    metrics = pd.read_csv(place / "seed1.csv")
+    best = metrics.loc[metrics["val/elbo"].idxmax()]
+    line = table[(table.change == OTHER.change) & (table.seed == 1)].iloc[0]
+    assert line.nll == result["nll"]
+    assert result["test_images"] == len(log_prob(place / "seed1.json"))
+    assert line.gap == pytest.approx(best["train/elbo"] - best["val/elbo"])
+    effects = numbers.effects(table, found, budget=1).set_index("change")
+    assert list(effects.trial) == [1, 2]
+    assert list(effects.in_budget) == [True, False]
+    pairs = table.pivot(index="seed", columns="change", values="nll")
+    each = pairs[OTHER.change] - pairs["defaults"]
+    low, high = stats.t.interval(0.95, 1, each.mean(), stats.sem(each))
+    assert effects.difference[OTHER.change] == pytest.approx(each.mean(), abs=1e-4)
+    assert effects.t_low[OTHER.change] == pytest.approx(low, abs=1e-3)
+    assert effects.t_high[OTHER.change] == pytest.approx(high, abs=1e-3)
+    assert np.isnan(effects.difference["defaults"])
+
+
+def test_the_best_of_a_budget_looks_at_no_trial_beyond_it():
+    lines = [("vae", "defaults", 1, True, 9.0), ("vae", "a", 2, True, 8.0)]
+    lines += [("vae", "b", 3, False, 7.0), ("hvi", "defaults", 1, True, 8.5)]
+    table = pd.DataFrame(lines, columns=["row", "change", "trial", "in_budget", "nll"])
+    table = table.assign(setting="s", seeds=1, nll_half=np.nan)
+    best = numbers.equal_budget(table, "s").set_index("row")
+    assert best.choice["vae"] == "a"
+    assert best.best["vae"] == 8.0
+    assert best.defaults["vae"] == 9.0
+    assert best.choice["hvi"] == "defaults"
+
+
+def test_a_result_on_test_images_is_refused(kept, tmp_path):
+    options = [*TINY, f"runs={tmp_path}", "trainer.epochs=1"]
+    keep_all([fit(configuration.load("vae", options))], BASE.folder(tmp_path))
+    found = numbers.gather([BASE], tmp_path, "quick", "digits")
+    with pytest.raises(UsageError, match="was scored on test, not on validation"):
+        numbers.runs(found)
+
+
+def test_the_page_says_what_was_run_and_what_was_not(kept, tmp_path):
+    choices = [BASE, OTHER, Choice("all images", "hvi")]
+    settings = {"all images": []}
+    written = page.write(choices, settings, 2, kept, tmp_path, "quick", "digits", tmp_path / "none")
+    text = (tmp_path / "ablations.md").read_text()
+    assert "1 of 3 choices are still to be run" in text
+    assert "No conclusion is drawn here" in text
+    assert "| `optimiser.learning_rate=5e-4` | 2 |" in text
+    assert (tmp_path / "ablations_effects.png").read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(tmp_path / "ablations_runs.csv")) == 4
+    note = tmp_path / "reading.md"
+    note.write_text(f"<!-- {written} -->\nIt matters.\n")
+    page.write(choices, settings, 2, kept, tmp_path, "quick", "digits", note)
+    assert "It matters." in (tmp_path / "ablations.md").read_text()
