@@ -78,12 +78,11 @@ def main() -> None:
     options = {"runs": arguments.runs, "allow_import": arguments.allow_import}
     options |= {"replicas": arguments.replicas, "compile": arguments.compile}
     cells = grid(arguments.preset, data, rows, arguments.seeds, **options)
-    failures = schedule.run(cells, arguments.jobs, arguments.threads)
+    keeping = {"done": lambda cell: keep_all(cell.results())} if arguments.keep else {}
+    failures = schedule.run(cells, arguments.jobs, arguments.threads, **keeping)
     folder = reports_folder(arguments.preset, data)
     paths = [path for cell in cells for path in cell.results()]
     print(table.write(paths, folder, arguments.preset, note))
-    if arguments.keep:
-        failures += keep_all(path.parent for path in paths if path.exists())
     for failure in failures:
         print(failure, file=sys.stderr)
     print(f"{note}table: {folder / 'nll_table.md'}", flush=True)

@@ -45,12 +45,12 @@ def keep(run: Path, results: Path = RESULTS) -> Path:
     return kept
 
 
-def keep_all(runs: Iterable[Path], results: Path = RESULTS) -> list[str]:
-    """Keep every run; returns a sentence for each that could not be kept."""
+def keep_all(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:
+    """Keep the run of every result.json; returns a sentence for each that could not be kept."""
     told = []
-    for run in runs:
+    for path in finished:
         try:
-            keep(run, results)
+            keep(path.parent, results)
         except UsageError as error:
             told.append(str(error))
     return told

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,8 +64,16 @@ def start(cell: Cell, threads: int) -> Job:
     return job
 
 
-def run(cells: list[Cell], jobs: int, threads: int = 1) -> list[str]:
+def run(
+    cells: list[Cell],
+    jobs: int,
+    threads: int = 1,
+    done: Callable[[Cell], list[str]] = lambda cell: [],
+) -> list[str]:
     """Run the cells that have no result, `jobs` at a time; returns a sentence for each that failed.
+
+    `done` is called with every cell that has its results, as soon as it has them, and returns a
+    sentence for each thing that failed.
 
     A cell that dies is started again from its last checkpoint, RETRIES times; one that diverged
     has its result, and one that cannot run (exit status 2) is not tried again. On an interrupt the
@@ -73,7 +82,8 @@ def run(cells: list[Cell], jobs: int, threads: int = 1) -> list[str]:
     waiting = deque((cell, 0) for cell in cells if not cell.done())
     board = Board(total=len(cells), done=len(cells) - len(waiting))
     running: dict[Job, int] = {}
-    failures: list[str] = []
+    left = {cell for cell, _ in waiting}
+    failures = [told for cell in cells if cell not in left for told in done(cell)]
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         while waiting or running:
@@ -85,6 +95,7 @@ def run(cells: list[Cell], jobs: int, threads: int = 1) -> list[str]:
                 written = all(path.exists() for path in job.cell.results())
                 if status in (0, Diverged.status) and written:
                     board.finished(job.cell, "diverged" if status else "done")
+                    failures += done(job.cell)
                 elif status != UsageError.status and tries < RETRIES:
                     board.say(f"{job.cell.name} ended with status {status}; trying again")
                     waiting.append((job.cell, tries + 1))

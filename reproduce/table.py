@@ -163,7 +163,8 @@ def write(paths: list[Path], folder: Path, preset: str, note: str = "") -> str:
     replace_text(folder / "nll_table.md", text)
     replace_text(folder / "nll_table.csv", table.to_csv(index=False))
     replace_text(folder / "nll_table.tex", latex(table, title, source))
-    flat = pd.json_normalize([{k: v for k, v in r.items() if k != "config"} for r in results])
+    left_out = ("config", "kl_by_latent")
+    flat = pd.json_normalize([{k: v for k, v in r.items() if k not in left_out} for r in results])
     replace_text(folder / "nll_cells.csv", flat.to_csv(index=False))
     return text
 

@@ -12,6 +12,7 @@ from annealed import config as configuration
 from annealed.errors import UsageError
 from annealed.fit import fit
 from annealed.folders import run_folder
+from annealed.score import RESULT
 from reproduce.ablations import numbers, page
 from reproduce.ablations.__main__ import SMOKE
 from reproduce.ablations.grid import Choice, cell, read
@@ -30,7 +31,8 @@ def kept(tmp_path_factory):
         options = [*TINY, f"runs={runs}", "trainer.replicas=2", "evaluate.split=validation"]
         options += [choice.change] if choice == OTHER else []
         first = fit(configuration.load("vae", options))
-        keep_all([first.with_name(f"seed{seed}") for seed in (0, 1)], choice.folder(root))
+        paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
+        assert keep_all(paths, choice.folder(root)) == []
     return root
 
 
@@ -95,7 +97,7 @@ def test_the_best_of_a_budget_looks_at_no_trial_beyond_it():
 
 def test_a_result_on_test_images_is_refused(kept, tmp_path):
     options = [*TINY, f"runs={tmp_path}", "trainer.epochs=1"]
-    keep_all([fit(configuration.load("vae", options))], BASE.folder(tmp_path))
+    keep_all([fit(configuration.load("vae", options)) / RESULT], BASE.folder(tmp_path))
     found = numbers.gather([BASE], tmp_path, "quick", "digits")
     with pytest.raises(UsageError, match="was scored on test, not on validation"):
         numbers.runs(found)

@@ -43,10 +43,9 @@ def main() -> None:
         options = {"replicas": arguments.seeds, "compile": full}
         wanted = choices[: arguments.first]
         cells = [cell(c, settings, preset, data, arguments.runs, **options) for c in wanted]
-        failures = schedule.run(cells, arguments.jobs)
-        for choice, one in zip(wanted, cells, strict=True):
-            done = [path.parent for path in one.results() if path.exists()]
-            failures += keep_all(done, choice.folder(kept))
+        places = {one: c.folder(kept) for c, one in zip(wanted, cells, strict=True)}
+        done = lambda one: keep_all(one.results(), places[one])  # noqa: E731
+        failures = schedule.run(cells, arguments.jobs, done=done)
     folder = Path("reports") if full else Path("reports", arguments.preset, "ablations")
     folder = folder if data == "mnist" else folder / data
     written = page.write(choices, settings, budget, kept, folder, preset, data)

@@ -112,8 +112,10 @@ def score(
     method.eval()
     held_out = images.held_out(config.evaluate.split)
     estimate = score_images(method, held_out, config, report)
-    usage = _finite(latent_usage(method, held_out))
-    numbers = summary(estimate, config.evaluate.samples) | usage
+    usage = latent_usage(method, held_out)
+    by_latent = usage.pop("kl_by_latent")
+    numbers = summary(estimate, config.evaluate.samples) | _finite(usage)
+    numbers["kl_by_latent"] = by_latent if all(map(math.isfinite, by_latent)) else None
     arrays = {key: value.numpy().astype(np.float64) for key, value in vars(estimate).items()}
     replace((folder / name).with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     return {

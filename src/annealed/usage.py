@@ -1,4 +1,4 @@
-"""How a posterior uses its latents: active units, rate and reconstruction."""
+"""How a posterior uses its latents: active units, KL of each, rate and reconstruction."""
 
 import torch
 from torch import Tensor
@@ -12,15 +12,18 @@ ACTIVE = 0.01  # variance over images above which a latent counts as active
 
 
 @torch.no_grad()
-def latent_usage(method: Method, test: Tensor) -> dict[str, float | int]:
-    """Active units, and the two parts of the bound at beta = 1 in nats, over `test` (N, X) uint8.
+def latent_usage(method: Method, images: Tensor) -> dict[str, float | int | list[float]]:
+    """Active units, KL by latent and the two parts of the bound at beta = 1, over `images`.
+
+    `images` is (N, X) uint8; all but the count are means over images in nats.
 
     A latent is active when the variance over images of its posterior mean is above 0.01 (Burda et
     al. 2015, arXiv 1509.00519, section 5.2). The variance is the covariance over images of the
     means of two independent halves of the samples, which the noise of a mean does not bias.
+    `kl_by_latent` is that of `moment_kl`.
     """
-    halves, parts, seed = ([], []), [], method.config.seed
-    for index, batch in enumerate(test.split(method.config.evaluate.batch_size)):
+    halves, parts, kl, seed = ([], []), [], [], method.config.seed
+    for index, batch in enumerate(images.split(method.config.evaluate.batch_size)):
         x = batch.to(method.device, method.dtype) / 255
         q = method.posterior
         shape = (q.draws, 2 * HALF, len(x), method.config.network.latent)
@@ -30,10 +33,31 @@ def latent_usage(method: Method, test: Tensor) -> dict[str, float | int]:
         path = q.walk(base, context, noise[q.start_draws :])
         terms = path_terms(method.target, x, path)
         parts.append(torch.stack([terms.log_likelihood.mean(0), terms.rate.mean(0)]))
+        kl.append(moment_kl(path.z[-1]))
         for half, z in zip(halves, path.z[-1].split(HALF), strict=True):
             half.append(z.mean(0))
     a, b = (torch.cat(half).double() for half in halves)
     variance = ((a - a.mean(0)) * (b - b.mean(0))).sum(0) / max(len(a) - 1, 1)
     log_likelihood, rate = torch.cat(parts, dim=1).double().mean(1).tolist()
     active = int((variance > ACTIVE).sum())
-    return {"active_units": active, "log_likelihood": log_likelihood, "rate": rate}
+    by_latent = [round(value, 4) for value in torch.cat(kl).double().mean(0).tolist()]
+    return {
+        "active_units": active,
+        "kl_by_latent": by_latent,
+        "log_likelihood": log_likelihood,
+        "rate": rate,
+    }
+
+
+def moment_kl(z: Tensor) -> Tensor:
+    """KL from N(0, 1) of the Gaussian with each latent's mean and variance, nats: (B, D).
+
+    z (S, B, D) are posterior samples. It is the KL of a Gaussian posterior; of another it is the
+    part that mean and variance account for. Unbiased for Gaussian samples: the mean's square is
+    less its own noise, the log of the sample variance less log(v / 2) - digamma(v / 2) with
+    v = S - 1.
+    """
+    variance, half = z.var(0), torch.tensor((len(z) - 1) / 2.0, dtype=torch.float64)
+    log_bias = (torch.digamma(half) - half.log()).item()
+    mean_square = z.mean(0).square() - variance / len(z)
+    return 0.5 * (mean_square + variance - 1.0 - variance.log() + log_bias)
