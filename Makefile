@@ -30,7 +30,7 @@ reproduce-table: $(READY) ## train and score what is missing, write reports/<pre
 report: $(READY) ## PRESET=short: table, paired differences, curves from reports/results/ alone
 	@$(BIN)/python -m reproduce.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
 
-reproduce-ablations: $(READY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.*
+reproduce-ablations: $(READY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
 	@$(BIN)/python -m reproduce.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 

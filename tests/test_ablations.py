@@ -13,56 +13,53 @@ from annealed.errors import UsageError
 from annealed.fit import fit
 from annealed.folders import run_folder
 from annealed.score import RESULT
-from reproduce.ablations import numbers, page
-from reproduce.ablations.__main__ import SMOKE
-from reproduce.ablations.grid import Choice, cell, read
+from reproduce import trials
+from reproduce.ablations import numbers, page, plan
+from reproduce.ablations.__main__ import planned
 from reproduce.results import keep_all, log_prob
+from reproduce.trials import Trial
 
-BASE = Choice("all images", "vae")
-OTHER = Choice("all images", "vae", "optimiser.learning_rate=5e-4")
+BASE = Trial("all images", "vae")
+OTHER = Trial("all images", "vae", "optimiser.learning_rate=5e-4")
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """Two seeds of a row's defaults and of one change, kept as results."""
     root = tmp_path_factory.mktemp("kept")
-    for choice in (BASE, OTHER):
-        runs = root / "runs" / choice.folder(root).name
+    for trial in (BASE, OTHER):
+        runs = root / "runs" / trial.folder(root).name
         options = [*TINY, f"runs={runs}", "trainer.replicas=2", "evaluate.split=validation"]
-        options += [choice.change] if choice == OTHER else []
+        options += [trial.change] if trial == OTHER else []
         first = fit(configuration.load("vae", options))
         paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
-        assert keep_all(paths, choice.folder(root)) == []
+        assert keep_all(paths, trial.folder(root)) == []
     return root
 
 
-def test_every_planned_run_has_a_valid_configuration_of_its_own_folder():
-    choices, settings, budget = read()
-    cells = [cell(c, settings, "ablation", "mnist", "runs", replicas=3) for c in choices]
-    configs = [one.config() for one in cells]
+def test_every_planned_trial_has_a_valid_configuration_and_a_folder_of_its_own():
+    trials, budget = plan.read()
+    configs = [trial.cell("ablation", "mnist", "runs", replicas=3).config() for trial in trials]
     assert len({run_folder(config) for config in configs}) == len(configs)
-    for choice, config in zip(choices, configs, strict=True):
+    for trial, config in zip(trials, configs, strict=True):
         assert config.evaluate.split == "validation"
-        defaults = cell(choice.base, settings, "ablation", "mnist", "runs").config()
-        assert (choice == choice.base) == (
-            configuration.to_dict(config)["method"] == configuration.to_dict(defaults)["method"]
-            and config.optimiser == defaults.optimiser
-            and config.data == defaults.data
-            and config.trainer.warmup_epochs == defaults.trainer.warmup_epochs
-        ), choice
-    rows = [c.row for c in choices if c.setting == "all images"]
+        defaults = trial.base.cell("ablation", "mnist", "runs", replicas=3).config()
+        same = {**configuration.to_dict(config), "runs": defaults.runs}
+        assert (trial == trial.base) == (same == configuration.to_dict(defaults)), trial
+    rows = [trial.row for trial in trials if trial.setting == "all images"]
     assert all(rows.count(row) >= budget for row in ("vae", "hvi", "hvi_avo", "iaf"))
-    assert {c.setting for c in choices[:SMOKE]} == {"all images"}
+    assert {trial.setting for trial in planned("quick")} == {"all images"}
+    assert planned("full") == trials
 
 
 def test_defaults_come_before_their_changes():
-    choices, *_ = read()
-    assert all(choices.index(c.base) <= choices.index(c) for c in choices)
+    trials, _ = plan.read()
+    assert all(trials.index(t.base) <= trials.index(t) for t in trials)
 
 
 def test_numbers_are_those_of_the_kept_runs(kept):
-    found = numbers.gather([BASE, OTHER], kept, "quick", "digits")
-    table = numbers.runs(found)
+    found = trials.gather([BASE, OTHER], kept, "quick", "digits")
+    table = trials.table(found)
     place = OTHER.folder(kept) / "quick" / "digits" / "vae"
     result = json.loads((place / "seed1.json").read_text())
     metrics = pd.read_csv(place / "seed1.csv")
@@ -71,7 +68,7 @@ def test_numbers_are_those_of_the_kept_runs(kept):
     assert line.nll == result["nll"]
     assert result["test_images"] == len(log_prob(place / "seed1.json"))
     assert line.gap == pytest.approx(best["train/elbo"] - best["val/elbo"])
-    effects = numbers.effects(table, found, budget=1).set_index("change")
+    effects = numbers.effects([BASE, OTHER], table, found, budget=1).set_index("change")
     assert list(effects.trial) == [1, 2]
     assert list(effects.in_budget) == [True, False]
     pairs = table.pivot(index="seed", columns="change", values="nll")
@@ -98,22 +95,22 @@ def test_the_best_of_a_budget_looks_at_no_trial_beyond_it():
 def test_a_result_on_test_images_is_refused(kept, tmp_path):
     options = [*TINY, f"runs={tmp_path}", "trainer.epochs=1"]
     keep_all([fit(configuration.load("vae", options)) / RESULT], BASE.folder(tmp_path))
-    found = numbers.gather([BASE], tmp_path, "quick", "digits")
+    found = trials.gather([BASE], tmp_path, "quick", "digits")
     with pytest.raises(UsageError, match="was scored on test, not on validation"):
-        numbers.runs(found)
+        trials.table(found)
 
 
 def test_the_page_says_what_was_run_and_what_was_not(kept, tmp_path):
-    choices = [BASE, OTHER, Choice("all images", "hvi")]
-    settings = {"all images": []}
-    written = page.write(choices, settings, 2, kept, tmp_path, "quick", "digits", tmp_path / "none")
-    text = (tmp_path / "ablations.md").read_text()
-    assert "1 of 3 choices are still to be run" in text
+    wanted, folder = [BASE, OTHER, Trial("all images", "hvi")], tmp_path / "page"
+    arguments = wanted, 2, kept, folder, "quick", "digits"
+    written = page.write(*arguments, tmp_path / "none")
+    text = (tmp_path / "page.md").read_text()
+    assert "1 of 3 trials are still to be run" in text
     assert "No conclusion is drawn here" in text
     assert "| `optimiser.learning_rate=5e-4` | 2 |" in text
-    assert (tmp_path / "ablations_effects.png").read_bytes().startswith(b"\x89PNG")
-    assert len(pd.read_csv(tmp_path / "ablations_runs.csv")) == 4
+    assert (folder / "effects.png").read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(folder / "runs.csv")) == 4
     note = tmp_path / "reading.md"
     note.write_text(f"<!-- {written} -->\nIt matters.\n")
-    page.write(choices, settings, 2, kept, tmp_path, "quick", "digits", note)
-    assert "It matters." in (tmp_path / "ablations.md").read_text()
+    page.write(*arguments, note)
+    assert "It matters." in (tmp_path / "page.md").read_text()

@@ -5,31 +5,26 @@ from pathlib import Path
 import pandas as pd
 
 from annealed.files import replace, replace_text
-from reproduce import curves
+from reproduce import curves, trials
 from reproduce.ablations import figures, numbers
-from reproduce.ablations.grid import DEFAULTS, Choice
 from reproduce.invertible.summary import number, spread
 from reproduce.invertible.tables import grid
 from reproduce.reading import digest, reading
+from reproduce.trials import DEFAULTS, SETTINGS, Trial
 
 READING = Path(__file__).parent / "reading.md"
-BOUNDS = ["validation ELBO", "training ELBO", "gap", "rate", "active units"]
 NOTE = (
     "± is half a 95% t-interval over seeds. Differences are from the row's defaults, over the same "
     "seeds and images: the first interval is Student's t over seeds, the second a bootstrap over "
-    "seeds and images together. Below zero the choice is better."
+    "seeds and images together. Below zero the choice is better. The gap is the training less the "
+    "validation bound."
 )
 
 
-def effect(line: pd.Series) -> str:
+def effect(line) -> str:
     """A paired difference and its interval over seeds."""
     half = (line.t_high - line.t_low) / 2 if line.seeds > 1 else float("nan")
     return spread(line.difference, half, "+.2f")
-
-
-def over_seeds(line) -> str:
-    """The interval over seeds."""
-    return f"{line.t_low:+.2f} to {line.t_high:+.2f}" if line.seeds > 1 else "one seed"
 
 
 def both(line) -> str:
@@ -37,12 +32,12 @@ def both(line) -> str:
     return f"{line.bootstrap_low:+.2f} to {line.bootstrap_high:+.2f}"
 
 
-def choices_table(table: pd.DataFrame) -> str:
-    """Every choice of one row under one setting."""
-    compared = "difference" in table.columns
+def trials_table(table: pd.DataFrame) -> str:
+    """Every trial of one row under one setting."""
     lines = []
     for line in table.itertuples():
-        known = compared and line.difference == line.difference
+        known = getattr(line, "difference", None)
+        known = known is not None and known == known
         name = line.change if line.change == DEFAULTS else f"`{line.change}`"
         seeds = f"{line.seeds}" + (f" ({line.diverged} diverged)" if line.diverged else "")
         cells = [name, seeds, spread(line.nll, line.nll_half)]
@@ -57,10 +52,9 @@ def choices_table(table: pd.DataFrame) -> str:
 def rows_table(table: pd.DataFrame) -> str:
     """Rows with their defaults against each other."""
     lines = [
-        [r.setting, r.row, r.against, f"{r.difference:+.2f}", over_seeds(r), both(r)]
-        for r in table.itertuples()
+        [r.setting, r.row, r.against, effect(r), both(r)] for r in table.itertuples(index=False)
     ]
-    head = ["setting", "row", "against", "difference", "over seeds", "over seeds and images"]
+    head = ["setting", "row", "against", "difference", "over seeds and images"]
     return grid(head, lines, 3)
 
 
@@ -74,63 +68,65 @@ def budget_table(table: pd.DataFrame) -> str:
 
 
 def write(
-    choices: list[Choice],
-    settings: dict[str, list[str]],
+    plan: list[Trial],
     budget: int,
-    kept: Path,
+    pool: Path,
     folder: Path,
     preset: str,
     data: str,
     note: Path = READING,
 ) -> str:
-    """Write ablations.md with its PNG and CSV into `folder`; returns the digest of its numbers."""
-    found = numbers.gather(choices, kept, preset, data)
-    runs = numbers.runs(found)
-    table, pairs = numbers.effects(runs, found, budget), numbers.rows(found)
+    """Write <folder>.md, its PNG and CSV into `folder`; returns the digest of its numbers."""
+    found = trials.gather(plan, pool, preset, data)
+    runs = trials.table(found)
+    table, pairs = numbers.effects(plan, runs, found, budget), numbers.rows(found)
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in (("runs", runs), ("effects", table), ("rows", pairs)):
         text = frame.to_csv(index=False, float_format="%.6g")
-        replace_text(folder / f"ablations_{name}.csv", text)
+        replace_text(folder / f"{name}.csv", text)
     parts = [
-        (setting, row, choices_table(group))
+        (setting, row, trials_table(group))
         for (setting, row), group in table.groupby(["setting", "row"], sort=False)
     ]
-    first = next(iter(settings))
-    made = [text for *_, text in parts]
-    made += [rows_table(pairs), budget_table(numbers.equal_budget(table, first))]
+    first = next(iter(SETTINGS))
+    against, best = rows_table(pairs), budget_table(numbers.equal_budget(table, first))
+    made = [against, best, *(text for *_, text in parts)]
     answer, discussion = reading(digest(made), note)
-    if "difference" in table.columns:
-        replace(folder / "ablations_effects.png", lambda f: figures.effects(table, f))
-    blocks = ["# Ablations: what decides the table", answer, source(runs, len(choices), found)]
-    blocks += ["## Rows against each other, with their defaults", made[-2]]
-    blocks += [f"## An equal budget of {budget} trials a row, {first}", made[-1]]
+    smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
+    blocks = ["# Ablations: what decides the table", smoke + answer]
+    blocks += [source(runs, len(plan) - len(found), len(plan), preset, data, folder.name)]
+    blocks += ["## Rows against each other, with their defaults", against]
+    blocks += [f"## An equal budget of {budget} trials a row, {first}", best]
     blocks += ["The best is chosen and reported on the same images, which flatters every row."]
     for setting, row, text in parts:
-        blocks += [f"## {row}, {setting}", _setting(settings[setting]), text]
-    blocks += [NOTE]
-    if (folder / "ablations_effects.png").exists():
-        blocks += ["![Effects](ablations_effects.png)"]
-    for setting in settings:
-        paths = [p for c, by in found.items() if c == Choice(setting, c.row) for p in by.values()]
-        if paths and len(settings[setting]):
-            name = "ablations_curves.png"
-            replace(folder / name, lambda f, p=paths: curves.draw(curves.gather(p), f))
-            blocks += [f"## Training with {setting}", f"![Curves]({name})"]
+        blocks += [f"## {row}, {setting}", text]
+    blocks += [NOTE, *_pictures(table, found, folder)]
     blocks += ["## Reading", discussion] if discussion else []
-    replace_text(folder / "ablations.md", "\n\n".join(filter(None, blocks)) + "\n")
+    replace_text(folder.with_name(f"{folder.name}.md"), "\n\n".join(blocks) + "\n")
     return digest(made)
 
 
-def source(runs: pd.DataFrame, planned: int, found: dict) -> str:
+def _pictures(table: pd.DataFrame, found: trials.Found, folder: Path) -> list[str]:
+    blocks = []
+    if "difference" in table.columns:
+        replace(folder / "effects.png", lambda f: figures.effects(table, f))
+        blocks += [f"![Effects]({folder.name}/effects.png)"]
+    few = [p for t, by in found.items() if t.setting == "5000 images" for p in by.values()]
+    if few:
+        replace(folder / "few.png", lambda f: curves.draw(curves.gather(few), f))
+        blocks += ["## Training on 5000 images", f"![Curves]({folder.name}/few.png)"]
+    return blocks
+
+
+def source(runs: pd.DataFrame, left: int, planned: int, preset: str, data: str, name: str) -> str:
     """Where the numbers come from, and what is still to be run."""
-    left = planned - len(found)
-    missing = f" **{left} of {planned} choices are still to be run.**" if left else ""
+    missing = f" **{left} of {planned} trials are still to be run.**" if left else ""
+    settings = "; ".join(f"{k}: {', '.join(f'`{o}`' for o in v)}" for k, v in SETTINGS.items() if v)
     return (
-        "NLL is the importance-sampled one of the validation images, in nats; no test image was "
-        f"looked at. Commit {', '.join(sorted(set(runs.commit)))}.{missing} All numbers: "
-        "`ablations_runs.csv`, `ablations_effects.csv`, `ablations_rows.csv`."
+        f"`make reproduce-ablations PRESET={preset}`: data {data}, preset "
+        f"{trials.PRESETS[preset]} ({settings}). NLL is the importance-sampled one of the "
+        f"validation images, in nats, S = {runs.samples.max():.0f}, of which "
+        f"{100 * runs.k_hat_untrusted.mean():.0f} % have a k-hat too high for it; no test image "
+        f"was looked at. Commit {', '.join(sorted(set(runs.commit)))}.{missing} All numbers: "
+        f"`{name}/runs.csv`, `{name}/effects.csv`, `{name}/rows.csv`."
     )
-
-
-def _setting(changes: list[str]) -> str:
-    return ", ".join(f"`{change}`" for change in changes)

@@ -1,0 +1,21 @@
+"""The trials of the page, in the order of choices.yaml."""
+
+from pathlib import Path
+
+import yaml
+
+from reproduce.trials import Trial
+
+CHOICES = Path(__file__).parent / "choices.yaml"
+
+
+def read(path: Path = CHOICES) -> tuple[list[Trial], int]:
+    """The trials, and the budget: how many of a row's count when rows are compared."""
+    content = yaml.safe_load(path.read_text())
+    trials = [
+        Trial(block["setting"], row, change)
+        for block in content["runs"]
+        for change in block["choices"]
+        for row in block["rows"]
+    ]
+    return trials, content["budget"]

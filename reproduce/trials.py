@@ -1,0 +1,128 @@
+"""Trials on the validation set: a row under a setting with one choice changed, a pool for pages."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from annealed.errors import UsageError
+from annealed.score import read_result
+from reproduce import paired, schedule
+from reproduce.cells import Cell
+from reproduce.results import RESULTS, keep_all, kept
+
+DEFAULTS = "defaults"
+SETTINGS = {  # overrides under the preset `ablation`
+    "all images": (),
+    "5000 images": ("data.train_images=5000", "trainer.epochs=150", "trainer.warmup_epochs=20"),
+}
+PRESETS = {"quick": "quick", "full": "ablation"}
+KEYS = ["setting", "row", "change"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A row under a setting, with one override of its configuration or none."""
+
+    setting: str
+    row: str
+    change: str = DEFAULTS
+
+    @property
+    def base(self) -> "Trial":
+        """The same row under the same setting with its defaults."""
+        return Trial(self.setting, self.row)
+
+    def folder(self, root: Path) -> Path:
+        """Below `root`, a folder of this setting and change."""
+        return root / _slug(self.setting) / _slug(self.change)
+
+    def cell(self, preset: str, data: str, runs: str, **options) -> Cell:
+        """The trial for the scheduler, scored on the validation set.
+
+        Settings belong to the preset `ablation`: a smoke run keeps its own length.
+        """
+        changes = ["evaluate.split=validation"]
+        changes += SETTINGS[self.setting] if preset == PRESETS["full"] else ()
+        changes += [] if self.change == DEFAULTS else [self.change]
+        place, note = str(self.folder(Path(runs, "trials"))), f"({self.setting}, {self.change})"
+        return Cell(preset, data, self.row, 0, place, changes=tuple(changes), note=note, **options)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.]+", "-", text)
+
+
+def pool(preset: str, runs: str) -> Path:
+    """Where the results of trials are kept: committed ones, or a smoke run's."""
+    return RESULTS / "trials" if preset == "full" else Path(runs, "trials", "kept")
+
+
+def run(trials: list[Trial], preset: str, data: str, runs: str, seeds: int, jobs: int) -> list[str]:
+    """Make the trials that have no result, `seeds` side by side, and keep each as it comes.
+
+    `preset` is quick or full. Returns a sentence for each that failed.
+    """
+    options = {"replicas": seeds, "compile": preset == "full"}
+    cells = {trial.cell(PRESETS[preset], data, runs, **options): trial for trial in trials}
+    root = pool(preset, runs)
+
+    def done(cell: Cell) -> list[str]:
+        return keep_all(cell.results(), cells[cell].folder(root))
+
+    return schedule.run(list(cells), jobs, done=done)
+
+
+Found = dict[Trial, dict[int, Path]]  # kept results by seed
+
+
+def gather(trials: list[Trial], root: Path, preset: str, data: str) -> Found:
+    """The kept results of each trial that has some; `preset` is quick or full."""
+    found = {}
+    for trial in trials:
+        paths = kept(PRESETS[preset], data, trial.folder(root))
+        mine = {int(p.stem[4:]): p for p in paths if p.parent.name == trial.row}
+        found |= {trial: mine} if mine else {}
+    return found
+
+
+def table(found: Found) -> pd.DataFrame:
+    """One line a run. Bounds are at the best epoch by the validation bound, nats an image.
+
+    `train_elbo` is the mean over that epoch's batches as they were trained on, `val_elbo` the bound
+    with one sample an image, `gap` the one less the other. Raises UsageError where a result was
+    scored on other images than the validation set's.
+    """
+    lines = []
+    for trial, paths in found.items():
+        for seed, path in sorted(paths.items()):
+            result = read_result(path)
+            line = {**{key: getattr(trial, key) for key in KEYS}, "seed": seed}
+            line |= {"status": result["status"], "commit": result["provenance"]["commit"]}
+            if result["status"] == "finished":
+                if result["split"] != "validation":
+                    raise UsageError(f"{path} was scored on {result['split']}, not on validation.")
+                training = result["training"]
+                metrics = pd.read_csv(path.with_suffix(".csv")).set_index("epoch")
+                best = metrics.loc[training["best_epoch"]]
+                line |= {key: result[key] for key in ("nll", "nll_mc_error", "elbo", "rate")}
+                line |= {key: result[key] for key in ("samples", "active_units", "k_hat_untrusted")}
+                line |= {"train_elbo": best["train/elbo"], "val_elbo": best["val/elbo"]}
+                line |= {"gap": best["train/elbo"] - best["val/elbo"]}
+                line |= {"best_epoch": training["best_epoch"], "epochs": training["epochs"]}
+                line |= {"minutes": training["seconds_a_seed"] / 60}
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def between(first: dict[int, Path], second: dict[int, Path]) -> dict[str, float]:
+    """`paired.compare` of two trials over the finished seeds that both have; empty without any."""
+    ours, theirs = (
+        {seed: p for seed, p in side.items() if p.with_suffix(".npz").exists()}
+        for side in (first, second)
+    )
+    if not ours.keys() & theirs.keys():
+        return {}
+    compared = paired.compare(paired.differences(ours, theirs))
+    return {name: value for name, value in compared.items() if name != "images"}
