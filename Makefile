@@ -16,7 +16,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-table report reproduce-ablations reproduce-invertible benchmark test lint format lock clean
+.PHONY: help setup reproduce-table report reproduce-ablations reproduce-warmup reproduce-invertible benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ report: $(READY) ## PRESET=short: table, paired differences, curves from reports
 
 reproduce-ablations: $(READY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
 	@$(BIN)/python -m reproduce.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-warmup: $(READY) ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
+	@$(BIN)/python -m reproduce.warmup --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/

@@ -1,0 +1,1 @@
+"""Robustness of HVI and HVI-AVO to how beta is annealed."""

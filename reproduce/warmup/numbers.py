@@ -1,0 +1,79 @@
+"""From trials to data frames: rows and schedules, and how much the schedule matters to a row."""
+
+import numpy as np
+import pandas as pd
+
+from annealed.score import read_result
+from reproduce.invertible.summary import interval
+from reproduce.trials import DEFAULTS, Found, Trial, between
+
+SETTING = "all images"
+ROWS = ("hvi", "hvi_avo")
+SCHEDULES = {  # name on the page -> the change that a trial makes
+    "none": "trainer.warmup_epochs=0",
+    "default": DEFAULTS,
+    "6 epochs": "trainer.warmup_epochs=6",
+    "15 epochs": "trainer.warmup_epochs=15",
+    "cyclical, 4 cycles": "trainer.warmup=cyclical",
+}
+MEASURES = ("nll", "elbo", "rate", "active_units")
+
+
+def plan() -> list[Trial]:
+    """Every row under every schedule."""
+    return [Trial(SETTING, row, change) for change in SCHEDULES.values() for row in ROWS]
+
+
+def name(trial: Trial) -> str:
+    """The schedule of a trial, as the page calls it."""
+    return next(words for words, change in SCHEDULES.items() if change == trial.change)
+
+
+def summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """One line a schedule and row: means and half widths of 95% t-intervals over seeds."""
+    lines = []
+    for words, change in SCHEDULES.items():
+        for row in ROWS:
+            mine = runs[(runs.change == change) & (runs.row == row) & (runs.status == "finished")]
+            line = {"schedule": words, "row": row, "seeds": len(mine)}
+            for measure in MEASURES if len(mine) else ():
+                line[measure], line[f"{measure}_half"] = interval(mine[measure])
+            lines += [line] if len(mine) else []
+    return pd.DataFrame(lines)
+
+
+def differences(found: Found) -> pd.DataFrame:
+    """HVI-AVO less HVI under each schedule, paired by seed and image (see `paired.compare`)."""
+    lines = []
+    for words, change in SCHEDULES.items():
+        hvi, avo = (found.get(Trial(SETTING, row, change), {}) for row in ROWS)
+        if numbers := between(avo, hvi):
+            lines.append({"schedule": words, **numbers})
+    return pd.DataFrame(lines)
+
+
+def spread(runs: pd.DataFrame) -> pd.DataFrame:
+    """How much the schedule matters: a seed's worst less best NLL over schedules, by row and seed.
+
+    Only seeds that have every schedule that any seed has count.
+    """
+    done = runs[runs.status == "finished"]
+    lines = []
+    for row, group in done.groupby("row", sort=False):
+        table = group.pivot(index="seed", columns="change", values="nll").dropna()
+        if table.shape[1] > 1:
+            for seed, value in (table.max(axis=1) - table.min(axis=1)).items():
+                lines.append({"row": row, "seed": seed, "spread": value})
+    return pd.DataFrame(lines, columns=["row", "seed", "spread"])
+
+
+def latents(found: Found) -> pd.DataFrame:
+    """KL of every latent, sorted downwards, nats: one line a run and latent."""
+    lines = []
+    for trial, paths in found.items():
+        for seed, path in paths.items():
+            values = read_result(path).get("kl_by_latent") or []
+            for place, value in enumerate(np.sort(values)[::-1]):
+                line = {"schedule": name(trial), "row": trial.row, "seed": seed}
+                lines.append({**line, "latent": place, "kl": value})
+    return pd.DataFrame(lines, columns=["schedule", "row", "seed", "latent", "kl"])
