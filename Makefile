@@ -16,7 +16,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-table report reproduce-ablations reproduce-warmup reproduce-invertible benchmark test lint format lock clean
+.PHONY: help setup reproduce-table report reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -37,6 +37,10 @@ reproduce-ablations: $(READY) ## PRESET=quick|full: one choice at a time, on the
 reproduce-warmup: $(READY) ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
 	@$(BIN)/python -m reproduce.warmup --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write reports/<preset>/pictures/
+	@$(BIN)/python -m reproduce.pictures --preset $(PRESET) --runs $(RUNS) \
+	  $(if $(DATA),--data $(DATA)) $(if $(ROWS),--rows $(ROWS))
 
 reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
 	@$(BIN)/python -m reproduce.invertible --preset $(PRESET) --runs $(RUNS) \

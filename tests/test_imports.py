@@ -19,6 +19,7 @@ def test_every_package_that_the_code_imports_is_declared_and_locked():
         found |= set(re.findall(r"^(?:from|import) (\w+)", path.read_text(), flags=re.MULTILINE))
     ours = {"annealed", "reproduce"}
     distribution = {
+        "PIL": "torchvision",  # which draws with it
         "sklearn": "scikit-learn",
         "yaml": "omegaconf",  # which reads with it
         "lightning_fabric": "pytorch-lightning",

@@ -55,7 +55,7 @@ def test_an_offline_run_logs_metrics_and_pictures_without_a_word(tmp_path):
         p.name.split("_")[0]: np.asarray(Image.open(p), dtype=float)
         for p in log.parent.rglob("*.png")
     }
-    assert pictures.keys() == {"test", "reconstructions", "samples"}
+    assert pictures.keys() == {"samples", "reconstructions", "traversals"}
     for name, picture in pictures.items():
         assert picture.std() > 30, name
     assert (pictures["samples"] != pictures["reconstructions"]).any()

@@ -7,13 +7,31 @@ from pathlib import Path
 
 from annealed import command, config as configuration
 from annealed.checkpoints import BEST, load_weights
-from annealed.data.images import load_images
+from annealed.data.images import Images, load_images
 from annealed.errors import UsageError
 from annealed.files import locked, replace_json
 from annealed.folders import CONFIG
+from annealed.method import Method
 from annealed.progress import Progress
 from annealed.registry import allow_import, method_class
+from annealed.schema import Config
 from annealed.score import RESULT, read_result, score
+
+
+def configured(folder: Path) -> Config:
+    """The configuration of a run folder; raises UsageError where there is none."""
+    if not (folder / CONFIG).is_file():
+        raise UsageError(f"{folder} is not a run folder: it has no {CONFIG}.")
+    return configuration.read_resolved(folder / CONFIG)
+
+
+def trained(folder: Path, config: Config) -> tuple[Method, Images]:
+    """The best weights of a run folder as a method on the run's device, and the run's images."""
+    device, data = command.device(config), config.data
+    images = load_images(data.name, data.root, data.seed, data.train_images)
+    method = method_class(config.method)(config, images.train.shape[1]).to(device)
+    load_weights(method, folder / BEST)
+    return method.eval(), images
 
 
 def evaluate(folder: Path, samples: int | None = None, replace_result: bool = False) -> dict:
@@ -22,9 +40,7 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
     Writes evaluation_S<samples>.json, or result.json with `replace_result`, and returns what it
     wrote. Raises UsageError where the folder holds no run, or no finished one to replace.
     """
-    if not (folder / CONFIG).is_file():
-        raise UsageError(f"{folder} is not a run folder: it has no {CONFIG}.")
-    config = configuration.read_resolved(folder / CONFIG)
+    config = configured(folder)
     if samples is not None:
         if samples < 1:
             raise UsageError(f"--samples is {samples}; accepted: a whole number from 1.")
@@ -34,11 +50,7 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
             f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
         )
     with locked(folder, "the run folder"):
-        device = command.device(config)
-        data = config.data
-        images = load_images(data.name, data.root, data.seed, data.train_images)
-        method = method_class(config.method)(config, images.train.shape[1]).to(device)
-        load_weights(method, folder / BEST)
+        method, images = trained(folder, config)
         name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
         progress = Progress(f"{config.row} seed{config.seed}")
         progress.start("score", len(images.held_out(config.evaluate.split)))

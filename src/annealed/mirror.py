@@ -7,16 +7,15 @@ import uuid
 from pathlib import Path
 from urllib.parse import urlparse
 
-import torch
 import wandb
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
-from torchvision.utils import make_grid
 
 from annealed.config import to_dict
 from annealed.errors import UsageError
 from annealed.files import replace_text
+from annealed.method import Method
+from annealed.pictures import picture, pictures
 from annealed.schema import Config
 
 INIT_SECONDS = 30  # how long the server may take before the run goes on offline
@@ -89,21 +88,10 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> WandbLogg
     return WandbLogger(experiment=run)
 
 
-@torch.no_grad()
-def log_pictures(logger: WandbLogger, method, test: Tensor, count: int = 64) -> None:
-    """Samples of the prior, test images and their reconstructions, as grids."""
-    side = round(test.shape[1] ** 0.5)
-    x = test[:count].to(method.device, method.dtype) / 255
-    z = method.posterior(x, method.noise("pictures", 1, count, 0)).z[-1]
-    prior = method.noise("pictures", 1, count, 1)[0]
-    pictures = {
-        "test": x,
-        "reconstructions": torch.sigmoid(method.target.decoder(z)[0]),
-        "samples": torch.sigmoid(method.target.decoder(prior)[0]),
-    }
-    for name, images in pictures.items():
-        grid = make_grid(images.reshape(-1, 1, side, side), nrow=8, padding=1, pad_value=1.0)
-        logger.log_image(f"media/{name}", [to_pil_image(grid.cpu())])  # W&B takes floats as 0..255
+def log_pictures(logger: WandbLogger, method: Method, images: Tensor) -> None:
+    """Samples, reconstructions of `images`, uint8 (N, X), and traversals, as grids."""
+    for name, found in pictures(method, images).items():
+        logger.log_image(f"media/{name}", [picture(found)])
 
 
 def log_result(logger: WandbLogger, result: dict) -> None:

@@ -1,0 +1,69 @@
+"""What the rows of a table draw: `python -m reproduce.pictures --preset short`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import matplotlib
+
+from annealed import command
+from annealed.checkpoints import BEST
+from annealed.data.images import NAMES
+from annealed.errors import UsageError
+from annealed.evaluate import configured, trained
+from annealed.files import replace
+from annealed.pictures import picture, pictures
+from annealed.registry import METHODS
+from reproduce.__main__ import reports_folder
+
+matplotlib.use("agg")  # no screen is needed
+from matplotlib import pyplot as plt
+
+TITLES = {
+    "samples": "samples of the prior",
+    "reconstructions": "test images, and below each row its reconstruction",
+    "traversals": "one latent from -3 to 3, the most used first",
+}
+
+
+def draw(run: Path, title: str, kinds: dict[Path, str]) -> None:
+    """Draw the trained run in folder `run` into each file of `kinds`, by its format."""
+    config = configured(run)
+    method, images = trained(run, config)
+    found = pictures(method, images.held_out(config.evaluate.split))
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4.9), constrained_layout=True)
+    for axis, (name, drawn) in zip(axes, found.items(), strict=True):
+        axis.imshow(picture(drawn), cmap="gray")
+        axis.set_title(TITLES[name], fontsize=10)
+        axis.axis("off")
+    figure.suptitle(title)
+    for path, kind in kinds.items():
+        replace(path, lambda f, k=kind: figure.savefig(f, format=k, dpi=110))
+    plt.close(figure)
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(prog="reproduce.pictures", description=__doc__)
+    parser.add_argument("--preset", default="quick", help="quick, short or paper")
+    parser.add_argument("--data", choices=NAMES, default="mnist")
+    parser.add_argument("--rows", default=",".join(METHODS), help="comma-separated rows")
+    parser.add_argument("--seed", type=int, default=0, help="of the runs that are drawn")
+    parser.add_argument("--runs", default="runs", help="where run folders are")
+    arguments = parser.parse_args()
+    place = Path(arguments.runs, arguments.preset, arguments.data)
+    rows = [row for row in arguments.rows.split(",") if row]
+    runs = {row: place / row / f"seed{arguments.seed}" for row in rows}
+    done = {row: run for row, run in runs.items() if (run / BEST).is_file()}
+    if not done:
+        raise UsageError(f"{place} has no trained run of {', '.join(rows)} to draw.")
+    folder = reports_folder(arguments.preset, arguments.data) / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for row, run in done.items():
+        title = f"{row}, {arguments.data}, preset {arguments.preset}, seed {arguments.seed}"
+        draw(run, title, {folder / f"{row}.png": "png", folder / f"{row}.pdf": "pdf"})
+    print(f"pictures: {folder} ({', '.join(done)})")
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, "Run the same command again."))

@@ -1,0 +1,77 @@
+"""What a trained row draws: samples, reconstructions, traversals of its latents."""
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+from annealed.method import Method
+from annealed.usage import moment_kl
+
+COLUMNS = 8
+REACH = 3.0  # standard deviations of the prior to each side of a traversal
+DRAWS = 20  # posterior samples behind a posterior mean
+
+
+@torch.no_grad()
+def samples(method: Method, count: int = 64) -> Tensor:
+    """Pixel means of p(x | z) at draws of the prior: (count, X)."""
+    return decode(method, method.noise("pictures", 1, count, 1)[0, 0])
+
+
+@torch.no_grad()
+def reconstructions(method: Method, images: Tensor) -> Tensor:
+    """Images uint8 (N, X) and below each its pixel means at a posterior sample: (2N, X).
+
+    Rows of COLUMNS images alternate with rows of their reconstructions; N is cut to whole rows, or
+    is one short row.
+    """
+    x = _whole_rows(images).to(method.device, method.dtype) / 255
+    z = method.posterior(x, method.noise("pictures", 1, len(x), 0)).z[-1][0]
+    pairs = zip(x.split(COLUMNS), decode(method, z).split(COLUMNS), strict=True)
+    return torch.cat([part for pair in pairs for part in pair])
+
+
+@torch.no_grad()
+def traversals(method: Method, images: Tensor, latents: int = 8) -> Tensor:
+    """Pixel means while one latent moves and the others stay: (latents * COLUMNS, X).
+
+    The others stay at the posterior mean of the first of `images`, uint8 (N, X). A row is a latent,
+    the one of the highest KL over the images first (`usage.moment_kl`), from -REACH to REACH.
+    """
+    x = images.to(method.device, method.dtype) / 255
+    z = method.posterior(x, method.noise("pictures", DRAWS, len(x), 2)).z[-1]
+    order = moment_kl(z).mean(0).argsort(descending=True)[:latents]
+    points = z.mean(0)[0].repeat(len(order), COLUMNS, 1)
+    reach = torch.linspace(-REACH, REACH, COLUMNS, device=z.device, dtype=z.dtype)
+    for row, latent in enumerate(order):
+        points[row, :, latent] = reach
+    return decode(method, points.flatten(0, 1))
+
+
+def decode(method: Method, z: Tensor) -> Tensor:
+    """Pixel means of p(x | z), from 0 to 1: z (N, D) -> (N, X)."""
+    return torch.sigmoid(method.target.decoder(z))
+
+
+def picture(images: Tensor, scale: int = 1) -> Image.Image:
+    """Square images (N, X) from 0 to 1 as one grid of COLUMNS, each pixel `scale` wide."""
+    side = round(images.shape[1] ** 0.5)
+    square = images.reshape(-1, 1, side, side).repeat_interleave(scale, 2)
+    square = square.repeat_interleave(scale, 3)
+    grid = make_grid(square, nrow=COLUMNS, padding=1, pad_value=1.0)
+    return to_pil_image(grid.float().cpu())
+
+
+def pictures(method: Method, images: Tensor, count: int = 64) -> dict[str, Tensor]:
+    """All three by name; see each. `images` is uint8 (N, X), of which up to `count` are used."""
+    return {
+        "samples": samples(method, count),
+        "reconstructions": reconstructions(method, images[: count // 2]),
+        "traversals": traversals(method, images[:count]),
+    }
+
+
+def _whole_rows(images: Tensor) -> Tensor:
+    return images[: max(len(images) // COLUMNS * COLUMNS, min(len(images), COLUMNS))]
