@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from scipy import stats
 from annealed import energies
 from annealed.errors import UsageError
 from reproduce import reading, toy
+from reproduce.cells import grid as cell_grid
 from reproduce.invertible import digits, grid, page, run, summary
 from reproduce.invertible.__main__ import main
 
@@ -100,6 +102,17 @@ def test_intervals_and_paired_differences_are_those_of_the_seeds(made):
     assert line.kl_difference == pytest.approx(gap.mean())
     assert line.kl_difference_half == pytest.approx((high - low) / 2)
     assert table.loc[("rotated Gaussian, 8-D", "ELBO"), "lost"] == 0
+
+
+def test_the_digits_results_are_those_of_every_seed_of_every_cell(tmp_path):
+    cells = cell_grid("quick", "digits", ["iaf", "iaf_avo"], 3, replicas=2, runs=str(tmp_path))
+    for path in [path for cell in cells for path in cell.results()]:
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"status": "finished", "name": str(path)}))
+        np.savez(path.with_suffix(".npz"), log_prob=np.array([float(path.parent.name[4:])]))
+    found = digits.results(cells)
+    assert len({r["name"] for r in found}) == 6
+    assert sorted(r["images"].item() for r in found) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
 
 
 def test_the_digits_difference_is_paired_by_seed_and_image():

@@ -47,10 +47,9 @@ def run_all(preset: str, seeds: int, jobs: int, runs: str) -> list[Cell]:
 
 
 def results(cells: list[Cell]) -> list[dict]:
-    """Each cell's result.json with its images' log p(x), (images,), under `images`."""
+    """Each result.json of the cells with its images' log p(x), (images,), under `images`."""
     found = []
-    for cell in cells:
-        path = cell.result()
+    for path in [path for cell in cells for path in cell.results()]:
         result = read_result(path)
         if result["status"] == "finished":
             result["images"] = np.load(path.with_suffix(".npz"))["log_prob"]
