@@ -49,8 +49,8 @@ reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*
 	@$(BIN)/python -m reproduce.benchmark
 
-test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## run the tests, a process a core
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(READY) ## check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
