@@ -98,6 +98,8 @@ def _check(config: Config) -> None:
             f"is {milestones} beside factors {factors}; accepted: rising shares, one for each "
             "entry of optimiser.factors",
         )
+    if config.network.kernel % 2 == 0:
+        raise OptionError("network.kernel", f"is {config.network.kernel}; accepted: odd numbers")
     if config.row in ("", ".", "..") or Path(config.row).name != config.row:
         raise OptionError("row", f"is {config.row!r}; accepted: the name of one folder")
     if config.row in METHODS and config.row != config.method:

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from annealed import randomness
 from annealed.likelihoods import bernoulli
+from annealed.masked import AutoregressiveDecoder
 from annealed.networks import gated_mlp
 from annealed.objectives import Step, Terms, path_terms
 from annealed.posteriors import GaussianHead, Posterior
-from annealed.schema import Config
-from annealed.targets import Joint
+from annealed.schema import Config, NetworkOptions
+from annealed.targets import AutoregressiveJoint, Joint
 from annealed.transitions import Transition
 
 SUMMARY = ("elbo", "log_likelihood", "rate")
@@ -50,8 +51,7 @@ class Method(nn.Module):
         net = config.network
         # parts are keyed apart, so that all rows of a seed start from the same decoder and encoder
         with randomness.initialisation(config.seed, 0):
-            decoder = gated_mlp(net.latent, net.hidden, net.layers)
-            self.target = Joint(nn.Sequential(decoder, nn.Linear(net.hidden, pixels)), bernoulli)
+            self.target = target(net, pixels)
         with randomness.initialisation(config.seed, 1):
             encoder = gated_mlp(pixels, net.hidden, net.layers)
         parts = Parts(encoder, self.target, net.hidden, net.latent)
@@ -65,12 +65,12 @@ class Method(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
-        return self.target.decoder[-1].weight.device
+        return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
         """What the parameters are."""
-        return self.target.decoder[-1].weight.dtype
+        return next(self.parameters()).dtype
 
     def noise(self, stream: str, samples: int, batch: int, *step: int) -> Tensor:
         """Noise (draws, samples, batch, latent) keyed by (seed, stream, step)."""
@@ -109,6 +109,15 @@ class Method(nn.Module):
         """Means over a batch x (B, X) at beta = 1, by name; noise (draws, 1, B, D)."""
         terms = path_terms(self.target, x, self.posterior(x, noise))
         return dict(zip(SUMMARY, summary(terms), strict=True))
+
+
+def target(options: NetworkOptions, pixels: int) -> Joint:
+    """The generative model of binary images that the options describe."""
+    if options.decoder == "autoregressive":
+        sizes = (options.channels, options.blocks, options.kernel, options.pixel_order)
+        return AutoregressiveJoint(AutoregressiveDecoder(options.latent, pixels, *sizes), bernoulli)
+    dense = gated_mlp(options.latent, options.hidden, options.layers)
+    return Joint(nn.Sequential(dense, nn.Linear(options.hidden, pixels)), bernoulli)
 
 
 def summary(terms: Terms) -> Tensor:

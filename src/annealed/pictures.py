@@ -6,6 +6,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
+from annealed import randomness
 from annealed.method import Method
 from annealed.usage import moment_kl
 
@@ -16,26 +17,26 @@ DRAWS = 20  # posterior samples behind a posterior mean
 
 @torch.no_grad()
 def samples(method: Method, count: int = 64) -> Tensor:
-    """Pixel means of p(x | z) at draws of the prior: (count, X)."""
-    return decode(method, method.noise("pictures", 1, count, 1)[0, 0])
+    """What draws of the prior look like (`Joint.show`): (count, X)."""
+    return _show(method, method.noise("pictures", 1, count, 1)[0, 0])
 
 
 @torch.no_grad()
 def reconstructions(method: Method, images: Tensor) -> Tensor:
-    """Images uint8 (N, X) and below each its pixel means at a posterior sample: (2N, X).
+    """Images uint8 (N, X) and below each what a posterior sample looks like: (2N, X).
 
     Rows of COLUMNS images alternate with rows of their reconstructions; N is cut to whole rows, or
     is one short row.
     """
     x = _whole_rows(images).to(method.device, method.dtype) / 255
     z = method.posterior(x, method.noise("pictures", 1, len(x), 0)).z[-1][0]
-    pairs = zip(x.split(COLUMNS), decode(method, z).split(COLUMNS), strict=True)
+    pairs = zip(x.split(COLUMNS), _show(method, z).split(COLUMNS), strict=True)
     return torch.cat([part for pair in pairs for part in pair])
 
 
 @torch.no_grad()
 def traversals(method: Method, images: Tensor, latents: int = 8) -> Tensor:
-    """Pixel means while one latent moves and the others stay: (latents * COLUMNS, X).
+    """What one latent does while the others stay: (latents * COLUMNS, X).
 
     The others stay at the posterior mean of the first of `images`, uint8 (N, X). A row is a latent,
     the one of the highest KL over the images first (`usage.moment_kl`), from -REACH to REACH.
@@ -47,12 +48,12 @@ def traversals(method: Method, images: Tensor, latents: int = 8) -> Tensor:
     reach = torch.linspace(-REACH, REACH, COLUMNS, device=z.device, dtype=z.dtype)
     for row, latent in enumerate(order):
         points[row, :, latent] = reach
-    return decode(method, points.flatten(0, 1))
+    return _show(method, points.flatten(0, 1))
 
 
-def decode(method: Method, z: Tensor) -> Tensor:
-    """Pixel means of p(x | z), from 0 to 1: z (N, D) -> (N, X)."""
-    return torch.sigmoid(method.target.decoder(z))
+def _show(method: Method, z: Tensor) -> Tensor:
+    shape, key = (len(z), method.pixels), (method.config.seed, "pictures", 3)
+    return method.target.show(z, randomness.uniform(shape, *key, device=z.device))
 
 
 def picture(images: Tensor, scale: int = 1) -> Image.Image:

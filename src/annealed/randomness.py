@@ -20,6 +20,7 @@ STREAMS = (
     "objective",
     "evaluate",
     "usage",
+    "information",
     "validate",
     "pictures",
     "split",

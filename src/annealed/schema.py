@@ -25,6 +25,11 @@ class NetworkOptions:
     latent: int = number(low=1)
     hidden: int = number(low=1)
     layers: int = number(low=1)
+    decoder: str = choice("dense", "autoregressive", default="dense")
+    channels: int = number(16, low=1)
+    blocks: int = number(3, low=0)
+    kernel: int = number(5, low=1)
+    pixel_order: str = choice("raster", "s_curve", default="raster")
 
 
 @dataclass

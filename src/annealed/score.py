@@ -16,6 +16,7 @@ from annealed.data.images import Images
 from annealed.errors import Diverged, UsageError
 from annealed.files import replace
 from annealed.importance import Estimate, log_marginal, walk_log_weight
+from annealed.information import DRAWS, mutual_information
 from annealed.method import Method
 from annealed.provenance import provenance
 from annealed.schema import Config
@@ -25,14 +26,17 @@ RESULT = "result.json"
 
 
 def score_images(
-    method: Method, held_out: Tensor, config: Config, report: Callable[[int], None]
+    method: Method,
+    held_out: Tensor,
+    config: Config,
+    report: Callable[[int], None],
+    weigh: Callable[..., Tensor] = walk_log_weight,
 ) -> Estimate:
     """The estimate for every image of `held_out`, uint8 (N, X), on the CPU; fields are (N,).
 
-    `report` is told how many images are done.
+    `report` is told how many images are done; `weigh` is `walk_log_weight` or the same compiled.
     """
     size, parts = config.evaluate.batch_size, []
-    fast = compiled(walk_log_weight, method.device) if config.trainer.compile else None
     for index, batch in enumerate(held_out.split(size)):
         estimate = log_marginal(
             method.target,
@@ -43,7 +47,7 @@ def score_images(
             config.seed,
             index,
             config.evaluate.memory_mb,
-            fast or walk_log_weight,
+            weigh,
         )
         parts.append(estimate)
         report(min((index + 1) * size, len(held_out)))
@@ -111,8 +115,11 @@ def score(
     began, code = time.monotonic(), provenance(method.device)
     method.eval()
     held_out = images.held_out(config.evaluate.split)
-    estimate = score_images(method, held_out, config, report)
-    usage = latent_usage(method, held_out)
+    fast = compiled(walk_log_weight, method.device) if config.trainer.compile else None
+    weigh = fast or walk_log_weight
+    estimate = score_images(method, held_out, config, report, weigh)
+    count = min(DRAWS, len(held_out))
+    usage = latent_usage(method, held_out) | mutual_information(method, count, weigh)
     by_latent = usage.pop("kl_by_latent")
     numbers = summary(estimate, config.evaluate.samples) | _finite(usage)
     numbers["kl_by_latent"] = by_latent if all(map(math.isfinite, by_latent)) else None

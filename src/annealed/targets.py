@@ -22,6 +22,30 @@ class Joint(nn.Module):
         """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
         return self.likelihood(self.decoder(z), x), standard_log_prob(z)
 
+    def show(self, z: Tensor, uniforms: Tensor) -> Tensor:
+        """What z (N, D) looks like: pixel means of p(x | z), (N, X); `uniforms` are not used."""
+        return torch.sigmoid(self.decoder(z))
+
+    def draw(self, z: Tensor, uniforms: Tensor) -> Tensor:
+        """Binary images drawn from p(x | z): z (N, D), uniforms (N, X) -> (N, X) of 0 and 1."""
+        return (uniforms < torch.sigmoid(self.decoder(z))).to(z.dtype)
+
+
+class AutoregressiveJoint(Joint):
+    """A Joint whose decoder reads x too: log p(x | z) = sum_i log p(x_i | x before i, z)."""
+
+    def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
+        return self.likelihood(self.decoder(z, x), x), standard_log_prob(z)
+
+    def show(self, z: Tensor, uniforms: Tensor) -> Tensor:
+        """A draw of p(x | z), whose means have no closed form; arguments as for `draw`."""
+        return self.draw(z, uniforms)
+
+    def draw(self, z: Tensor, uniforms: Tensor) -> Tensor:
+        """Binary images drawn from p(x | z): z (N, D), uniforms (N, X) -> (N, X) of 0 and 1."""
+        return self.decoder.draw(z, uniforms)
+
 
 def held_fixed(module: nn.Module) -> Callable:
     """`module` as a function whose gradient reaches its arguments but none of its parameters."""
