@@ -14,8 +14,8 @@ from reproduce.trials import Trial
 Write = Callable[[list[Trial], Path, Path, str, str], str]
 
 
-def run(name: str, words: str, planned: Callable[[str], list[Trial]], write: Write) -> None:
-    """Make the trials of `planned(preset)` that are missing, and the page from what is there.
+def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write: Write) -> None:
+    """Make the trials of `planned(preset, data)` that are missing, and the page from what is there.
 
     `write` takes the trials, where their results are kept, the folder of the page's figures and
     numbers, beside which the page is (<folder>.md), the preset (quick or full) and the data; it
@@ -37,7 +37,7 @@ def run(name: str, words: str, planned: Callable[[str], list[Trial]], write: Wri
         if getattr(arguments, option) < 1:
             raise UsageError(f"--{option} is {getattr(arguments, option)}; accepted: 1 or more.")
     data, _ = choose_data(arguments.data, preset)
-    plan, failures = planned(preset), []
+    plan, failures = planned(preset, data), []
     if not arguments.page:
         sizes = arguments.seeds, arguments.jobs
         failures = trials.run(plan, preset, data, arguments.runs, *sizes)

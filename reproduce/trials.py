@@ -15,7 +15,7 @@ from reproduce.results import RESULTS, keep_all, kept
 DEFAULTS = "defaults"
 SETTINGS = {  # overrides under the preset `ablation`
     "all images": (),
-    "5000 images": ("data.train_images=5000", "trainer.epochs=150", "trainer.warmup_epochs=20"),
+    "5000 images": ("data.train_images=5000", "trainer.epochs=200", "trainer.warmup_epochs=40"),
 }
 PRESETS = {"quick": "quick", "full": "ablation"}
 KEYS = ["setting", "row", "change"]

@@ -37,23 +37,24 @@ def kept(tmp_path_factory):
     return root
 
 
-def test_every_planned_trial_has_a_valid_configuration_and_a_folder_of_its_own():
-    trials, budget = plan.read()
-    configs = [trial.cell("ablation", "mnist", "runs", replicas=3).config() for trial in trials]
+@pytest.mark.parametrize("data", ["mnist", "digits"])
+def test_every_planned_trial_has_a_valid_configuration_and_a_folder_of_its_own(data):
+    trials, budget = plan.read(data)
+    configs = [trial.cell("ablation", data, "runs", replicas=3).config() for trial in trials]
     assert len({run_folder(config) for config in configs}) == len(configs)
     for trial, config in zip(trials, configs, strict=True):
         assert config.evaluate.split == "validation"
-        defaults = trial.base.cell("ablation", "mnist", "runs", replicas=3).config()
+        defaults = trial.base.cell("ablation", data, "runs", replicas=3).config()
         same = {**configuration.to_dict(config), "runs": defaults.runs}
         assert (trial == trial.base) == (same == configuration.to_dict(defaults)), trial
     rows = [trial.row for trial in trials if trial.setting == "all images"]
     assert all(rows.count(row) >= budget for row in ("vae", "hvi", "hvi_avo", "iaf"))
-    assert {trial.setting for trial in planned("quick")} == {"all images"}
-    assert planned("full") == trials
+    assert {trial.setting for trial in planned("quick", data)} == {"all images"}
+    assert planned("full", data) == trials
 
 
 def test_defaults_come_before_their_changes():
-    trials, _ = plan.read()
+    trials, _ = plan.read("mnist")
     assert all(trials.index(t.base) <= trials.index(t) for t in trials)
 
 

@@ -14,7 +14,7 @@ from reproduce import trials
 from reproduce.results import keep_all
 from reproduce.warmup import numbers, page
 
-PLAN = [t for t in numbers.plan() if t.change in ("defaults", "trainer.warmup=cyclical")]
+PLAN = [t for t in numbers.plan("digits") if t.change in ("defaults", "trainer.warmup=cyclical")]
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +31,18 @@ def pool(tmp_path_factory):
     return root
 
 
-def test_schedules_are_what_they_are_called():
+@pytest.mark.parametrize("data", ["mnist", "digits"])
+def test_schedules_are_what_they_are_called(data):
     betas = {}
-    for trial in numbers.plan():
-        config = trial.cell("ablation", "mnist", "runs").config()
-        betas[numbers.name(trial)] = (config.trainer.warmup, config.trainer.warmup_epochs)
+    for words, change in numbers.schedules(data).items():
+        config = Trial(numbers.SETTING, "hvi", change).cell("ablation", data, "runs").config()
+        betas[words] = (config.trainer.warmup, config.trainer.warmup_epochs)
+    epochs = config.trainer.epochs
     assert betas["none"] == ("linear", 0)
-    assert betas["default"] == ("linear", 2)
-    assert betas["15 epochs"] == ("linear", config.trainer.epochs)
+    assert betas["a tenth"] == ("linear", epochs / 10)
+    assert betas["four fifths"] == ("linear", 4 * epochs / 5)
+    assert betas["all"] == ("linear", epochs)
+    assert 0 < betas["default"][1] < betas["four fifths"][1]
     assert betas["cyclical, 4 cycles"][0] == "cyclical"
     assert config.trainer.cycles == 4
 
@@ -52,16 +56,18 @@ def test_numbers_are_those_of_the_trials(pool):
         for seed, path in paths.items()
     }
     assert len(results) == len(runs) == 8
-    line = numbers.summary(runs).set_index(["schedule", "row"]).loc[("default", "hvi_avo")]
+    line = (
+        numbers.summary(runs, "digits").set_index(["schedule", "row"]).loc[("default", "hvi_avo")]
+    )
     nll = [results["hvi_avo", "defaults", seed]["nll"] for seed in (0, 1)]
     assert line.nll == pytest.approx(np.mean(nll))
-    pair = numbers.differences(found).set_index("schedule").difference["default"]
+    pair = numbers.differences(found, "digits").set_index("schedule").difference["default"]
     other = [results["hvi", "defaults", seed]["nll"] for seed in (0, 1)]
     assert pair == pytest.approx(np.mean(nll) - np.mean(other), abs=1e-4)
     spreads = numbers.spread(runs).set_index(["row", "seed"])["spread"]
     both = [results["hvi", t.change, 0]["nll"] for t in PLAN if t.row == "hvi"]
     assert spreads["hvi", 0] == pytest.approx(max(both) - min(both))
-    latents = numbers.latents(found)
+    latents = numbers.latents(found, "digits")
     mine = latents[(latents.row == "hvi") & (latents.seed == 1) & (latents.schedule == "default")]
     kept = results["hvi", "defaults", 1]["kl_by_latent"]
     assert mine.kl.tolist() == sorted(kept, reverse=True)
@@ -69,9 +75,9 @@ def test_numbers_are_those_of_the_trials(pool):
 
 def test_the_page_holds_both_rows_and_says_what_is_missing(pool, tmp_path):
     folder = tmp_path / "page"
-    page.write(numbers.plan(), pool, folder, "quick", "digits", tmp_path / "none")
+    page.write(numbers.plan("digits"), pool, folder, "quick", "digits", tmp_path / "none")
     text = (tmp_path / "page.md").read_text()
-    assert "6 of 10 trials are still to be run" in text
+    assert "8 of 12 trials are still to be run" in text
     assert "| hvi_avo less hvi | 2 |" in text
     assert (folder / "latents.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "schedules.pdf").read_bytes().startswith(b"%PDF")

@@ -11,15 +11,15 @@ from reproduce.trials import Trial
 SMOKE = 7  # trials that a smoke run makes
 
 
-def planned(preset: str) -> list[Trial]:
-    """The trials of the page under a preset."""
-    trials, _ = plan.read()
+def planned(preset: str, data: str) -> list[Trial]:
+    """The trials of the page under a preset on a data set."""
+    trials, _ = plan.read(data)
     return trials if preset == "full" else trials[:SMOKE]
 
 
 def write(trials: list[Trial], pool: Path, folder: Path, preset: str, data: str) -> str:
     """See `page.write`."""
-    _, budget = plan.read()
+    _, budget = plan.read(data)
     return f"numbers {page.write(trials, budget, pool, folder, preset, data)}"
 
 

@@ -9,12 +9,13 @@ from reproduce.trials import Trial
 CHOICES = Path(__file__).parent / "choices.yaml"
 
 
-def read(path: Path = CHOICES) -> tuple[list[Trial], int]:
-    """The trials, and the budget: how many of a row's count when rows are compared."""
+def read(data: str, path: Path = CHOICES) -> tuple[list[Trial], int]:
+    """The trials on a data set, and the budget: how many of a row's count in a comparison."""
     content = yaml.safe_load(path.read_text())
     trials = [
         Trial(block["setting"], row, change)
         for block in content["runs"]
+        if block.get("only", data) == data
         for change in block["choices"]
         for row in block["rows"]
     ]

@@ -10,9 +10,9 @@ from reproduce.warmup import page
 from reproduce.warmup.numbers import plan
 
 
-def planned(preset: str) -> list[Trial]:
+def planned(preset: str, data: str) -> list[Trial]:
     """The trials of the page, the same under both presets."""
-    return plan()
+    return plan(data)
 
 
 def write(trials: list[Trial], pool: Path, folder: Path, preset: str, data: str) -> str:

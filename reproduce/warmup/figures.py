@@ -6,7 +6,7 @@ import pandas as pd
 matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
 
-from reproduce.warmup.numbers import ROWS, SCHEDULES
+from reproduce.warmup.numbers import ROWS
 
 COLOURS = dict(zip(ROWS, ("tab:orange", "tab:blue"), strict=True))
 TITLES = {"nll": "validation NLL, nats", "active_units": "active units", "rate": "rate, nats"}
@@ -15,11 +15,12 @@ TITLES = {"nll": "validation NLL, nats", "active_units": "active units", "rate":
 def by_schedule(runs: pd.DataFrame, names: dict[str, str]) -> plt.Figure:
     """A panel a measure: schedules across, every seed a dot, a line through the means.
 
-    `names` gives each change its schedule's name.
+    `names` are the schedules' changes by name.
     """
     figure, axes = plt.subplots(1, len(TITLES), figsize=(12, 3.8), constrained_layout=True)
-    done = runs[runs.status == "finished"].assign(schedule=lambda t: t.change.map(names))
-    order = [words for words in SCHEDULES if words in set(done.schedule)]
+    called = {change: words for words, change in names.items()}
+    done = runs[runs.status == "finished"].assign(schedule=lambda t: t.change.map(called))
+    order = [words for words in names if words in set(done.schedule)]
     for axis, (measure, title) in zip(axes, TITLES.items(), strict=True):
         for offset, (row, mine) in zip((-0.06, 0.06), done.groupby("row"), strict=False):
             places = mine.schedule.map(order.index) + offset
@@ -33,9 +34,9 @@ def by_schedule(runs: pd.DataFrame, names: dict[str, str]) -> plt.Figure:
     return figure
 
 
-def by_latent(latents: pd.DataFrame) -> plt.Figure:
+def by_latent(latents: pd.DataFrame, order: list[str]) -> plt.Figure:
     """A panel a schedule: the KL of the latents, sorted downwards, mean and range over seeds."""
-    order = [words for words in SCHEDULES if words in set(latents.schedule)]
+    order = [words for words in order if words in set(latents.schedule)]
     figure, axes = plt.subplots(
         1, len(order), figsize=(2.6 * len(order), 3), sharey=True, squeeze=False
     )

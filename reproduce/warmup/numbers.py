@@ -9,30 +9,33 @@ from reproduce.trials import DEFAULTS, Found, Trial, between
 
 SETTING = "all images"
 ROWS = ("hvi", "hvi_avo")
-SCHEDULES = {  # name on the page -> the change that a trial makes
-    "none": "trainer.warmup_epochs=0",
-    "default": DEFAULTS,
-    "6 epochs": "trainer.warmup_epochs=6",
-    "15 epochs": "trainer.warmup_epochs=15",
-    "cyclical, 4 cycles": "trainer.warmup=cyclical",
-}
+MOST = {"mnist": 20, "mnist_static": 20, "digits": 400}  # epochs that the preset trains for
+
+
+def schedules(data: str) -> dict[str, str]:
+    """The change that a trial makes, by the schedule's name on the page."""
+    return {
+        "none": "trainer.warmup_epochs=0",
+        "a tenth": f"trainer.warmup_epochs={MOST[data] // 10}",
+        "default": DEFAULTS,
+        "four fifths": f"trainer.warmup_epochs={4 * MOST[data] // 5}",
+        "all": f"trainer.warmup_epochs={MOST[data]}",
+        "cyclical, 4 cycles": "trainer.warmup=cyclical",
+    }
+
+
 MEASURES = ("nll", "elbo", "rate", "active_units")
 
 
-def plan() -> list[Trial]:
+def plan(data: str) -> list[Trial]:
     """Every row under every schedule."""
-    return [Trial(SETTING, row, change) for change in SCHEDULES.values() for row in ROWS]
+    return [Trial(SETTING, row, change) for change in schedules(data).values() for row in ROWS]
 
 
-def name(trial: Trial) -> str:
-    """The schedule of a trial, as the page calls it."""
-    return next(words for words, change in SCHEDULES.items() if change == trial.change)
-
-
-def summary(runs: pd.DataFrame) -> pd.DataFrame:
+def summary(runs: pd.DataFrame, data: str) -> pd.DataFrame:
     """One line a schedule and row: means and half widths of 95% t-intervals over seeds."""
     lines = []
-    for words, change in SCHEDULES.items():
+    for words, change in schedules(data).items():
         for row in ROWS:
             mine = runs[(runs.change == change) & (runs.row == row) & (runs.status == "finished")]
             line = {"schedule": words, "row": row, "seeds": len(mine)}
@@ -42,10 +45,10 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def differences(found: Found) -> pd.DataFrame:
+def differences(found: Found, data: str) -> pd.DataFrame:
     """HVI-AVO less HVI under each schedule, paired by seed and image (see `paired.compare`)."""
     lines = []
-    for words, change in SCHEDULES.items():
+    for words, change in schedules(data).items():
         hvi, avo = (found.get(Trial(SETTING, row, change), {}) for row in ROWS)
         if numbers := between(avo, hvi):
             lines.append({"schedule": words, **numbers})
@@ -67,13 +70,13 @@ def spread(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["row", "seed", "spread"])
 
 
-def latents(found: Found) -> pd.DataFrame:
+def latents(found: Found, data: str) -> pd.DataFrame:
     """KL of every latent, sorted downwards, nats: one line a run and latent."""
-    lines = []
+    lines, names = [], {change: words for words, change in schedules(data).items()}
     for trial, paths in found.items():
         for seed, path in paths.items():
             values = read_result(path).get("kl_by_latent") or []
             for place, value in enumerate(np.sort(values)[::-1]):
-                line = {"schedule": name(trial), "row": trial.row, "seed": seed}
+                line = {"schedule": names[trial.change], "row": trial.row, "seed": seed}
                 lines.append({**line, "latent": place, "kl": value})
     return pd.DataFrame(lines, columns=["schedule", "row", "seed", "latent", "kl"])

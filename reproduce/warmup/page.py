@@ -65,14 +65,17 @@ def write(
     """Write <folder>.md, its figures and CSV into `folder`; returns the digest of its numbers."""
     found = trials.gather(plan, pool, preset, data)
     runs = trials.table(found)
-    summary, differences = numbers.summary(runs), numbers.differences(found)
-    spreads, latents = numbers.spread(runs), numbers.latents(found)
+    summary, differences = numbers.summary(runs, data), numbers.differences(found, data)
+    spreads, latents = numbers.spread(runs), numbers.latents(found, data)
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"runs": runs, "summary": summary, "differences": differences}
     for name, frame in {**frames, "spread": spreads, "latents": latents}.items():
         replace_text(folder / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))
-    names = {change: words for words, change in numbers.SCHEDULES.items()}
-    drawn = {"schedules": figures.by_schedule(runs, names), "latents": figures.by_latent(latents)}
+    names = numbers.schedules(data)
+    drawn = {
+        "schedules": figures.by_schedule(runs, names),
+        "latents": figures.by_latent(latents, list(names)),
+    }
     for name, figure in drawn.items():
         for kind in ("png", "pdf"):
             replace(
