@@ -12,6 +12,7 @@ from annealed.fit import fit
 from annealed.score import RESULT
 from reproduce import trials
 from reproduce.results import keep_all
+from reproduce.trials import Trial
 from reproduce.warmup import numbers, page
 
 PLAN = [t for t in numbers.plan("digits") if t.change in ("defaults", "trainer.warmup=cyclical")]
