@@ -12,7 +12,7 @@ from torch import Tensor
 from annealed import randomness, score
 from annealed.errors import Diverged
 from annealed.files import replace
-from annealed.importance import Estimate, log_marginal as importance
+from annealed.importance import joined, log_marginal as importance
 from annealed.posteriors import Posterior
 from annealed.replicas import Replicas
 from reproduce.amortised import Amortised, train
@@ -76,8 +76,7 @@ def importance_numbers(one: Amortised, x: Tensor, draws: int, seed: int) -> dict
         importance(one.target, one.posterior, batch, DIM, draws, seed, index)
         for index, batch in enumerate(x.float().split(BATCH))
     ]
-    fields = zip(*(vars(part).values() for part in parts), strict=True)
-    return score.summary(Estimate(*(torch.cat(field) for field in fields)), draws)
+    return score.summary(joined(parts), draws)
 
 
 @torch.no_grad()
