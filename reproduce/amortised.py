@@ -53,12 +53,22 @@ class Plan:
     rate: float  # Adam's, decayed by `toy.FACTORS` at `toy.MILESTONES`
 
 
+def each_seed(seeds: list[int], draw: Callable[[int], Tensor]) -> Tensor:
+    """`draw` of each of R seeds, stacked, (R, ...); a seed that comes again is drawn once."""
+    distinct = sorted(set(seeds))
+    return torch.stack([draw(seed) for seed in distinct])[[distinct.index(s) for s in seeds]]
+
+
 def batches(data: Tensor, seeds: list[int], size: int):
     """Batches (R, size, X) of data (R, N, X) without end, in the order of (seed, epoch)."""
     epoch = 0
     while True:
-        keyed = [randomness.generator(seed, "order", epoch) for seed in seeds]
-        order = torch.stack([torch.randperm(data.shape[1], generator=g) for g in keyed])
+        order = each_seed(
+            seeds,
+            lambda s, e=epoch: torch.randperm(
+                data.shape[1], generator=randomness.generator(s, "order", e)
+            ),
+        )
         for index in order.split(size, dim=1):
             yield torch.stack([one[i] for one, i in zip(data, index, strict=True)])
         epoch += 1
@@ -74,10 +84,11 @@ def train(
 ) -> list[list[float]]:
     """Adam on the objectives of `replicas` of Amortised, of which each has its own data (R, N, X).
 
-    `beta` gives the weight of the rate at a step. Noise and the order of examples are keyed by the
-    seed; which steps of a mixture are AVO steps is the same for every seed. Adam works on each
-    number alone, so this is each seed's own training. Returns a curve: the seeds' batch ELBOs at
-    beta = 1, in nats, at about 50 steps.
+    `seeds` has a seed a replica; replicas of one seed see the same batches and noise. `beta` gives
+    the weight of the rate at a step. Noise and the order of examples are keyed by the seed; which
+    steps of a mixture are AVO steps is the same for every seed. Adam works on each number alone, so
+    this is each replica's own training. Returns a curve: the replicas' batch ELBOs at beta = 1, in
+    nats, at about 50 steps.
     """
     curve, adam = [], torch.optim.Adam(replicas.parameters(), plan.rate)
     first = replicas.members[0]
@@ -87,9 +98,14 @@ def train(
         adam.param_groups[0]["lr"] = plan.rate * factor
         x = next(source)
         shape = (first.posterior.draws, plan.samples, x.shape[1], latent)
-        drawn = [randomness.normal(shape, s, "posterior", step, dtype=data.dtype) for s in seeds]
+        noise = each_seed(
+            seeds,
+            lambda s, at=step, shape=shape: randomness.normal(
+                shape, s, "posterior", at, dtype=data.dtype
+            ),
+        )
         choice = first.objective.choose(randomness.uniform((), 0, "objective", step).item())
-        bound = replicas.backward((x, torch.stack(drawn)), choice, beta(step))
+        bound = replicas.backward((x, noise), choice, beta(step))
         adam.step()
         if step % max(plan.steps // 50, 1) == 0:
             curve.append(bound.tolist())
