@@ -40,7 +40,7 @@ def fit(table: pd.DataFrame) -> str:
                 spread(r.quadrant_distance, r.quadrant_distance_half, ".3f"),
                 spread(r.importance_error, r.importance_error_half, "+.4f"),
                 number(100 * r.k_hat_untrusted, ".1f") + " %",
-                number(r.cpu_seconds, ".0f"),
+                number(r.cpu_seconds, ".1f"),
             ]
         )
     return grid(head, lines, 1)
