@@ -149,6 +149,18 @@ def test_rows_of_a_seed_start_from_the_same_model_and_q0():
         assert all(torch.equal(value, other[name]) for name, value in first.items())
 
 
+def test_a_control_differs_from_its_row_in_the_model_alone():
+    for row, control in zip(grid.ROWS, grid.CONTROLS, strict=True):
+        mine, other = grid.member(row, TINY, 1), grid.member(control, TINY, 1)
+        assert type(mine.objective) is type(other.objective)
+        pair = zip(mine.posterior.parameters(), other.posterior.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pair)
+        begun = other.target.values()
+        torch.testing.assert_close(begun.weight, TRUTH.weight)
+        assert begun.sigma.item() == pytest.approx(TRUTH.sigma.item(), abs=1e-6)
+        assert (mine.target.values().weight - TRUTH.weight).abs().max() > 0.1
+
+
 def test_every_epoch_sees_every_point_once():
     data = torch.arange(10.0)[None, :, None].expand(2, -1, 1)
     source = amortised.batches(data, [0, 1], 4)
@@ -210,6 +222,10 @@ def test_differences_are_from_the_mle_of_the_same_seed(made):
     assert rows.sigma_bias["IWAE"] == pytest.approx(bias.mean())
     assert rows.sigma_bias_half["IWAE"] == pytest.approx((high - low) / 2)
     assert rows.quadrature_error.max() < 1e-9
+    start = summary.starts(table).set_index("row").loc["IWAE"]
+    begun_right = table[table.row == "IWAE, from the truth"].sigma_bias
+    assert start.random == pytest.approx(bias.mean())
+    assert start.sigma == pytest.approx(begun_right.mean() - bias.mean())
     pair = summary.pairs(table).set_index(["row", "against"]).loc[("IWAE", "VAE")]
     gap = bias.abs().mean() - table[table.row == "VAE"].sigma_bias.abs().mean()
     assert pair.bias == pytest.approx(gap)
@@ -246,7 +262,7 @@ def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
     for name, start in (("bias", b"\x89PNG"), ("posteriors", b"\x89PNG")):
         assert (tmp_path / "page" / f"{name}.png").read_bytes().startswith(start)
         assert (tmp_path / "page" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-    assert len(pd.read_csv(tmp_path / "page" / "seeds.csv")) == 10
+    assert len(pd.read_csv(tmp_path / "page" / "seeds.csv")) == 18
 
 
 def test_a_seed_that_diverged_is_counted_and_left_out(made, tmp_path):

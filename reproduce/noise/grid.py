@@ -9,9 +9,11 @@ from annealed.objectives import Maximise, Objective, iwae
 from annealed.posteriors import GaussianHead, Posterior
 from annealed.transitions import Refinement
 from reproduce.amortised import Amortised, Plan
-from reproduce.noise.model import DIM, initial
+from reproduce.noise.model import DIM, initial, right
 
 ROWS = ("VAE", "IWAE", "HVI", "HVI-AVO")
+FROM_TRUTH = ", from the truth"
+CONTROLS = tuple(row + FROM_TRUTH for row in ROWS)  # the same rows with A and sigma begun right
 TRANSITIONS = 5  # of HVI and HVI-AVO
 SIGMA = 0.3  # the noise that every kernel starts with
 
@@ -41,9 +43,10 @@ SIZES = {"quick": Size(seeds=3, steps=1000, count=500, draws=200), "full": Size(
 
 def objective(row: str, samples: int) -> Objective:
     """What a row maximises; every row draws the same number of samples."""
-    if row == "HVI-AVO":
+    kind = row.removesuffix(FROM_TRUTH)
+    if kind == "HVI-AVO":
         return AVO(AVOOptions(), TRANSITIONS, samples)
-    return Maximise(iwae, samples) if row == "IWAE" else Maximise(samples=samples)
+    return Maximise(iwae, samples) if kind == "IWAE" else Maximise(samples=samples)
 
 
 def posterior(row: str, hidden: int, seed: int) -> Posterior:
@@ -62,4 +65,4 @@ def posterior(row: str, hidden: int, seed: int) -> Posterior:
 def member(row: str, size: Size, seed: int) -> Amortised:
     """A row of one seed before training."""
     parts = posterior(row, size.hidden, seed), objective(row, size.samples)
-    return Amortised(initial(seed), *parts)
+    return Amortised(right() if row.endswith(FROM_TRUTH) else initial(seed), *parts)

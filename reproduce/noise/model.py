@@ -62,6 +62,11 @@ def initial(seed: int) -> FoldedLinear:
     return FoldedLinear(weight, 1.0)
 
 
+def right() -> FoldedLinear:
+    """The true model in float32, for the rows whose learning starts there."""
+    return FoldedLinear(truth().weight.float(), truth().sigma.item())
+
+
 def align(weight: Tensor, to: Tensor) -> list[int]:
     """The order of the columns of `weight` (2, 2) that is nearest to those of `to`."""
     orders = [[0, 1], [1, 0]]

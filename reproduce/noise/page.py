@@ -32,14 +32,16 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     seeds = summary.seeds(found)
-    rows, pairs = summary.rows(seeds), summary.pairs(seeds)
-    pages.save_frames({"seeds": seeds, "rows": rows, "pairs": pairs}, folder)
+    rows, pairs, starts = summary.rows(seeds), summary.pairs(seeds), summary.starts(seeds)
+    frames = {"seeds": seeds, "rows": rows, "pairs": pairs, "starts": starts}
+    pages.save_frames(frames, folder)
     shown = sorted(seeds.seed.unique().tolist())
     pages.save(figures.bias(seeds), folder, "bias")
     pages.save(figures.posteriors(found, places, shown[0]), folder, "posteriors")
     made = [
         tables.bias(rows, truth().sigma.item()),
         tables.pairs(pairs),
+        tables.starts(starts),
         tables.fit(rows),
     ]
     numbers = digest(made)
@@ -51,7 +53,8 @@ def write(
         f"{shown[-1]}, commit {pages.commits(results)}. {size.count} points a data set, as many to "
         f"test; {size.steps} steps of Adam on batches of {size.batch}, S = {size.samples} in "
         f"training and {size.draws} in evaluation. ± is half a 95% t-interval over seeds; "
-        "differences are paired by seed. All numbers: `seeds.csv`, `rows.csv`, `pairs.csv`."
+        "differences are paired by seed. All numbers: `seeds.csv`, `rows.csv`, `pairs.csv`, "
+        "`starts.csv`."
     )
     text = render(made, answer, discussion, source, checked, size, preset, shown)
     replace_text(folder / "index.md", text)
@@ -70,7 +73,7 @@ def render(
 ) -> str:
     """The page as Markdown."""
     smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
-    bias, pairs, fit = made
+    bias, pairs, starts, fit = made
     blocks = [
         "# Biased noise: a unimodal posterior biases what the model learns",
         smoke + answer,
@@ -85,6 +88,10 @@ def render(
         "the MLE.",
         pairs,
         "![Bias of every seed](bias.png)",
+        "## Is it the start?",
+        "The same rows with A and sigma begun at the truth, q as before: a bias that comes back is "
+        "the objective's own, not that of a search that was lost.",
+        starts,
         "## How near q is to its model's posterior",
         fit,
         "The KL gap is on the test set, in nats. Total variation is that of q's shares in the four "

@@ -17,7 +17,7 @@ from annealed.posteriors import Posterior
 from annealed.replicas import Replicas
 from reproduce.amortised import Amortised, train
 from reproduce.noise import exact
-from reproduce.noise.grid import ROWS, SIGMA, TRANSITIONS, Size, member
+from reproduce.noise.grid import CONTROLS, ROWS, SIGMA, TRANSITIONS, Size, member
 from reproduce.noise.model import DIM, Parameters, draw, truth
 from reproduce.tasks import Task
 
@@ -141,8 +141,8 @@ def tasks(size: Size, runs: Path, preset: str) -> dict[str, Task]:
     setup = {name: value for name, value in asdict(size).items() if name != "seeds"}
     makers: dict[str, Callable] = {MLE: partial(make_mle, size)}
     found = {}
-    for row in (MLE, *ROWS):
-        place = Path(runs, "noise", preset, row.replace(" ", "-"))
+    for row in (MLE, *ROWS, *CONTROLS):
+        place = Path(runs, "noise", preset, row.replace(",", "").replace(" ", "-"))
         if row != MLE:
             makers[row] = partial(make_row, row, size, place)
         own = {"row": row, **setup, "truth": true, "nodes": exact.NODES}

@@ -4,6 +4,7 @@ import pandas as pd
 import torch
 
 from reproduce.invertible.summary import interval
+from reproduce.noise.grid import FROM_TRUTH, ROWS
 from reproduce.noise.model import align
 from reproduce.noise.run import MLE
 
@@ -92,6 +93,26 @@ def pairs(table: pd.DataFrame) -> pd.DataFrame:
         a, b = (table[table.row == name].set_index("seed") for name in (row, against))
         line = {"row": row, "against": against}
         gaps = {"bias": a.sigma_bias.abs() - b.sigma_bias.abs(), "log_p": a.test_loss - b.test_loss}
+        for name, gap in gaps.items():
+            line[name], line[f"{name}_half"] = interval(gap.astype(float))
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def starts(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows begun at the truth beside the same rows begun at random, paired by seed."""
+    lines = []
+    for row in ROWS:
+        random, right = (
+            table[table.row == name].set_index("seed") for name in (row, row + FROM_TRUTH)
+        )
+        line = {"row": row}
+        gaps = {
+            "random": random.sigma_bias,
+            "right": right.sigma_bias,
+            "sigma": right.sigma_bias - random.sigma_bias,
+            "log_p": right.test_loss - random.test_loss,
+        }
         for name, gap in gaps.items():
             line[name], line[f"{name}_half"] = interval(gap.astype(float))
         lines.append(line)

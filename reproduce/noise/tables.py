@@ -4,6 +4,8 @@ import pandas as pd
 
 from reproduce.invertible.summary import number, spread
 from reproduce.invertible.tables import grid
+from reproduce.noise.grid import ROWS
+from reproduce.noise.run import MLE
 
 
 def bias(table: pd.DataFrame, true_sigma: float) -> str:
@@ -11,7 +13,7 @@ def bias(table: pd.DataFrame, true_sigma: float) -> str:
     head = ["row", "seeds", "sigma", "sigma less MLE", "sigma less truth", "distance of A from MLE"]
     head += ["log p(data) less MLE", "log p(test) less MLE"]
     lines = [["truth", "", number(true_sigma, ".3f"), "", "0", "", "", ""]]
-    for r in table.itertuples():
+    for r in table[table.row.isin([MLE, *ROWS])].itertuples():
         own = [
             spread(r.sigma, r.sigma_half, ".3f"),
             spread(r.sigma_bias, r.sigma_bias_half, "+.3f"),
@@ -20,10 +22,27 @@ def bias(table: pd.DataFrame, true_sigma: float) -> str:
             spread(r.train_loss, r.train_loss_half, "+.4f"),
             spread(r.test_loss, r.test_loss_half, "+.4f"),
         ]
-        if r.row == "exact MLE":
+        if r.row == MLE:
             own = [own[0], "0", own[2], "0", "0", "0"]
         seeds = f"{r.seeds}" + (f" ({r.lost} diverged)" if r.lost else "")
         lines.append([r.row, seeds, *own])
+    return grid(head, lines, 1)
+
+
+def starts(table: pd.DataFrame) -> str:
+    """The bias of sigma from both starts, and what the start changes."""
+    head = ["row", "sigma less MLE, random start", "the same, from the truth"]
+    head += ["from the truth less random", "log p(test), the same difference"]
+    lines = [
+        [
+            r.row,
+            spread(r.random, r.random_half, "+.3f"),
+            spread(r.right, r.right_half, "+.3f"),
+            spread(r.sigma, r.sigma_half, "+.3f"),
+            spread(r.log_p, r.log_p_half, "+.4f"),
+        ]
+        for r in table.itertuples()
+    ]
     return grid(head, lines, 1)
 
 
@@ -32,7 +51,7 @@ def fit(table: pd.DataFrame) -> str:
     head = ["row", "KL gap", "total variation over quadrants", "importance sampling less exact"]
     head += ["k-hat too high", "CPU seconds a seed"]
     lines = []
-    for r in table[table.row != "exact MLE"].itertuples():
+    for r in table[table.row.isin(ROWS)].itertuples():
         lines.append(
             [
                 r.row,

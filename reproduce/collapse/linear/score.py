@@ -9,6 +9,7 @@ from annealed.gaussian import Normal
 from annealed.importance import WeightStream, joined
 from annealed.objectives import path_terms
 from annealed.targets import LinearGaussian
+from annealed.usage import moment_kl
 from reproduce.amortised import Amortised
 from reproduce.collapse.linear.grid import LATENT, Size
 from reproduce.collapse.linear.optimum import direction_rates
@@ -22,26 +23,13 @@ def gaussian_rates(q: Normal) -> Tensor:
     return 0.5 * (variance + q.loc.square() - 1.0 - variance.log())
 
 
-def matched_rates(z: Tensor) -> Tensor:
-    """KL from N(0, 1) of the Gaussian with each latent's mean and variance: z (S, B, D) -> (B, D).
-
-    No distribution with these moments has a lower KL, so this is a lower bound of KL(q_i || p_i);
-    it is exact for a Gaussian q. The bias of estimating both from S draws is taken out, exactly so
-    for a Gaussian q.
-    """
-    draws = len(z)
-    variance = z.double().var(0)
-    freedom = torch.tensor((draws - 1) / 2, dtype=torch.float64)
-    log_variance = variance.log() - torch.digamma(freedom) + freedom.log()
-    square = z.double().mean(0).square() - variance / draws
-    return 0.5 * (variance + square - 1.0 - log_variance)
-
-
 @torch.no_grad()
 def sampled(one: Amortised, x: Tensor, draws: int, seed: int) -> tuple[dict, Tensor]:
     """The bound and importance sampling on x (N, X), and the latents' KLs, (D,), mean over x.
 
-    Raises Diverged where the weights are not finite.
+    A path's KLs are those of the Gaussian with each latent's mean and variance: no distribution
+    with these moments has a lower one, so they are lower bounds. Raises Diverged where the weights
+    are not finite.
     """
     estimates, rates, q = [], [], one.posterior
     for index, batch in enumerate(x.float().split(BATCH)):
@@ -50,7 +38,7 @@ def sampled(one: Amortised, x: Tensor, draws: int, seed: int) -> tuple[dict, Ten
         stream = WeightStream(draws)
         stream.add(path_terms(one.target, batch, path).log_weight())
         estimates.append(stream.estimate())
-        by_image = matched_rates(path.z[-1]) if q.transitions else gaussian_rates(path.base)
+        by_image = moment_kl(path.z[-1].double()) if q.transitions else gaussian_rates(path.base)
         rates.append(by_image.double())
     return score.summary(joined(estimates), draws), torch.cat(rates).mean(0)
 
