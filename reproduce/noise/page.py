@@ -89,8 +89,8 @@ def render(
         pairs,
         "![Bias of every seed](bias.png)",
         "## Is it the start?",
-        "The same rows with A and sigma begun at the truth, q as before: a bias that comes back is "
-        "the objective's own, not that of a search that was lost.",
+        "The same rows with A and sigma begun at the truth, q as before: a bias that is there from "
+        "both starts is not the start's.",
         starts,
         "## How near q is to its model's posterior",
         fit,
