@@ -12,6 +12,7 @@ from scipy import stats
 
 from annealed.errors import UsageError
 from annealed.gaussian import Normal
+from annealed.objectives import log_weight
 from annealed.replicas import Replicas
 from reproduce import amortised, reading, tasks
 from reproduce.noise import exact, grid, model, page, run, summary
@@ -104,7 +105,70 @@ def test_columns_may_change_places_and_not_their_signs():
     assert model.align(TRUTH.weight, TRUTH.weight) == [0, 1]
 
 
-class Halves(torch.nn.Module):
+def gaussian_bound(x, weight, sigma, loc, scale):
+    """The ELBO of q = N(loc, scale^2), each (N, 2), in closed form: (N,) nats.
+
+    |z_i| is folded normal, with mean scale sqrt(2 / pi) exp(-r^2 / 2) + loc erf(r / sqrt(2)) for
+    r = loc / scale, and E z_i^2 = loc^2 + scale^2; the latents are independent under q.
+    """
+    r = loc / scale
+    mean = scale * math.sqrt(2 / math.pi) * (-0.5 * r**2).exp() + loc * torch.erf(r / 2**0.5)
+    square = loc**2 + scale**2
+    spread = (square - mean**2) @ weight.square().sum(0)
+    distance = (x - mean @ weight.T).square().sum(-1) + spread
+    log_likelihood = -0.5 * distance / sigma**2 - 2 * sigma.log() - math.log(2 * math.pi)
+    return log_likelihood - 0.5 * (square - 1.0 - 2 * scale.log()).sum(-1)
+
+
+def best_gaussian_bound(x, start):
+    """The highest mean ELBO over A, sigma and a Gaussian of its own for each x, from `start`."""
+    weight, log_sigma = start.weight.clone(), start.sigma.log().clone()
+    g = torch.Generator().manual_seed(0)
+    loc = 0.1 * torch.randn(x.shape, generator=g, dtype=x.dtype)
+    log_scale = torch.zeros_like(x)
+    free = [p.requires_grad_() for p in (weight, log_sigma, loc, log_scale)]
+    lbfgs = torch.optim.LBFGS(free, max_iter=500, line_search_fn="strong_wolfe")
+
+    def loss():
+        lbfgs.zero_grad()
+        value = -gaussian_bound(x, weight, log_sigma.exp(), loc, log_scale.exp()).mean()
+        value.backward()
+        return value
+
+    lbfgs.step(loss)
+    return log_sigma.exp().item(), -loss().item()
+
+
+def test_the_closed_form_bound_is_the_packages():
+    one = grid.member("VAE", TINY, 0).double()
+    x = model.draw(3, 0, 0)
+    noise = torch.randn(1, 200_000, 3, 2, generator=torch.Generator().manual_seed(0)).double()
+    with torch.no_grad():
+        log_w = log_weight(one.target, x, one.posterior(x, noise))
+        q, own = one.posterior.start(x)[0], one.target.values()
+        exact_bound = gaussian_bound(x, own.weight, own.sigma, q.loc, q.scale)
+    error = log_w.std(0) / len(log_w) ** 0.5
+    assert ((log_w.mean(0) - exact_bound).abs() < 4 * error).all()
+    assert error.max() < 0.03
+
+
+def test_the_vae_is_as_biased_as_its_bounds_own_optimum():
+    x = model.draw(300, 0, 0)
+    mle = exact.maximise(x, TRUTH)[0].sigma.item()
+    found = [best_gaussian_bound(x, start) for start in (TRUTH, model.initial(1).values())]
+    sigma, bound = max(found, key=lambda pair: pair[1])
+    assert sigma - mle > 0.3
+    one = grid.member("VAE", grid.SIZES["quick"], 0)
+    plan = amortised.Plan(1000, 100, 10, 5e-3)
+    amortised.train(Replicas([one]), x.float()[None], [0], plan, model.DIM)
+    assert one.target.values().sigma.item() == pytest.approx(sigma, abs=0.03)
+    with torch.no_grad():
+        q, own = one.posterior.double().start(x)[0], one.target.values()
+        reached = gaussian_bound(x, own.weight, own.sigma, q.loc, q.scale).mean().item()
+    assert bound - 0.05 < reached < bound + 1e-6  # amortised, so never above
+
+
+class Standard(torch.nn.Module):
     """q(z | x) = N(0, I), whatever x."""
 
     def forward(self, context):
@@ -120,7 +184,7 @@ def test_the_quadrants_distance_of_an_exact_sampler_and_of_one_mode():
 
 def test_importance_numbers_are_those_of_the_exact_model():
     one = grid.member("VAE", TINY, 0)
-    one.posterior.encoder, one.posterior.head = torch.nn.Identity(), Halves()
+    one.posterior.encoder, one.posterior.head = torch.nn.Identity(), Standard()
     x = model.draw(20, 0, 0)
     found = run.importance_numbers(one, x, 20_000, 0)
     log_p = exact.log_marginal(x, one.target.values()).mean().item()
