@@ -16,7 +16,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-table report reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible benchmark test lint format lock clean
+.PHONY: help setup reproduce-table report reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-noise reproduce-collapse benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -44,6 +44,14 @@ reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write repo
 
 reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
 	@$(BIN)/python -m reproduce.invertible --preset $(PRESET) --runs $(RUNS) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-noise: $(READY) ## PRESET=quick|full: what a unimodal posterior does to the model, write reports/noise/
+	@$(BIN)/python -m reproduce.noise --preset $(PRESET) --runs $(RUNS) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-collapse: $(READY) ## PRESET=quick|full: collapsed latents, learned and exact, write reports/collapse/
+	@$(BIN)/python -m reproduce.collapse --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*

@@ -12,7 +12,7 @@ from scipy import stats
 
 from annealed import energies
 from annealed.errors import UsageError
-from reproduce import reading, toy
+from reproduce import reading, tasks, toy
 from reproduce.cells import grid as cell_grid
 from reproduce.invertible import digits, grid, page, run, summary
 from reproduce.invertible.__main__ import main
@@ -26,12 +26,17 @@ TINY = run.Size(steps=4, samples=4, draws=200, hidden=4)
 CODE = {"commit": "abc"}
 
 
+def task(cell, places, size=TINY):
+    """A cell's task where its tiny results are."""
+    return run.task(cell, size, places[cell].parents[4], "full")
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Three tiny cells with two seeds, and where they are."""
     runs = tmp_path_factory.mktemp("runs")
     places = {cell: run.folder(runs, "full", cell) for cell in CELLS}
-    found = {cell: run.run_cell(cell, TINY, places[cell], [0, 1], CODE) for cell in CELLS}
+    found = {cell: tasks.finish(task(cell, places), [0, 1], CODE) for cell in CELLS}
     return found, places
 
 
@@ -67,16 +72,16 @@ def test_results_that_are_there_are_not_made_again(made, monkeypatch):
     found, places = made
     monkeypatch.setattr(toy, "train", None)
     cell = CELLS[0]
-    assert run.run_cell(cell, TINY, places[cell], [0, 1], CODE) == found[cell]
-    again = run.run_all(CELLS, TINY, places[cell].parents[4], "full", [0, 1], 1, CODE)
-    assert again == found
+    assert tasks.finish(task(cell, places), [0, 1], CODE) == found[cell]
+    again = tasks.finish_all([task(cell, places) for cell in CELLS], [0, 1], 1, CODE)
+    assert again == list(found.values())
 
 
 def test_a_seed_that_is_missing_is_added_beside_the_others(made):
     found, places = made
     cell = CELLS[1]
     before = (places[cell] / "seed0.json").read_bytes()
-    three = run.run_cell(cell, TINY, places[cell], [0, 1, 2], CODE)
+    three = tasks.finish(task(cell, places), [0, 1, 2], CODE)
     assert three[:2] == found[cell]
     assert three[2]["trained_beside"] == [2]
     assert (places[cell] / "seed0.json").read_bytes() == before
@@ -86,7 +91,7 @@ def test_a_result_of_another_setup_is_refused(made):
     _, places = made
     other = run.Size(steps=5, samples=4, draws=200, hidden=4)
     with pytest.raises(UsageError, match="another setup"):
-        run.run_cell(CELLS[0], other, places[CELLS[0]], [0], CODE)
+        tasks.finish(task(CELLS[0], places, other), [0], CODE)
 
 
 def test_intervals_and_paired_differences_are_those_of_the_seeds(made):

@@ -8,17 +8,11 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from annealed.files import replace
 from reproduce.invertible.grid import OBJECTIVES, TARGETS, WINDOWS, ToyCell, label
 from reproduce.invertible.summary import KEYS
 
 SHOWN = [("iaf", 8, name) for name in ("ELBO", "AVO", "AVO, then ELBO")] + [("hvi", 4, "AVO")]
 COLOURS = {"ELBO": "#333333", "mixture": "#d08700", "AVO": "#c02942", "AVO, then ELBO": "#1f6fb2"}
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PNG; the old file stays until the new one is whole."""
-    replace(path, lambda f: figure.savefig(f, format="png", dpi=110, bbox_inches="tight"))
 
 
 def truth(target: str, bins: int) -> np.ndarray:

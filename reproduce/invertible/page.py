@@ -9,6 +9,7 @@ import pandas as pd
 
 from annealed.files import replace_text
 from annealed.score import trusted_k
+from reproduce import pages
 from reproduce.invertible import digits, figures, summary, tables
 from reproduce.invertible.grid import ToyCell
 from reproduce.invertible.run import Size
@@ -27,7 +28,7 @@ def write(
     preset: str,
     note: Path = READING,
 ) -> str:
-    """Write index.md, PNG figures and CSV of numbers into `folder`; returns the digest."""
+    """Write index.md, figures and CSV of numbers into `folder`; returns the digest."""
     folder.mkdir(parents=True, exist_ok=True)
     seeds = summary.toy_seeds(found)
     table, nll = summary.toy_summary(seeds), digits.digits_summary(images)
@@ -37,11 +38,10 @@ def write(
         "digits_seeds": digits.digits_seeds(images),
         "digits_summary": nll,
     }
-    for name, frame in frames.items():
-        replace_text(folder / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))
+    pages.save_frames(frames, folder)
     shown = sorted({r["seed"] for results in found.values() for r in results})
-    figures.save(figures.densities(places, shown[0]), folder / "densities.png")
-    figures.save(figures.divergence(seeds), folder / "kl.png")
+    pages.save(figures.densities(places, shown[0]), folder, "densities")
+    pages.save(figures.divergence(seeds), folder, "kl")
     made = [
         tables.divergence(table),
         tables.evidence(table, size.draws),
@@ -68,7 +68,7 @@ def render(
 ) -> str:
     """The page as Markdown."""
     results = [r for cell in found.values() for r in cell]
-    commits = ", ".join(sorted({r["provenance"]["commit"] for r in results}))
+    commits = pages.commits(results)
     data, digits_commits = digits.source(images)
     s, count = int(nll.samples.max()), int(nll.test_images.max())
     smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""

@@ -1,24 +1,18 @@
-"""Train and score the toy cells that have no result yet; one JSON a seed."""
+"""The toy cells as tasks: how each is trained and scored."""
 
-import multiprocessing
 import re
-import signal
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from annealed import energies
-from annealed.errors import UsageError
-from annealed.files import replace, replace_json
+from annealed.files import replace
 from annealed.replicas import Replicas
-from annealed.score import read_result
 from reproduce import toy, toy_score
 from reproduce.invertible.grid import OBJECTIVES, WINDOWS, ToyCell
+from reproduce.tasks import Task
 
 BINS = 80  # of the figures' histograms, a side
 
@@ -51,39 +45,13 @@ def setup(cell: ToyCell, size: Size) -> dict:
     return {name: value for name, value in numbers.items() if name != "seeds"}
 
 
-def read(path: Path, wanted: dict) -> dict:
-    """A finished seed; raises UsageError where another setup made it."""
-    result = read_result(path)
-    if result.get("setup") != wanted:
-        raise UsageError(f"{path} was made by another setup; remove it and run again.")
-    return result
-
-
-def run_cell(cell: ToyCell, size: Size, place: Path, seeds: list[int], code: dict) -> list[dict]:
-    """The results of `seeds`; those without one are trained side by side and written.
-
-    `code` is the provenance that is written with them.
-    """
-    wanted = setup(cell, size)
-    paths = {seed: place / f"seed{seed}.json" for seed in seeds}
-    known = {seed: read(path, wanted) for seed, path in paths.items() if path.exists()}
-    missing = [seed for seed in seeds if seed not in known]
-    if missing:
-        known |= _train(cell, size, place, missing, wanted, code)
-    return [known[seed] for seed in seeds]
-
-
-def _train(
-    cell: ToyCell, size: Size, place: Path, seeds: list[int], wanted: dict, code: dict
-) -> dict:
-    began = time.monotonic()
+def make(cell: ToyCell, size: Size, place: Path, seeds: list[int]) -> dict[int, dict]:
+    """Train a cell's seeds side by side and score them; densities go to .npz in `place`."""
     target, scale = cell.energy(), cell.scale()
     drawn = [toy.posterior(cell.method, cell.count, scale, size.hidden, seed) for seed in seeds]
     replicas = Replicas([toy.Toy(target, posterior) for posterior in drawn])
-    phases = [(name, length) for name, length in wanted["phases"]]
+    phases = [(name, length) for name, length in setup(cell, size)["phases"]]
     curve = toy.train(replicas, phases, seeds, size.samples, size.rate)
-    seconds = round(time.monotonic() - began, 1)
-    place.mkdir(parents=True, exist_ok=True)
     results = {}
     for index, seed in enumerate(seeds):
         z, log_w = toy_score.draw(target, drawn[index], len(scale), size.draws, seed)
@@ -98,46 +66,13 @@ def _train(
         bounds = [row[index] for row in curve]
         results[seed] = {
             "status": "finished" if numbers["kl"] is not None else "diverged",
-            "seed": seed,
-            "setup": wanted,
             **numbers,
             "curve": [b if np.isfinite(b) else None for b in bounds],
-            "seconds": seconds,
-            "trained_beside": seeds,
-            "provenance": code,
         }
-        replace_json(place / f"seed{seed}.json", results[seed])
     return results
 
 
-def _quiet_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt is told by the parent alone
-    torch.set_num_threads(1)
-
-
-def run_all(
-    cells: list[ToyCell], size: Size, runs: Path, preset: str, seeds: list[int], jobs: int, code
-) -> dict[ToyCell, list[dict]]:
-    """Every cell's results in the order of `cells`, `jobs` cells at a time, a process each."""
-    found, began = {}, time.monotonic()
-    paths = {cell: folder(runs, preset, cell) for cell in cells}
-    whole = [c for c in cells if all((paths[c] / f"seed{s}.json").exists() for s in seeds)]
-    for cell in whole:
-        found[cell] = run_cell(cell, size, paths[cell], seeds, code)
-    if whole:
-        print(f"{len(whole)} of {len(cells)} toy cells are done already and are skipped")
-    rest = [cell for cell in cells if cell not in found]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_quiet_worker) as pool:
-        futures = {pool.submit(run_cell, c, size, paths[c], seeds, code): c for c in rest}
-        try:
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                left = (time.monotonic() - began) / (len(found) - len(whole))
-                left *= len(cells) - len(found)
-                said = f"[{len(found)}/{len(cells)}] {futures[future].name}: done"
-                print(f"{said}; about {left / 60:.1f} min left", file=sys.stderr, flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return {cell: found[cell] for cell in cells}
+def task(cell: ToyCell, size: Size, runs: Path, preset: str) -> Task:
+    """A cell as a task of the page."""
+    place = folder(runs, preset, cell)
+    return Task(cell.name, place, setup(cell, size), partial(make, cell, size, place))

@@ -26,6 +26,12 @@ class Estimate:
     elbo: Tensor  # mean over S of log w
 
 
+def joined(parts: list[Estimate]) -> Estimate:
+    """The estimates of several batches as one."""
+    fields = zip(*(vars(part).values() for part in parts), strict=True)
+    return Estimate(*(torch.cat(field) for field in fields))
+
+
 class WeightStream:
     """Running sums of importance weights that arrive in chunks of (s, B) log-weights.
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from annealed.compiling import compiled
@@ -15,7 +14,7 @@ from annealed.config import to_dict
 from annealed.data.images import Images
 from annealed.errors import Diverged, UsageError
 from annealed.files import replace
-from annealed.importance import Estimate, log_marginal, walk_log_weight
+from annealed.importance import Estimate, joined, log_marginal, walk_log_weight
 from annealed.information import DRAWS, mutual_information
 from annealed.method import Method
 from annealed.provenance import provenance
@@ -51,8 +50,7 @@ def score_images(
         )
         parts.append(estimate)
         report(min((index + 1) * size, len(held_out)))
-    fields = zip(*(vars(part).values() for part in parts), strict=True)
-    return Estimate(*(torch.cat(field).cpu() for field in fields))
+    return Estimate(*(field.cpu() for field in vars(joined(parts)).values()))
 
 
 def trusted_k(samples: int) -> float:

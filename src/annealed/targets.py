@@ -1,6 +1,5 @@
 """Targets: what a posterior approximates, as a likelihood part and a prior part."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -73,12 +72,13 @@ class LinearGaussian(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight)  # (X, D)
         self.bias = nn.Parameter(bias)  # (X,)
-        self.noise_scale = noise_scale
+        # a buffer, so that models side by side may have noise of their own
+        self.register_buffer("noise_scale", torch.as_tensor(noise_scale, dtype=weight.dtype))
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
         residual = (x - z @ self.weight.T - self.bias) / self.noise_scale
-        log_scale = x.shape[-1] * math.log(self.noise_scale)
+        log_scale = x.shape[-1] * self.noise_scale.log()
         return standard_log_prob(residual) - log_scale, standard_log_prob(z)
 
     def log_marginal(self, x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""The page on posterior collapse: a section for each kind of model."""

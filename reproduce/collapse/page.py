@@ -1,0 +1,41 @@
+"""reports/collapse/index.md: sections whose numbers are made by code, around a written reading.
+
+The reading is shown only under the numbers that it was written for.
+"""
+
+from pathlib import Path
+
+from annealed.files import replace_text
+from reproduce import pages
+from reproduce.collapse.section import Section
+from reproduce.reading import digest, reading
+
+READING = Path(__file__).parent / "reading.md"
+
+
+def write(
+    sections: list[Section], seeds: list[int], folder: Path, preset: str, note: Path = READING
+) -> str:
+    """Write index.md, figures and CSV of `sections` into `folder`; returns the numbers' digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in sections:
+        pages.save_frames(one.frames, folder)
+        for name, figure in one.figures.items():
+            pages.save(figure, folder, name)
+    numbers = digest([table for one in sections for table in one.made])
+    answer, discussion = reading(numbers, note)
+    smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
+    results = [result for one in sections for result in one.results]
+    files = ", ".join(f"`{name}.csv`" for one in sections for name in one.frames)
+    blocks = [
+        "# Posterior collapse",
+        smoke + answer,
+        f"Source: `make reproduce-collapse PRESET={preset} SEEDS={len(seeds)}`, seeds {seeds[0]} "
+        f"to {seeds[-1]}, commit {pages.commits(results)}. ± is half a 95% t-interval over seeds. "
+        f"All numbers: {files}.",
+    ]
+    for one in sections:
+        blocks += [f"## {one.title}", *one.blocks]
+    blocks += ["## Reading", discussion] if discussion else []
+    replace_text(folder / "index.md", "\n\n".join(blocks) + "\n")
+    return numbers

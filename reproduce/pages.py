@@ -1,0 +1,58 @@
+"""What the pages share: their command line, their folder, figures as PNG and PDF, tables as CSV."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from annealed.errors import UsageError
+from annealed.files import replace, replace_text
+from reproduce.__main__ import default_jobs
+
+
+def arguments(name: str, description: str, sizes: Mapping) -> argparse.Namespace:
+    """The options of `python -m reproduce.<name>`: preset, seeds, jobs, runs.
+
+    `sizes` maps a preset to what has its number of `seeds`. Raises UsageError for a preset that it
+    does not have and for a number below 1.
+    """
+    parser = argparse.ArgumentParser(prog=f"reproduce.{name}", description=description)
+    accepted = " or ".join(sizes)
+    parser.add_argument("--preset", default="quick", help=accepted)
+    parser.add_argument("--seeds", type=int, help="seeds 0 to SEEDS - 1; default: by preset")
+    parser.add_argument("--jobs", type=int, default=default_jobs(), help="cells at a time")
+    parser.add_argument("--runs", default="runs", help="where results are")
+    found = parser.parse_args()
+    if found.preset not in sizes:
+        raise UsageError(f"--preset is {found.preset!r}; accepted: {', '.join(sizes)}.")
+    if found.seeds is None:
+        found.seeds = sizes[found.preset].seeds
+    for option in ("seeds", "jobs"):
+        if getattr(found, option) < 1:
+            raise UsageError(f"--{option} is {getattr(found, option)}; accepted: 1 or more.")
+    return found
+
+
+def folder(name: str, preset: str) -> Path:
+    """reports/<name> for `full`; a smoke run never overwrites it."""
+    return Path("reports", name) if preset == "full" else Path("reports", preset, name)
+
+
+def save(figure: Figure, place: Path, name: str) -> None:
+    """Write `figure` as <name>.png and <name>.pdf into `place`; old files stay until then."""
+    for form, options in (("png", {"dpi": 110}), ("pdf", {"metadata": {"CreationDate": None}})):
+        write = options | {"format": form, "bbox_inches": "tight"}
+        replace(place / f"{name}.{form}", lambda f, w=write: figure.savefig(f, **w))
+
+
+def save_frames(frames: dict[str, pd.DataFrame], place: Path) -> None:
+    """Write each data frame as <name>.csv into `place`, six significant digits."""
+    for name, frame in frames.items():
+        replace_text(place / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))
+
+
+def commits(results: list[dict]) -> str:
+    """The commits that made `results`."""
+    return ", ".join(sorted({r["provenance"]["commit"] for r in results}))

@@ -1,0 +1,103 @@
+"""Cells of a page: one JSON a seed, what is finished skipped, a few cells at a time."""
+
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from annealed.errors import UsageError
+from annealed.files import replace_json
+from annealed.score import read_result
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell: what it is called, where its results are, all that decides them, how to make them.
+
+    `make` takes the seeds that are missing and returns what was found for each, with its `status`,
+    ready for JSON; it can be pickled. It may leave other files in `place`, which is there.
+    """
+
+    name: str
+    place: Path
+    setup: dict  # of JSON's types, without the seed
+    make: Callable[[list[int]], dict[int, dict]]
+
+    def path(self, seed: int) -> Path:
+        """A seed's result."""
+        return self.place / f"seed{seed}.json"
+
+    def done(self, seeds: list[int]) -> bool:
+        """Whether every seed has a result."""
+        return all(self.path(seed).exists() for seed in seeds)
+
+
+def read(path: Path, wanted: dict) -> dict:
+    """A finished seed; raises UsageError where another setup made it."""
+    result = read_result(path)
+    if result.get("setup") != wanted:
+        raise UsageError(f"{path} was made by another setup; remove it and run again.")
+    return result
+
+
+def finish(task: Task, seeds: list[int], code: dict) -> list[dict]:
+    """The results of `seeds`; those without one are made together and written.
+
+    `code` is the provenance that is written with them.
+    """
+    known = {s: read(task.path(s), task.setup) for s in seeds if task.path(s).exists()}
+    missing = [seed for seed in seeds if seed not in known]
+    if missing:
+        began, cpu = time.monotonic(), time.process_time()
+        task.place.mkdir(parents=True, exist_ok=True)
+        found = task.make(missing)
+        seconds = round(time.monotonic() - began, 1)
+        cpu = round(time.process_time() - cpu, 1)
+        for seed in missing:
+            known[seed] = {
+                "seed": seed,
+                "setup": task.setup,
+                **found[seed],
+                "seconds": seconds,
+                "cpu_seconds": cpu,
+                "trained_beside": missing,
+                "provenance": code,
+            }
+            replace_json(task.path(seed), known[seed])
+    return [known[seed] for seed in seeds]
+
+
+def _quiet_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt is told by the parent alone
+    torch.set_num_threads(1)
+
+
+def finish_all(tasks: list[Task], seeds: list[int], jobs: int, code: dict) -> list[list[dict]]:
+    """The results of every task, in order, `jobs` tasks at a time, a process each."""
+    found, began = {}, time.monotonic()
+    whole = [index for index, task in enumerate(tasks) if task.done(seeds)]
+    for index in whole:
+        found[index] = finish(tasks[index], seeds, code)
+    if whole:
+        print(f"{len(whole)} of {len(tasks)} cells are done already and are skipped")
+    rest = [index for index in range(len(tasks)) if index not in found]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_quiet_worker) as pool:
+        futures = {pool.submit(finish, tasks[index], seeds, code): index for index in rest}
+        try:
+            for future in as_completed(futures):
+                found[futures[future]] = future.result()
+                left = (time.monotonic() - began) / (len(found) - len(whole))
+                left *= len(tasks) - len(found)
+                said = f"[{len(found)}/{len(tasks)}] {tasks[futures[future]].name}: done"
+                print(f"{said}; about {left / 60:.1f} min left", file=sys.stderr, flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [found[index] for index in range(len(tasks))]
