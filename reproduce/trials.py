@@ -13,10 +13,16 @@ from reproduce.cells import Cell
 from reproduce.results import RESULTS, keep_all, kept
 
 DEFAULTS = "defaults"
-SETTINGS = {  # overrides under the preset `ablation`
+SETTINGS = {  # overrides of every trial under it
     "all images": (),
     "5000 images": ("data.train_images=5000", "trainer.epochs=200", "trainer.warmup_epochs=40"),
+    "autoregressive decoder": (
+        "network.decoder=autoregressive",
+        "network.channels=8",
+        "network.kernel=3",
+    ),
 }
+LENGTHS = ("trainer.", "data.train_images=")  # what a smoke run does not take from a setting
 PRESETS = {"quick": "quick", "full": "ablation"}
 KEYS = ["setting", "row", "change"]
 
@@ -41,10 +47,11 @@ class Trial:
     def cell(self, preset: str, data: str, runs: str, **options) -> Cell:
         """The trial for the scheduler, scored on the validation set.
 
-        Settings belong to the preset `ablation`: a smoke run keeps its own length.
+        Under another preset than `ablation` a setting does not change how long is trained.
         """
+        full = preset == PRESETS["full"]
         changes = ["evaluate.split=validation"]
-        changes += SETTINGS[self.setting] if preset == PRESETS["full"] else ()
+        changes += [o for o in SETTINGS[self.setting] if full or not o.startswith(LENGTHS)]
         changes += [] if self.change == DEFAULTS else [self.change]
         place, note = str(self.folder(Path(runs, "trials"))), f"({self.setting}, {self.change})"
         return Cell(preset, data, self.row, 0, place, changes=tuple(changes), note=note, **options)
@@ -108,6 +115,8 @@ def table(found: Found) -> pd.DataFrame:
                 best = metrics.loc[training["best_epoch"]]
                 line |= {key: result[key] for key in ("nll", "nll_mc_error", "elbo", "rate")}
                 line |= {key: result[key] for key in ("samples", "active_units", "k_hat_untrusted")}
+                information = ("mutual_information", "mutual_information_error")
+                line |= {key: result.get(key) for key in information}
                 line |= {"train_elbo": best["train/elbo"], "val_elbo": best["val/elbo"]}
                 line |= {"gap": best["train/elbo"] - best["val/elbo"]}
                 line |= {"best_epoch": training["best_epoch"], "epochs": training["epochs"]}

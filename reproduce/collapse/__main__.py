@@ -6,12 +6,26 @@ from pathlib import Path
 import torch
 
 from annealed import command
+from annealed.errors import UsageError
 from annealed.provenance import provenance
-from reproduce import pages, tasks
+from reproduce import pages, tasks, trials
 from reproduce.collapse import page
 from reproduce.collapse.linear import run
 from reproduce.collapse.linear.grid import SIZES
 from reproduce.collapse.linear.section import section
+from reproduce.collapse.nonlinear import section as nonlinear
+from reproduce.collapse.section import Section
+
+
+def autoregressive(
+    preset: str, data: str, runs: str, seeds: int, jobs: int
+) -> tuple[list[Section], list[str]]:
+    """The section on autoregressive decoders, none without results, and what failed on the way."""
+    plan, pool = nonlinear.plan(), trials.pool(preset, runs)
+    failures = trials.run(plan, preset, data, runs, seeds, jobs)
+    if not trials.gather(plan, pool, preset, data):
+        return [], failures
+    return [nonlinear.section(pool, preset, data)], failures
 
 
 def main() -> None:
@@ -23,9 +37,16 @@ def main() -> None:
     seeds, code = list(range(arguments.seeds)), provenance(torch.device("cpu"))
     results = tasks.finish_all(list(cells.values()), seeds, arguments.jobs, code)
     found = dict(zip(cells, results, strict=True))
+    sections, failures = autoregressive(
+        preset, "digits", arguments.runs, len(seeds), arguments.jobs
+    )
     folder = pages.folder("collapse", preset)
-    written = page.write([section(found, size)], seeds, folder, preset)
+    written = page.write([section(found, size), *sections], seeds, folder, preset)
     print(f"page: {folder / 'index.md'} (numbers {written})")
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    if failures:
+        raise UsageError(f"{len(failures)} trials failed or could not be kept, as told above.")
 
 
 if __name__ == "__main__":

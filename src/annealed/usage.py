@@ -54,7 +54,7 @@ def moment_kl(z: Tensor) -> Tensor:
 
     z (S, B, D) are posterior samples. It is the KL of a Gaussian posterior; of another it is the
     part that mean and variance account for. Unbiased for Gaussian samples: the mean's square is
-    less its own noise, the log of the sample variance less log(v / 2) - digamma(v / 2) with
+    less its own noise, the log of the sample variance more by log(v / 2) - digamma(v / 2) with
     v = S - 1.
     """
     variance, half = z.var(0), torch.tensor((len(z) - 1) / 2.0, dtype=torch.float64)

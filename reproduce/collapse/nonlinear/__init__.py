@@ -1,0 +1,1 @@
+"""Collapse under a decoder that could do without its latents."""
