@@ -10,7 +10,7 @@ from annealed import command
 from annealed.data.images import NAMES
 from annealed.errors import UsageError
 from annealed.files import replace, replace_text
-from reproduce import curves, paired, table
+from reproduce import curves, forest, paired, readme, table
 from reproduce.__main__ import reports_folder
 from reproduce.invertible.summary import number
 from reproduce.invertible.tables import grid
@@ -73,6 +73,10 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
         )
     folder = folder or reports_folder(preset, data)
     table.write(paths, folder, preset)
+    runs = table.collect(paths)
+    rows = table.summarise(runs)
+    for form in ("png", "pdf"):
+        replace(folder / f"nll.{form}", lambda f, form=form: forest.draw(rows, runs, f, form))
     found = paired.table(paths)
     if len(found):
         replace_text(folder / "paired.md", paired_markdown(found))
@@ -87,7 +91,9 @@ def main() -> None:
     parser.add_argument("--preset", default="short", help="quick, short or paper")
     parser.add_argument("--data", choices=NAMES, default="mnist")
     arguments = parser.parse_args()
-    print(f"report: {write(arguments.preset, arguments.data)}")
+    folder = write(arguments.preset, arguments.data)
+    told = f", and the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
+    print(f"report: {folder}{told}")
 
 
 if __name__ == "__main__":
