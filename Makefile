@@ -17,7 +17,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-table reproduce-cell report verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-noise reproduce-collapse benchmark test lint format lock clean
+.PHONY: help setup reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-noise reproduce-collapse benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell aga
 
 report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table
 	@$(BIN)/python -m reproduce.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
+
+checklist: $(READY) ## answer the NeurIPS and reproducibility checklists from what is on disk
+	@$(BIN)/python -m reproduce.checklist
 
 verify: $(READY) ## make all that reports/results/ gives again, and tell what differs from reports/
 	@$(BIN)/python -m reproduce.verify

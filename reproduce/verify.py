@@ -17,6 +17,7 @@ from annealed.errors import UsageError
 from reproduce import readme, report, trial_page
 from reproduce.__main__ import reports_folder
 from reproduce.ablations import __main__ as ablations
+from reproduce.checklist import page as checklist
 from reproduce.published import SMOKE
 from reproduce.results import RESULTS, kept
 from reproduce.trials import gather
@@ -39,12 +40,15 @@ def places(root: Path) -> list[Path]:
         for data in NAMES:
             folder = root / trial_page.folder(name, "full", data)
             files += [*folder.glob("*"), *folder.parent.glob(f"{folder.name}.md")]
-    return files
+    return [*files, *(root / "reports").glob(f"{checklist.NAME}.*")]
 
 
 def make(root: Path, into: Path) -> None:
     """Write every report of the results below `root` to its place below `into`."""
     results = root / RESULTS
+    if not any(results.rglob("seed*.json")):
+        return
+    checklist.write(root, into / "reports")
     for preset in presets():
         for data in NAMES:
             if kept(preset, data, results):

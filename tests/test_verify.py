@@ -15,6 +15,7 @@ from annealed.fit import fit
 from annealed.score import RESULT
 from reproduce import readme, report, rerun, results, verify
 from reproduce.ablations import __main__ as ablations
+from reproduce.checklist import page as checklist
 from reproduce.trials import Trial
 
 SHORT = ["preset=short", *TINY[1:], "trainer.warmup_epochs=0"]
@@ -45,6 +46,7 @@ def made(tmp_path_factory):
     ablations.write(ablations.planned("full", "digits"), pool, page, "full", "digits")
     (root / "README.md").write_text(f"# x\n<!-- the rows of {TABLE}.md -->\n<!-- end -->\nend\n")
     assert readme.refresh(root, root / "reports" / "short" / "digits")
+    checklist.write(root, root / "reports")
     shutil.rmtree(root / "runs")
     return root
 
@@ -53,6 +55,11 @@ def made(tmp_path_factory):
 def root(made, tmp_path):
     """A copy of `made` to spoil."""
     return shutil.copytree(made, tmp_path / "root")
+
+
+def differences(root):
+    """What is told of all but the checklist, which reads the other reports."""
+    return [sentence for sentence in verify.verify(root)[0] if checklist.NAME not in sentence]
 
 
 def spoil(path, old, new):
@@ -66,7 +73,7 @@ def test_what_the_results_give_is_verified_without_a_word(root):
     assert told == []
     names = {p.name for p in verify.places(root)}
     assert {"nll_table.md", "paired.csv", "curves.png", "nll.pdf", "effects.csv"} <= names
-    assert count == len(verify.places(root)) >= 13
+    assert count == len(verify.places(root)) >= 15
 
 
 @pytest.mark.parametrize(
@@ -84,7 +91,7 @@ def test_a_number_that_was_changed_is_named_by_file_line_and_column(root, name, 
     cell = lines[line - 1][lines[0].index(column)]
     lines[line - 1][lines[0].index(column)] = cell + "1"
     path.write_text("\n".join(map(",".join, lines)) + "\n")
-    (told,) = verify.verify(root)[0]
+    (told,) = differences(root)
     expected = f"column {column}: '{cell}1' where the results give '{cell}'."
     assert told == f"reports/{name}, line {line}, {expected}"
 
@@ -92,7 +99,7 @@ def test_a_number_that_was_changed_is_named_by_file_line_and_column(root, name, 
 def test_a_cell_of_markdown_and_a_line_that_was_added_are_named(root):
     spoil(root / f"{TABLE}.md", "| VAE | - |", "| VAE | 1 |")
     spoil(root / "reports" / "ablations_digits.md", "## ", "A line.\n\n## ")
-    other, table, *_ = verify.verify(root)[0]
+    other, table, *_ = differences(root)
     assert "reports/ablations_digits.md, lines" in other
     assert f"{TABLE}.md, line 5, column 2: '1' where the results give '-'." in table
 
@@ -111,16 +118,22 @@ def test_figures_are_to_be_there_and_no_more(root):
     figure.write_bytes(b"another version of matplotlib")
     assert verify.verify(root)[0] == []
     figure.unlink()
-    (told,) = verify.verify(root)[0]
+    (told,) = differences(root)
     assert told == (
         "reports/short/digits/curves.png is not there, and the committed results give it."
     )
 
 
+def test_the_checklist_is_verified_too(root):
+    spoil(root / "reports" / f"{checklist.NAME}.md", "**No.**", "**Yes.**")
+    (told,) = verify.verify(root)[0]
+    assert told.startswith(f"reports/{checklist.NAME}.md, line ")
+
+
 def test_a_report_without_results_is_told(root):
     shutil.copytree(root / "reports" / "short" / "digits", root / "reports" / "paper")
     shutil.rmtree(root / results.RESULTS / "trials")
-    told = verify.verify(root)[0]
+    told = differences(root)
     assert f"{'reports/paper/nll_table.csv'} is made of no committed result." in told
     assert "reports/ablations_digits.md is made of no committed result." in told
     assert all("short" not in sentence for sentence in told)
@@ -128,7 +141,7 @@ def test_a_report_without_results_is_told(root):
 
 def test_readme_is_held_to_its_table(root):
     spoil(root / "README.md", "| VAE |", "| VAF |")
-    (told,) = verify.verify(root)[0]
+    (told,) = differences(root)
     assert told == f"README.md, line 5, column 1: 'VAF' where {TABLE}.md has 'VAE'."
     readme.refresh(root, root / "reports" / "short" / "digits")
     assert verify.verify(root)[0] == []
