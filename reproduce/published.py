@@ -26,6 +26,15 @@ def read() -> dict:
     return yaml.safe_load(FILE.read_text())
 
 
+def sources() -> str:
+    """Whose the numbers are, in words."""
+    told = read()["sources"]
+    return (
+        f"Published numbers: {told['huang2018']}; they hold for dynamically binarised MNIST only. "
+        f"The 2020 replication is {told['replication2020']}."
+    )
+
+
 def tolerance() -> float:
     """How far from a published NLL a row may lie and be reproduced, nats."""
     return read()["tolerance"]["nats"]
@@ -72,6 +81,8 @@ def rule() -> str:
         f"of the published number; better or worse, where it lies wholly more than {near:.2f} "
         "below or above; undecided, where it lies across such a bound, which more seeds may "
         "settle; not comparable, without a published number on these data and this split, and in "
-        "a smoke run. One seed has no interval and no verdict. The tolerance is what may part two "
+        "a smoke run. One seed has no interval and no verdict. An NLL is an upper bound in "
+        "expectation, so a larger S may turn worse into reproduced and takes no better away. The "
+        "tolerance is what may part two "
         f"right implementations, as the root of the sum of squares of {reasons}."
     )

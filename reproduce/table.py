@@ -132,8 +132,7 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
         f"{trusted_k(samples):.2f}, too heavy-tailed for that error at this S; there the true NLL "
         "may be lower. Rate is the ELBO's KL part in nats, active units those of the latents whose "
         "posterior mean varies over images by more than 0.01. Train min is a seed's share of the "
-        "time of those trained beside it. Published numbers are of Huang et al. 2018 and hold for "
-        "dynamically binarised MNIST only; the 2020 replication is a student course project."
+        f"time of those trained beside it. {published.sources()}"
     )
     parts = [f"Source: {source}.", notes, published.rule()]
     return "\n".join(lines) + "\n\n" + "\n\n".join(parts) + "\n"

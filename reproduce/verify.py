@@ -24,6 +24,7 @@ from reproduce.trials import gather
 from reproduce.warmup import __main__ as warmup
 
 TEXT = (".md", ".csv", ".tex")
+CONTEXT = 40  # characters shown before and after the first that differs in a line of prose
 PAGES = {"ablations": ablations, "warmup": warmup}  # made of the pool of trials
 
 
@@ -92,8 +93,7 @@ def compare(path: Path, old: str, new: str, gives: str = "the results give") -> 
             pairs = zip(a[i:j], b[k:m], strict=True)
             told += [_line(path, i + n + 1, *pair, a[0], gives) for n, pair in enumerate(pairs)]
         elif what != "equal":
-            lines = f"lines {i + 1} to {j}" if j > i else f"after line {i}"
-            told.append(f"{path}, {lines}: {j - i} lines where {gives} {m - k}.")
+            told.append(f"{path}, line {i + 1}: {j - i} lines where {gives} {m - k}.")
     return told
 
 
@@ -106,6 +106,8 @@ def _line(path: Path, number: int, old: str, new: str, head: str, gives: str) ->
         named = path.suffix == ".csv" and first < len(cells[2])
         name = cells[2][first] if named else str(first + 1)
         return f"{path}, line {number}, column {name}: {old!r} where {gives} {new!r}."
+    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+    old, new = (line[max(same - CONTEXT, 0) : same + CONTEXT] for line in (old, new))
     return f"{path}, line {number}: {old!r} where {gives} {new!r}."
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,8 +101,18 @@ def test_a_cell_of_markdown_and_a_line_that_was_added_are_named(root):
     spoil(root / f"{TABLE}.md", "| VAE | - |", "| VAE | 1 |")
     spoil(root / "reports" / "ablations_digits.md", "## ", "A line.\n\n## ")
     other, table, *_ = differences(root)
-    assert "reports/ablations_digits.md, lines" in other
+    assert other.startswith("reports/ablations_digits.md, line ")
+    assert other.endswith(": 2 lines where the results give 0.")
     assert f"{TABLE}.md, line 5, column 2: '1' where the results give '-'." in table
+
+
+def test_a_long_line_is_shown_where_it_differs():
+    old, new = ("word " * 90 + f"S = {samples}; " + "word " * 90 for samples in (100, 500))
+    (told,) = verify.compare(Path("x.md"), f"# x\n{old}\n", f"# x\n{new}\n")
+    assert told.startswith("x.md, line 2: '")
+    assert "S = 100; " in told
+    assert "S = 500; " in told
+    assert len(told) < 250
 
 
 def test_another_result_changes_every_number_made_of_it(root):
