@@ -11,6 +11,11 @@ MARKS = re.compile(r"(<!-- the rows of (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTA
 FIGURE = "nll.png"
 
 
+def read(root: Path) -> str:
+    """README's text, empty where there is none."""
+    return (root / README).read_text() if (root / README).is_file() else ""
+
+
 def table_of(text: str) -> Path:
     """The table, relative to README's folder, that README's `text` copies.
 
@@ -43,10 +48,8 @@ def update(text: str, root: Path) -> str:
 
 def refresh(root: Path, folder: Path) -> bool:
     """Write README anew if the table that it copies is in `folder`; whether it is."""
-    if not (root / README).is_file():
-        return False
-    text = (root / README).read_text()
-    if (root / table_of(text)).parent.resolve() != folder.resolve():
+    text = read(root)
+    if not text or (root / table_of(text)).parent.resolve() != folder.resolve():
         return False
     replace_text(root / README, update(text, root))
     return True

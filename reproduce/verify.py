@@ -129,7 +129,7 @@ def verify(root: Path = Path()) -> tuple[list[str], int]:
         count = sum(p.is_file() for p in into.rglob("*"))
     if not told and not count:
         raise UsageError(f"{root / RESULTS} has no results, so there is nothing to verify.")
-    text = (root / readme.README).read_text()
+    text = readme.read(root)
     source = f"{readme.table_of(text)} has"
     told += compare(readme.README, text, readme.update(text, root), source)
     return told, count

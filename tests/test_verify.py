@@ -171,6 +171,13 @@ def test_readme_is_not_touched_by_another_report(root):
         readme.update(before.replace("short/", "paper/"), root)
 
 
+def test_a_repository_without_a_readme_is_one_sentence(root):
+    (root / "README.md").unlink()
+    with pytest.raises(UsageError, match=r"README\.md has no"):
+        verify.verify(root)
+    assert not readme.refresh(root, root / "reports" / "short" / "digits")
+
+
 def test_differences_end_with_status_2_and_nothing_to_verify_too(root, tmp_path, monkeypatch):
     spoil(root / f"{TABLE}.csv", "VAE", "VAF")
     monkeypatch.chdir(root)
