@@ -8,6 +8,7 @@ REPLICAS ?=
 COMPILE ?=
 KEEP    ?=
 IMPORT  ?=
+CELL    ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
@@ -16,19 +17,29 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-table report reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-noise reproduce-collapse benchmark test lint format lock clean
+.PHONY: help setup reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-noise reproduce-collapse benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name"
 
 reproduce-table: $(READY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
 	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS)) \
 	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
 
-report: $(READY) ## PRESET=short: table, paired differences, curves from reports/results/ alone
+reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
+	@$(if $(CELL),$(BIN)/python -m reproduce.rerun $(CELL) --runs $(RUNS) $(if $(IMPORT),--allow-import),\
+	  echo "name a cell, as in CELL=short/mnist/vae/seed0"; exit 2)
+
+report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table
 	@$(BIN)/python -m reproduce.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
+
+checklist: $(READY) ## answer the NeurIPS and reproducibility checklists from what is on disk
+	@$(BIN)/python -m reproduce.checklist
+
+verify: $(READY) ## make all that reports/results/ gives again, and tell what differs from reports/
+	@$(BIN)/python -m reproduce.verify
 
 reproduce-ablations: $(READY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
 	@$(BIN)/python -m reproduce.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \

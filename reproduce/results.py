@@ -14,6 +14,7 @@ from annealed.errors import UsageError
 from annealed.files import replace, replace_text
 from annealed.folders import CONFIG
 from annealed.record import METRICS
+from annealed.registry import METHODS
 from annealed.score import RESULT, read_result
 
 RESULTS = Path("reports", "results")
@@ -57,9 +58,18 @@ def keep_all(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:
 
 
 def kept(preset: str, data: str, results: Path = RESULTS) -> list[Path]:
-    """The committed results of a preset on a data set, row by row and seed by seed."""
+    """The committed results of a preset on a data set, row by row and seed by seed.
+
+    Rows are in the package's order, a user's own after them.
+    """
     found = (results / preset / data).glob("*/seed*.json")
-    return sorted(found, key=lambda path: (path.parent.name, int(path.stem[4:])))
+    place = {row: i for i, row in enumerate(METHODS)}
+
+    def order(path: Path) -> tuple[int, str, int]:
+        row = path.parent.name
+        return place.get(row, len(place)), row, int(path.stem[4:])
+
+    return sorted(found, key=order)
 
 
 def log_prob(path: Path) -> np.ndarray:

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from scipy import stats
 
 from annealed.errors import UsageError
 from annealed.files import replace_text
 from annealed.score import read_result, trusted_k
+from reproduce import published
 
-PUBLISHED = Path(__file__).parent / "published.yaml"
+DIGITS = "%.8g"  # of a number in a CSV: the last bits of a float64 differ between machines
 BINARISATION = {"dynamic": "dynamic (test set binarised once)", "static": "static"}
 
 
@@ -29,34 +29,33 @@ def collect(paths: list[Path]) -> list[dict]:
 
 
 def summarise(results: list[dict]) -> pd.DataFrame:
-    """One line a row: NLL over seeds in nats, its interval, the published number.
+    """One line a row: NLL over seeds in nats, its interval, the published number, the verdict.
 
     The 95% interval is Student's t over seeds; `mc_error` is the importance-sampling error of one
     seed's mean, averaged over seeds as a root mean square.
     """
-    published = yaml.safe_load(PUBLISHED.read_text())
     lines = []
     for name in dict.fromkeys(r["row"] for r in results):
         mine = [r for r in results if r["row"] == name]
         done = [r for r in mine if r["status"] == "finished"]
-        known = published["rows"].get(name, {})
-        comparable = mine[0]["data"] in published["comparable_data"]
+        known = published.of(mine[0])
         nll = pd.Series([r["nll"] for r in done], dtype=float)
         mc = pd.Series([r["nll_mc_error"] for r in done], dtype=float)
         mean, sd, n = nll.mean(), nll.std(), len(nll)
         half = stats.t.ppf(0.975, n - 1) * sd / n**0.5 if n > 1 else float("nan")
-        reference = known.get("huang2018") if comparable else None
+        low, high = mean - half, mean + half
         lines.append(
             {
                 "row": name,
-                "label": known.get("label", name),
-                "published": float("nan") if reference is None else reference,
-                "replication_2020": known.get("replication2020") if comparable else None,
+                "label": known.label,
+                "published": known.nll,
+                "replication_2020": known.replication,
                 "nll": mean,
                 "sd": sd,
-                "ci_low": mean - half,
-                "ci_high": mean + half,
-                "difference": float("nan") if reference is None else mean - reference,
+                "ci_low": low,
+                "ci_high": high,
+                "difference": mean - known.nll,
+                "verdict": published.verdict(mine[0]["preset"], n, low, high, known.nll),
                 "seeds": n,
                 "diverged": len(mine) - n,
                 "mc_error": mc.pow(2).mean() ** 0.5,
@@ -100,10 +99,11 @@ def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str
 
 def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
     """The table as Markdown."""
-    head = "| row | published | ours: mean | sd | 95% interval over seeds | difference | seeds |"
+    head = "| row | published | ours: mean | sd | 95% interval over seeds | difference | verdict |"
+    head += " seeds |"
     head += " MC error | ELBO | rate | active units | k-hat too high | 2020 replication |"
     head += " train min |"
-    lines = [f"# {title[0].upper() + title[1:]}", "", head, "| --- |" + " ---: |" * 13]
+    lines = [f"# {title[0].upper() + title[1:]}", "", head, "| --- |" + " ---: |" * 14]
     for r in table.itertuples():
         seeds = f"{r.seeds}" + (f" ({r.diverged} diverged)" if r.diverged else "")
         cells = [
@@ -113,6 +113,7 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
             _number(r.sd),
             f"{_number(r.ci_low)} to {_number(r.ci_high)}" if r.seeds > 1 else "one seed",
             _number(r.difference, "+.2f"),
+            r.verdict,
             seeds,
             _number(r.mc_error, ".3f"),
             _number(r.elbo),
@@ -125,25 +126,26 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
         lines.append("| " + " | ".join(cells) + " |")
     notes = (
         "NLL in nats an image, lower is better. The interval is Student's t over seeds; with two "
-        "seeds it is wide by nature. MC error is the importance-sampling error of one seed's NLL; "
+        "seeds it is wide by nature. MC error is the importance-sampling error of one seed's NLL, "
+        "apart from the spread over seeds and no part of the interval; "
         f"'k-hat too high' is the share of images with a Pareto k-hat above "
         f"{trusted_k(samples):.2f}, too heavy-tailed for that error at this S; there the true NLL "
         "may be lower. Rate is the ELBO's KL part in nats, active units those of the latents whose "
         "posterior mean varies over images by more than 0.01. Train min is a seed's share of the "
-        "time of those trained beside it. Published numbers are of Huang et al. 2018 and hold for "
-        "dynamically binarised MNIST only; the 2020 replication is a student course project."
+        f"time of those trained beside it. {published.sources()}"
     )
-    return "\n".join([*lines, "", f"Source: {source}.", "", notes, ""])
+    parts = [f"Source: {source}.", notes, published.rule()]
+    return "\n".join(lines) + "\n\n" + "\n\n".join(parts) + "\n"
 
 
 def latex(table: pd.DataFrame, title: str, source: str) -> str:
     """The table as a LaTeX tabular for booktabs."""
-    lines = [f"% {title}", f"% {source}", r"\begin{tabular}{lrrrr}", r"\toprule"]
-    lines += [r"row & published & NLL & 95\% interval & seeds \\", r"\midrule"]
+    lines = [f"% {title}", f"% {source}", r"\begin{tabular}{lrrrrl}", r"\toprule"]
+    lines += [r"row & published & NLL & 95\% interval & seeds & verdict \\", r"\midrule"]
     for r in table.itertuples():
         interval = f"[{_number(r.ci_low)}, {_number(r.ci_high)}]" if r.seeds > 1 else "--"
         spread = f"{_number(r.nll)} $\\pm$ {_number(r.sd)}" if r.seeds > 1 else _number(r.nll)
-        cells = [r.label, _number(r.published), spread, interval, str(r.seeds)]
+        cells = [r.label, _number(r.published), spread, interval, str(r.seeds), r.verdict]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
@@ -161,7 +163,7 @@ def write(paths: list[Path], folder: Path, preset: str, note: str = "") -> str:
     text = markdown(table, title, source, _samples(results))
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(folder / "nll_table.md", text)
-    replace_text(folder / "nll_table.csv", table.to_csv(index=False))
+    replace_text(folder / "nll_table.csv", table.to_csv(index=False, float_format=DIGITS))
     replace_text(folder / "nll_table.tex", latex(table, title, source))
     left_out = ("config", "kl_by_latent")
     flat = pd.json_normalize([{k: v for k, v in r.items() if k not in left_out} for r in results])

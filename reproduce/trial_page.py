@@ -14,6 +14,12 @@ from reproduce.trials import Trial
 Write = Callable[[list[Trial], Path, Path, str, str], str]
 
 
+def folder(name: str, preset: str, data: str) -> Path:
+    """Where a page's figures and numbers are, beside <folder>.md; `preset` is quick or full."""
+    parent = Path("reports") if preset == "full" else Path("reports", preset)
+    return parent / (name if data == "mnist" else f"{name}_{data}")
+
+
 def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write: Write) -> None:
     """Make the trials of `planned(preset, data)` that are missing, and the page from what is there.
 
@@ -44,9 +50,8 @@ def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write
     pool = trials.pool(preset, arguments.runs)
     if not trials.gather(plan, pool, preset, data):
         raise UsageError(f"{pool} has no trial of this page; run it without --page.")
-    parent = Path("reports") if preset == "full" else Path("reports", preset)
-    folder = parent / (name if data == "mnist" else f"{name}_{data}")
-    print(f"page: {folder}.md; {write(plan, pool, folder, preset, data)}")
+    place = folder(name, preset, data)
+    print(f"page: {place}.md; {write(plan, pool, place, preset, data)}")
     for failure in failures:
         print(failure, file=sys.stderr)
     if failures:

@@ -72,6 +72,7 @@ def test_a_result_holds_the_run_and_says_how_it_was_made(row, tmp_path):
     assert result["elbo"] < -result["nll"] < 0
     assert result["config"] == configuration.to_dict(config)
     assert {"commit", "command", "versions", "device"} <= result["provenance"].keys()
+    assert result["provenance"]["memory_gib"] > 0.1
     assert configuration.read_resolved(folder / "config.yaml") == config
     metrics = read_metrics(folder)
     assert metrics["epoch"].tolist() == [0, 1, 2]
@@ -224,6 +225,10 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, mon
         evaluate(folder, replace_result=True)
     result = json.loads((folder / "result.json").read_text())
     assert result["status"] == "diverged"
+    assert result["training"]["epochs"] == 1  # what it cost is told
+    assert result["training"]["seconds_a_seed"] == pytest.approx(
+        read_metrics(folder)["seconds"].iloc[-1], abs=0.1
+    )
     for name in ("best.ckpt", "last.ckpt"):
         assert all(torch.isfinite(v).all() for v in weights(folder, name).values())
     assert load(folder / "last.ckpt")["epoch"] == 0

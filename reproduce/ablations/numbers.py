@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from reproduce import paired
 from reproduce.invertible.summary import interval
 from reproduce.trials import KEYS, Found, Trial, between
 
@@ -30,7 +31,7 @@ def effects(plan: list[Trial], runs: pd.DataFrame, found: Found, budget: int) ->
         if trial != trial.base and trial.base in found:
             line |= between(found[trial], found[trial.base])
         lines.append({**line, "seeds": len(done)})
-    return pd.DataFrame(lines)
+    return paired.adjust(pd.DataFrame(lines))
 
 
 def rows(found: Found) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def rows(found: Found) -> pd.DataFrame:
             numbers = between(*(found.get(trial, {}) for trial in pair))
             if numbers:
                 lines.append({"setting": setting, "row": first, "against": second, **numbers})
-    return pd.DataFrame(lines)
+    return paired.adjust(pd.DataFrame(lines))
 
 
 def equal_budget(table: pd.DataFrame, setting: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import pandas as pd
 
 from annealed.score import read_result
 from reproduce.invertible.summary import interval
+from reproduce.paired import adjust
 from reproduce.trials import DEFAULTS, Found, Trial, between
 
 SETTING = "all images"
@@ -52,7 +53,7 @@ def differences(found: Found, data: str) -> pd.DataFrame:
         hvi, avo = (found.get(Trial(SETTING, row, change), {}) for row in ROWS)
         if numbers := between(avo, hvi):
             lines.append({"schedule": words, **numbers})
-    return pd.DataFrame(lines)
+    return adjust(pd.DataFrame(lines))
 
 
 def spread(runs: pd.DataFrame) -> pd.DataFrame:

@@ -117,6 +117,15 @@ def _conclude(
 ) -> None:
     """Write the result of one seed, trained `together` with others, whose training has ended."""
     folder = run_folder(config)
+    training = {
+        "epochs": record.epochs,
+        "best_epoch": record.best_epoch,
+        "best_validation_elbo": record.best_elbo if record.best_epoch >= 0 else None,
+        "seconds": round(record.seconds, 1),
+        "seconds_a_seed": round(record.share, 1),
+        "replicas": together,
+        "sessions": record.sessions,
+    }
     try:
         if record.diverged:
             raise Diverged(record.diverged)
@@ -125,17 +134,10 @@ def _conclude(
     except Diverged as error:
         result = {**identity(config), "status": "diverged", "reason": str(error)}
         result |= {"config": configuration.to_dict(config), "provenance": record.sessions[-1]}
+        result["training"] = training
         replace_json(folder / RESULT, result)
         return
-    result["training"] = {
-        "epochs": record.epochs,
-        "best_epoch": record.best_epoch,
-        "best_validation_elbo": record.best_elbo,
-        "seconds": round(record.seconds, 1),
-        "seconds_a_seed": round(record.share, 1),
-        "replicas": together,
-        "sessions": record.sessions,
-    }
+    result["training"] = training
     replace_json(folder / RESULT, result)  # before the mirror, which may fail
     if record.logger:
         mirror.log_pictures(record.logger, method, images.held_out(config.evaluate.split))

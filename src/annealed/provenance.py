@@ -49,6 +49,13 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def memory() -> float | None:
+    """The machine's memory, GiB; None where the system does not say."""
+    if not {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys():
+        return None
+    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+
+
 def provenance(device: torch.device) -> dict:
     """A JSON-ready record of this process."""
     on_gpu = device.type == "cuda"
@@ -62,5 +69,6 @@ def provenance(device: torch.device) -> dict:
         "device_type": device.type,
         "device": torch.cuda.get_device_name(device) if on_gpu else processor(),
         "cores": os.cpu_count(),
+        "memory_gib": memory(),
         "threads": torch.get_num_threads(),
     }

@@ -1,0 +1,21 @@
+"""Answer the checklists from what is on disk: `python -m reproduce.checklist`."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+from annealed import command
+from reproduce.checklist import page
+
+
+def main() -> None:
+    """The command line; see the module."""
+    folder = Path("reports")
+    found = page.write(Path(), folder)
+    count = Counter(one.answer for _, answers in found for one in answers)
+    told = ", ".join(f"{number} {name.lower()}" for name, number in sorted(count.items()))
+    print(f"checklist: {folder / page.NAME}.md and .tex; {told}")
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, "Run the same command again."))

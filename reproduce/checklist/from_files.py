@@ -1,0 +1,177 @@
+"""Evidence in the repository's files: each function says what it found and where."""
+
+import re
+
+import pandas as pd
+
+from annealed.errors import UsageError
+from reproduce import published, readme
+from reproduce.checklist.record import ASSETS, Evidence, Record
+
+
+def _files(record: Record, needed: dict[str, str], text: str) -> Evidence:
+    """Evidence that holds where every file is there and has the words demanded of it."""
+    for path, words in needed.items():
+        if not (record.root / path).is_file():
+            return Evidence(False, f"{path} is not there")
+        if words not in record.text(path):
+            return Evidence(False, f"{path} does not say `{words}`", (path,))
+    return Evidence(True, text, tuple(needed))
+
+
+def intervals(record: Record) -> Evidence:
+    """Every row of every table has an interval over seeds."""
+    if not record.tables:
+        return Evidence(False, "there is no committed table")
+    for path, frame in record.tables.items():
+        alone = frame[frame.seeds < 2]
+        if "ci_low" not in frame or len(alone):
+            rows = ", ".join(alone.row)
+            return Evidence(False, f"no interval over seeds in {path} for {rows}", (path,))
+    counts = sorted({int(n) for frame in record.tables.values() for n in frame.seeds})
+    text = (
+        "mean, standard deviation and 95% t-interval over seeds for every row "
+        f"({', '.join(map(str, counts))} seeds a row), importance-sampling error apart"
+    )
+    return Evidence(True, text, tuple(record.tables))
+
+
+def pairs(record: Record) -> Evidence:
+    """Rows are compared by pairs, with Holm's correction."""
+    found = {}
+    for path in record.tables:
+        place = path.replace("nll_table", "paired")
+        if not (record.root / place).is_file():
+            return Evidence(False, f"{place} is not there")
+        found[place] = pd.read_csv(record.root / place)
+        if not {"holm_t", "p_t"} <= set(found[place].columns):
+            return Evidence(False, f"{place} has no p-value after Holm's correction", (place,))
+        if found[place].holm_t.isna().all():
+            return Evidence(False, f"no pair in {place} has two seeds", (place,))
+    if not found:
+        return Evidence(False, "there is no committed table of pairs")
+    count = sum(len(frame) for frame in found.values())
+    text = f"{count} paired differences with intervals, effect sizes and p-values after Holm"
+    return Evidence(True, text, tuple(found))
+
+
+def verdicts(record: Record) -> Evidence:
+    """How each row compares with its published number."""
+    told = []
+    for path, frame in record.tables.items():
+        if "verdict" not in frame:
+            return Evidence(False, f"{path} has no verdict", (path,))
+        compared = frame[frame.verdict != "not comparable"]
+        told += [f"{path}: {r.label} {r.verdict}" for r in compared.itertuples()]
+    if not told:
+        return Evidence(False, "no committed table compares a row with a published number")
+    return Evidence(True, "; ".join(told), tuple(record.tables))
+
+
+def statistic(record: Record) -> Evidence:
+    """The measure and the intervals are defined beside the numbers."""
+    rule = published.rule().partition(",")[0]
+    pages = {path.replace(".csv", ".md"): rule for path in record.tables}
+    if not pages:
+        return Evidence(False, "there is no committed table")
+    needed = {"README.md": "negative log-likelihood of the test set", **pages}
+    text = "NLL by importance sampling, nats an image; intervals and verdicts defined under tables"
+    return _files(record, needed, text)
+
+
+def search(record: Record) -> Evidence:
+    """The choices that were tried, and how one is chosen."""
+    path = "reports/ablations/effects.csv"
+    if not (record.root / path).is_file():
+        return Evidence(False, f"{path} is not there: `make reproduce-ablations PRESET=full`")
+    tried = len(pd.read_csv(record.root / path))
+    text = f"{tried} trials, each with what it gave, on the validation set; the test set unseen"
+    return _files(record, {"reports/ablations.md": "", path: "", "configs/base.yaml": ""}, text)
+
+
+def assumptions(record: Record) -> Evidence:
+    """What the paper leaves open and what was chosen."""
+    path = "reports/assumptions.md"
+    return _files(
+        record, {path: "the paper leaves open"}, "every choice that the paper leaves open"
+    )
+
+
+def sources(record: Record) -> Evidence:
+    """The methods, each with the paper that it is of."""
+    found = {
+        path.relative_to(record.root).as_posix(): re.findall(r"arXiv (\d{4}\.\d{5})", text)
+        for path in sorted((record.root / "src" / "annealed").glob("*.py"))
+        if "arXiv" in (text := path.read_text())
+    }
+    cited = sorted({number for numbers in found.values() for number in numbers})
+    if not cited:
+        return Evidence(False, "no file of src/annealed/ cites the paper of its method")
+    return Evidence(
+        True, f"the code cites arXiv {', '.join(cited)} where it uses them", tuple(found)
+    )
+
+
+def complexity(record: Record) -> Evidence:
+    """Time and memory were measured."""
+    needed = {"reports/benchmark.md": "us a image", "reports/benchmark.csv": "megabytes"}
+    return _files(record, needed, "measured time an image and a sample, and memory over S")
+
+
+def licence(record: Record) -> Evidence:
+    """The code has a licence."""
+    first = record.text("LICENSE").partition("\n")[0]
+    return _files(record, {"LICENSE": "Permission is hereby granted"}, f"the code: {first}")
+
+
+def package_licences(record: Record) -> Evidence:
+    """Every package that the code needs has a licence on record."""
+    block = re.search(r"^dependencies = \[(.*?)^\]", record.text("pyproject.toml"), re.M | re.S)
+    needed = re.findall(r'"([\w-]+)', block[1]) if block else []
+    missing = [name for name in needed if name not in ASSETS["packages"]]
+    if not needed or missing:
+        return Evidence(False, f"no licence on record: {', '.join(missing) or 'no dependencies'}")
+    text = ", ".join(f"{name}: {ASSETS['packages'][name]}" for name in needed)
+    return Evidence(True, text, ("pyproject.toml", "reproduce/checklist/assets.yaml"))
+
+
+def dependencies(record: Record) -> Evidence:
+    """Every package with its version."""
+    pinned = re.findall(r"^([\w.-]+)==", record.text("requirements.lock"), re.M)
+    if not pinned:
+        return Evidence(False, "requirements.lock pins no package")
+    needed = {"requirements.lock": "torch==", "pyproject.toml": "", "environment.yml": ""}
+    return _files(record, needed, f"{len(pinned)} packages pinned by version")
+
+
+def training_code(record: Record) -> Evidence:
+    """The code that trains, and its command."""
+    needed = {"src/annealed/fit.py": "", "README.md": "python -m annealed.fit --config"}
+    return _files(record, needed, "`python -m annealed.fit --config hvi_avo.yaml` trains one run")
+
+
+def evaluation_code(record: Record) -> Evidence:
+    """The code that scores, and its command."""
+    needed = {"src/annealed/evaluate.py": "", "README.md": "python -m annealed.evaluate"}
+    return _files(record, needed, "`python -m annealed.evaluate RUN_DIR` scores a checkpoint")
+
+
+def weights(record: Record) -> Evidence:
+    """Trained weights in the repository."""
+    found = sorted(p.relative_to(record.root) for p in (record.root / "reports").rglob("*.ckpt"))
+    if not found:
+        return Evidence(False, "no trained weights are committed; they are made by the commands")
+    return Evidence(True, f"{len(found)} checkpoints", tuple(p.as_posix() for p in found))
+
+
+def readme_table(record: Record) -> Evidence:
+    """README has the committed table and the command that makes it."""
+    text = record.text("README.md")
+    try:
+        same = text == readme.update(text, record.root)
+    except UsageError as error:
+        return Evidence(False, str(error))
+    if not same:
+        return Evidence(False, "README's table is not the committed one", ("README.md",))
+    needed = {"README.md": "make reproduce-table PRESET=", readme.table_of(text).as_posix(): ""}
+    return _files(record, needed, "README has the committed table and the command that makes it")

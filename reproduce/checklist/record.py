@@ -1,0 +1,80 @@
+"""What the checklists are answered from: the committed results and files of a repository."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from annealed.score import read_result
+from reproduce.published import SMOKE
+from reproduce.results import RESULTS
+
+ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text())
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Whether something is there, what was found or is missing in words, and in which files.
+
+    `files` are relative to the repository.
+    """
+
+    holds: bool
+    text: str
+    files: tuple[str, ...] = ()
+
+
+class Record:
+    """A repository at `root`."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    @cached_property
+    def results(self) -> dict[str, dict]:
+        """The committed results by path; smoke runs are none."""
+        found = sorted((self.root / RESULTS).rglob("seed*.json"))
+        read = {path.relative_to(self.root).as_posix(): read_result(path) for path in found}
+        return {path: result for path, result in read.items() if result["preset"] != SMOKE}
+
+    @property
+    def finished(self) -> dict[str, dict]:
+        """The results that have an NLL."""
+        return {path: r for path, r in self.results.items() if r["status"] == "finished"}
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of committed results that hold presets, trials or pages."""
+        return tuple(dict.fromkeys("/".join(path.split("/")[:3]) for path in self.results))
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The committed NLL tables by path."""
+        found = sorted((self.root / "reports").glob("*/**/nll_table.csv"))
+        paths = [path.relative_to(self.root) for path in found]
+        return {p.as_posix(): pd.read_csv(self.root / p) for p in paths if p.parts[1] != SMOKE}
+
+    def processes(self) -> list[dict]:
+        """The provenance of every process that trained or scored, as results tell it."""
+        told = []
+        for result in self.results.values():
+            told += result.get("training", {}).get("sessions", [])
+            told += [result["provenance"]] if result["status"] == "finished" else []
+        return told
+
+    def text(self, path: str) -> str:
+        """The content of a file, empty where there is none."""
+        file = self.root / path
+        return file.read_text() if file.is_file() else ""
+
+
+def every(results: dict[str, dict], wrong: list[str], text: str, files, what: str) -> Evidence:
+    """Evidence that holds where there are `results` and none is `wrong`; `what` is demanded."""
+    if not results:
+        return Evidence(False, f"there is no committed result, so none {what}")
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        return Evidence(False, f"not every result {what}: {wrong[0]}{more}", tuple(wrong[:1]))
+    return Evidence(True, text, tuple(files))
