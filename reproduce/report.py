@@ -12,9 +12,8 @@ from annealed.errors import UsageError
 from annealed.files import replace, replace_text
 from reproduce import curves, forest, paired, readme, table
 from reproduce.__main__ import reports_folder
-from reproduce.invertible.summary import number
-from reproduce.invertible.tables import grid
 from reproduce.results import RESULTS, kept
+from reproduce.words import grid, number
 
 NOTE = (
     "Difference in NLL, nats an image, of the first row less the second, over the seeds that both "

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from reproduce import paired
-from reproduce.invertible.summary import interval
 from reproduce.trials import KEYS, Found, Trial, between
+from reproduce.words import interval
 
 ROW_PAIRS = [("hvi_avo", "hvi"), ("hvi_avo", "vae"), ("hvi", "vae"), ("iaf", "vae")]
 MEASURES = ["nll", "elbo", "train_elbo", "gap", "rate", "active_units", "minutes"]

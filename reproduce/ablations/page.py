@@ -7,10 +7,9 @@ import pandas as pd
 from annealed.files import replace, replace_text
 from reproduce import curves, trials
 from reproduce.ablations import figures, numbers
-from reproduce.invertible.summary import number, spread
-from reproduce.invertible.tables import grid
 from reproduce.reading import digest, reading
 from reproduce.trials import DEFAULTS, SETTINGS, Trial
+from reproduce.words import grid, number, spread
 
 READING = Path(__file__).parent / "reading.md"
 NOTE = (

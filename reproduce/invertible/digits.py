@@ -7,7 +7,7 @@ from annealed.errors import UsageError
 from annealed.score import read_result
 from reproduce import schedule
 from reproduce.cells import Cell, grid
-from reproduce.invertible.summary import interval
+from reproduce.words import interval
 
 PAIRS = {"householder": "householder_avo", "iaf": "iaf_avo"}
 LABELS = {

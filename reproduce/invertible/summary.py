@@ -1,23 +1,13 @@
 """From results to data frames: means, 95% t-intervals over seeds, paired differences."""
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from reproduce.invertible.grid import ToyCell
+from reproduce.words import interval
 
 REFERENCE = "ELBO"
 MEASURES = ("kl", "log_z_miss", "total_variation")  # that get an interval
 KEYS = ["target", "method", "count"]
-
-
-def interval(values) -> tuple[float, float]:
-    """Mean and half width of the 95% t-interval of the finite values; NaN where not defined."""
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    if len(known) < 2:
-        return (float(known[0]) if len(known) else np.nan), np.nan
-    return known.mean(), stats.t.ppf(0.975, len(known) - 1) * stats.sem(known)
 
 
 def toy_seeds(found: dict[ToyCell, list[dict]]) -> pd.DataFrame:
@@ -70,14 +60,3 @@ def toy_summary(seeds: pd.DataFrame) -> pd.DataFrame:
             line["seconds"] = mine.seconds.mean()
             lines.append(line)
     return pd.DataFrame(lines)
-
-
-def number(value: float, form: str = ".2f") -> str:
-    """A number, or a dash where there is none."""
-    return "-" if value is None or not np.isfinite(value) else format(value, form)
-
-
-def spread(mean: float, half: float, form: str = ".2f") -> str:
-    """Mean and half width as one cell of a table."""
-    text = number(mean, form)
-    return text if not np.isfinite(half) else f"{text} ± {number(half, form.lstrip('+'))}"

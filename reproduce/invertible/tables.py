@@ -6,15 +6,10 @@ import pandas as pd
 from annealed.energies import MASSES
 from annealed.score import trusted_k
 from reproduce.invertible.grid import OBJECTIVES, label
-from reproduce.invertible.summary import KEYS, REFERENCE, number, spread
+from reproduce.invertible.summary import KEYS, REFERENCE
+from reproduce.words import grid, number, spread
 
 OTHERS = [name for name in OBJECTIVES if name != REFERENCE]
-
-
-def grid(head: list[str], lines: list[list[str]], text_columns: int) -> str:
-    """A Markdown table whose first columns are text and the others numbers."""
-    rule = ["---"] * text_columns + ["---:"] * (len(head) - text_columns)
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *lines])
 
 
 def divergence(summary: pd.DataFrame) -> str:

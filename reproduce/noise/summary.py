@@ -3,10 +3,10 @@
 import pandas as pd
 import torch
 
-from reproduce.invertible.summary import interval
 from reproduce.noise.grid import FROM_TRUTH, ROWS
 from reproduce.noise.model import align
 from reproduce.noise.run import MLE
+from reproduce.words import interval
 
 PAIRS = (("IWAE", "VAE"), ("HVI", "VAE"), ("HVI-AVO", "VAE"), ("HVI-AVO", "HVI"))
 NUMBERS = (

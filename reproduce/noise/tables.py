@@ -2,10 +2,9 @@
 
 import pandas as pd
 
-from reproduce.invertible.summary import number, spread
-from reproduce.invertible.tables import grid
 from reproduce.noise.grid import ROWS
 from reproduce.noise.run import MLE
+from reproduce.words import grid, number, spread
 
 
 def bias(table: pd.DataFrame, true_sigma: float) -> str:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from annealed.score import read_result
-from reproduce.invertible.summary import interval
 from reproduce.paired import adjust
 from reproduce.trials import DEFAULTS, Found, Trial, between
+from reproduce.words import interval
 
 SETTING = "all images"
 ROWS = ("hvi", "hvi_avo")

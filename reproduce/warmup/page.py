@@ -8,11 +8,10 @@ from matplotlib import pyplot as plt
 from annealed.files import replace, replace_text
 from annealed.schema import TrainerOptions
 from reproduce import trials
-from reproduce.invertible.summary import interval, number, spread
-from reproduce.invertible.tables import grid
 from reproduce.reading import digest, reading
 from reproduce.trials import Trial
 from reproduce.warmup import figures, numbers
+from reproduce.words import grid, interval, number, spread
 
 READING = Path(__file__).parent / "reading.md"
 NOTE = (

@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 
 from reproduce.collapse.linear.optimum import collapsed
-from reproduce.invertible.summary import interval
+from reproduce.words import interval
 
 KEYS = ["row", "variance"]
 MEASURES = ("by_q", "by_decoder", "log_p_loss", "gap", "importance_error")

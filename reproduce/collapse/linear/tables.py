@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce.collapse.linear.grid import LATENT, ROWS
-from reproduce.invertible.summary import number, spread
-from reproduce.invertible.tables import grid
+from reproduce.words import grid, number, spread
 
 
 def by_noise(table: pd.DataFrame, measure: str, form: str, exact: bool) -> str:

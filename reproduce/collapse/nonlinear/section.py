@@ -8,9 +8,8 @@ import pandas as pd
 from annealed.score import read_result
 from reproduce import trials
 from reproduce.collapse.section import Section
-from reproduce.invertible.summary import interval, number, spread
-from reproduce.invertible.tables import grid
 from reproduce.trials import DEFAULTS, Found, Trial, between
+from reproduce.words import grid, interval, number, spread
 
 matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
