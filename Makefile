@@ -16,7 +16,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-table report reproduce-ablations reproduce-invertible benchmark test lint format lock clean
+.PHONY: help setup reproduce-table report reproduce-ablations reproduce-invertible reproduce-toy benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ reproduce-ablations: $(READY) ## PRESET=quick|full: one choice at a time, on the
 
 reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
 	@$(BIN)/python -m reproduce.invertible --preset $(PRESET) --runs $(RUNS) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-toy: $(READY) ## PRESET=quick|full: HVI and IAF on toy energies, write reports/toy/
+	@$(BIN)/python -m reproduce.toys --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*

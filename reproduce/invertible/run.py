@@ -110,7 +110,8 @@ def _train(
     return results
 
 
-def _quiet_worker() -> None:
+def quiet_worker() -> None:
+    """One thread a process; an interrupt ends it without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt is told by the parent alone
     torch.set_num_threads(1)
 
@@ -128,7 +129,7 @@ def run_all(
         print(f"{len(whole)} of {len(cells)} toy cells are done already and are skipped")
     rest = [cell for cell in cells if cell not in found]
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_quiet_worker) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=quiet_worker) as pool:
         futures = {pool.submit(run_cell, c, size, paths[c], seeds, code): c for c in rest}
         try:
             for future in as_completed(futures):
