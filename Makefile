@@ -12,16 +12,22 @@ CELL    ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
+PAGES   := toy noise warmup collapse ablations invertible
+
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-noise reproduce-collapse benchmark test lint format lock clean
+.PHONY: help setup reproduce reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
 	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name"
+
+reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset short under full)
+	@$(MAKE) reproduce-table PRESET=$(if $(filter full,$(PRESET)),short,$(PRESET)) KEEP=$(filter full,$(PRESET))
+	@for page in $(PAGES); do $(MAKE) reproduce-$$page PRESET=$(PRESET) || exit; done
 
 reproduce-table: $(READY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
@@ -55,6 +61,10 @@ reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write repo
 
 reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
 	@$(BIN)/python -m reproduce.invertible --preset $(PRESET) --runs $(RUNS) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-toy: $(READY) ## PRESET=quick|full: HVI and IAF on toy energies, write reports/toy/
+	@$(BIN)/python -m reproduce.toys --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-noise: $(READY) ## PRESET=quick|full: what a unimodal posterior does to the model, write reports/noise/

@@ -73,7 +73,8 @@ def finish(task: Task, seeds: list[int], code: dict) -> list[dict]:
     return [known[seed] for seed in seeds]
 
 
-def _quiet_worker() -> None:
+def quiet_worker() -> None:
+    """Set up a process of a pool: one thread, and no word on an interrupt."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt is told by the parent alone
     torch.set_num_threads(1)
 
@@ -88,7 +89,7 @@ def finish_all(tasks: list[Task], seeds: list[int], jobs: int, code: dict) -> li
         print(f"{len(whole)} of {len(tasks)} cells are done already and are skipped")
     rest = [index for index in range(len(tasks)) if index not in found]
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_quiet_worker) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=quiet_worker) as pool:
         futures = {pool.submit(finish, tasks[index], seeds, code): index for index in rest}
         try:
             for future in as_completed(futures):

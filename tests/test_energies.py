@@ -21,6 +21,15 @@ VALUES = {
     ),
     "e": ((1.0, 1.4), -0.5 - 0.1),
     "f": ((2.0, 0.0), math.log(1.0 + math.exp(-((3.0 / 0.35) ** 2) / 2)) - 0.2),
+    "g": (
+        (0.0, 0.0),
+        -25.0 / 3.0 - math.log(2 * math.pi * 1.5),  # every mode is at squared distance 25
+    ),
+    "h": (
+        (1.0, 1.0),  # (sum_i exp(-5 (1 - 2 i)^2))^2 over i = -2..2, with weight 1/25
+        2 * math.log(sum(math.exp(-5.0 * (1 - 2 * i) ** 2) for i in range(-2, 3)))
+        - math.log(25 * 2 * math.pi * 0.1),
+    ),
 }
 
 
@@ -91,5 +100,5 @@ def test_mode_masses_are_those_of_draws_from_the_density():
 
 
 def test_an_unknown_energy_is_refused():
-    with pytest.raises(ValueError, match="accepted: a, b, c, d, e, f"):
-        energies.energy("g")
+    with pytest.raises(ValueError, match="accepted: a, b, c, d, e, f, g, h"):
+        energies.energy("z")

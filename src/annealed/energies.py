@@ -1,4 +1,4 @@
-"""Toy targets with a known log Z: six energies in the plane, and Gaussians of any covariance."""
+"""Toy targets with a known log Z: eight energies in the plane, and Gaussians of any covariance."""
 
 import math
 from collections.abc import Callable
@@ -10,8 +10,12 @@ from annealed.gaussian import standard_log_prob
 from annealed.targets import Energy
 
 MODES = ((-2.0, 0.0), (2.0, 0.0), (0.0, 2.0), (0.0, -2.0))  # of energy d
-MASSES = (0.1, 0.3, 0.4, 0.2)  # of those modes
+MASSES = (0.1, 0.3, 0.4, 0.2)  # of those modes, and of energy g's
 MODE_VARIANCE = 0.2
+WIDE_MODES = ((-5.0, 0.0), (5.0, 0.0), (0.0, 5.0), (0.0, -5.0))  # of energy g
+WIDE_VARIANCE = 1.5
+LATTICE = tuple((2.0 * i, 2.0 * j) for i in range(-2, 3) for j in range(-2, 3))  # of energy h
+LATTICE_VARIANCE = 0.1
 
 
 def _bump(value: Tensor, scale: float) -> Tensor:
@@ -49,15 +53,32 @@ def ellipse(z: Tensor) -> Tensor:
     return -(2.0 - torch.linalg.vector_norm(squeezed, dim=-1)).square()
 
 
-def four_modes(z: Tensor) -> Tensor:
-    """Energy d: Gaussians of variance 0.2 at MODES with weights MASSES; normalised."""
-    scale = math.sqrt(MODE_VARIANCE)
+def _mixture(z: Tensor, modes, masses, variance: float) -> Tensor:
+    scale = math.sqrt(variance)
     parts = [
-        math.log(mass / MODE_VARIANCE)
+        math.log(mass / variance)
         + standard_log_prob((z - torch.tensor(mode, dtype=z.dtype, device=z.device)) / scale)
-        for mode, mass in zip(MODES, MASSES, strict=True)
+        for mode, mass in zip(modes, masses, strict=True)
     ]
     return _log_sum(*parts)
+
+
+def four_modes(z: Tensor) -> Tensor:
+    """Energy d: Gaussians of variance 0.2 at MODES with weights MASSES; normalised."""
+    return _mixture(z, MODES, MASSES, MODE_VARIANCE)
+
+
+def wide_modes(z: Tensor) -> Tensor:
+    """Energy g: Gaussians of variance 1.5 at WIDE_MODES with weights MASSES; normalised."""
+    return _mixture(z, WIDE_MODES, MASSES, WIDE_VARIANCE)
+
+
+def lattice(z: Tensor) -> Tensor:
+    """Energy h: 25 equal Gaussians of variance 0.1 at LATTICE, 2 apart; normalised."""
+    axis = torch.arange(-4.0, 5.0, 2.0, dtype=z.dtype, device=z.device)
+    apart = (z[..., None] - axis) / math.sqrt(LATTICE_VARIANCE)  # the 25 are a product of 5 and 5
+    density = -0.5 * (apart.square() + math.log(2.0 * math.pi * LATTICE_VARIANCE))
+    return (density.logsumexp(-1) - math.log(len(axis))).sum(-1)
 
 
 def wave(z: Tensor) -> Tensor:
@@ -81,6 +102,8 @@ DENSITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "d": four_modes,
     "e": wave,
     "f": split_wave,
+    "g": wide_modes,
+    "h": lattice,
 }
 NAMES = tuple(DENSITIES)
 # trapezoid rule on 4001 x 4001 points of [-24, 24]^2 in float64; held to 1e-4 by tests
@@ -91,14 +114,17 @@ LOG_Z = {
     "d": 0.0,
     "e": 1.7263052908,
     "f": 2.6324946690,
+    "g": 0.0,
+    "h": 0.0,
 }
 
 
 def energy(name: str) -> Energy:
-    """One of the six energies, a to f, over z (..., 2); raises ValueError for another name.
+    """One of the eight energies, a to h, over z (..., 2); raises ValueError for another name.
 
     a, e and f follow energies 1, 2 and 3 of Rezende & Mohamed 2015 (arXiv 1505.05770), e and f with
-    damping along z1; b, c and d follow Huang et al. 2018 (arXiv 1809.01818).
+    damping along z1; b, c and d follow Huang et al. 2018 (arXiv 1809.01818); g and h
+    are harder mixtures, d further apart and 25 modes.
     """
     if name not in DENSITIES:
         raise ValueError(f"unknown energy {name!r}; accepted: {', '.join(NAMES)}")
@@ -138,7 +164,7 @@ def quadrature(log_density: Callable[[Tensor], Tensor], half_width: float, point
     return torch.stack(rows).logsumexp(0).item() + 2.0 * math.log(2.0 * half_width / (points - 1))
 
 
-def mode_masses(z: Tensor) -> Tensor:
-    """Share of the points z (N, 2) nearest to each of energy d's MODES: (4,)."""
-    nearest = torch.cdist(z, torch.tensor(MODES, dtype=z.dtype, device=z.device)).argmin(-1)
-    return torch.bincount(nearest, minlength=len(MODES)) / len(z)
+def mode_masses(z: Tensor, modes: tuple[tuple[float, float], ...] = MODES) -> Tensor:
+    """Share of the points z (N, 2) nearest to each of M modes, by default energy d's: (M,)."""
+    nearest = torch.cdist(z, torch.tensor(modes, dtype=z.dtype, device=z.device)).argmin(-1)
+    return torch.bincount(nearest, minlength=len(modes)) / len(z)

@@ -1,0 +1,56 @@
+"""The toy page: `python -m reproduce.toys --preset quick`."""
+
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from annealed import command
+from annealed.provenance import provenance
+from reproduce import pages
+from reproduce.tasks import quiet_worker
+from reproduce.toys import page
+from reproduce.toys.grid import TARGETS, cells, families
+from reproduce.toys.run import SIZES, run_family
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    arguments = pages.arguments("toys", __doc__, SIZES)
+    size, count = SIZES[arguments.preset], arguments.seeds
+    torch.set_num_threads(1)
+    runs, seeds = Path(arguments.runs), list(range(count))
+    code = provenance(torch.device("cpu"))
+    one = partial(
+        run_family,
+        targets=list(TARGETS),
+        size=size,
+        runs=runs,
+        preset=arguments.preset,
+        seeds=seeds,
+        code=code,
+        fast=arguments.preset == "full",  # a smoke run ends before a compilation would pay
+    )
+    found = {}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(arguments.jobs, mp_context=spawn, initializer=quiet_worker) as pool:
+        futures = {pool.submit(one, family): family for family in families()}
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                found |= future.result()
+                label = futures[future].label
+                print(f"[{done}/{len(futures)}] {label}: done", file=sys.stderr, flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    found = {cell: found[cell] for cell in cells()}
+    folder = pages.folder("toy", arguments.preset)
+    written = page.write(found, size, runs, folder, arguments.preset)
+    print(f"page: {folder / 'index.md'} (numbers {written})")
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, "Run the same command again to go on."))

@@ -1,0 +1,48 @@
+"""From results to data frames: means, 95% t-intervals over seeds, paired differences."""
+
+import pandas as pd
+
+from reproduce.toys.grid import TARGETS, Cell
+from reproduce.words import interval
+
+KEYS = ["target", "method", "count"]
+MEASURES = ("kl", "log_z_miss", "energy_distance", "total_variation")
+KEPT = ("kl", "kl_mc_error", "log_z_error", "log_z_mc_error", "ess", "k_hat", "energy_distance")
+KEPT += ("noise_floor", "total_variation")
+
+
+def by_seed(found: dict[Cell, list[dict]]) -> pd.DataFrame:
+    """One line a cell and seed; `log_z_miss` is the absolute error of log Z."""
+    lines = []
+    for cell, results in found.items():
+        f = cell.family
+        for r in results:
+            key = {"target": TARGETS[cell.target][0], "method": f.method, "count": f.count}
+            numbers = {name: r.get(name) for name in KEPT}
+            masses = {f"mass_{i}": m for i, m in enumerate(r.get("masses", []))}
+            lines.append({**key, "objective": f.objective, "seed": r["seed"], **numbers, **masses})
+    table = pd.DataFrame(lines)
+    numbers = [name for name in table.columns if name in KEPT or name.startswith("mass_")]
+    table[numbers] = table[numbers].astype(float)
+    table.insert(8, "log_z_miss", table["log_z_error"].abs())
+    return table
+
+
+def by_cell(seeds: pd.DataFrame) -> pd.DataFrame:
+    """One line a cell: mean and half width over seeds, and AVO less the ELBO of the same seeds."""
+    lines = []
+    for key, group in seeds.groupby(KEYS, sort=False):
+        base = group[group.objective == "ELBO"].set_index("seed")
+        for objective, mine in group.groupby("objective", sort=False):
+            line = {**dict(zip(KEYS, key, strict=True)), "objective": objective}
+            line |= {"seeds": len(mine), "lost": int(mine.kl.isna().sum())}
+            for measure in MEASURES:
+                own = mine.set_index("seed")[measure]
+                line[measure], line[f"{measure}_half"] = interval(own)
+                paired = interval(own - base[measure])
+                line[f"{measure}_difference"], line[f"{measure}_difference_half"] = paired
+            line["k_hat_max"] = mine.k_hat.max()
+            line["noise_floor"] = mine.noise_floor.abs().max()
+            line |= {f"mass_{i}": mine[f"mass_{i}"].mean() for i in range(4)}
+            lines.append(line)
+    return pd.DataFrame(lines)
