@@ -32,7 +32,6 @@ def main() -> None:
         preset=arguments.preset,
         seeds=seeds,
         code=code,
-        fast=arguments.preset == "full",  # a smoke run ends before a compilation would pay
     )
     found = {}
     spawn = multiprocessing.get_context("spawn")

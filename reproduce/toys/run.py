@@ -58,12 +58,12 @@ def run_family(
     preset: str,
     seeds: list[int],
     code: dict,
-    fast: bool = True,
 ) -> dict[Cell, list[dict]]:
     """The results of `targets` and `seeds`; those without one are trained side by side.
 
-    `code` is the provenance that is written with them, `fast` compiles. Raises UsageError where
-    a result was made by another setup.
+    `code` is the provenance that is written with them. Forty paths side by side keep a core busy
+    without compiling, which takes minutes a graph. Raises UsageError where a result was made by
+    another setup.
     """
     known, missing = {}, []
     for cell in (Cell(target, family) for target in targets):
@@ -82,7 +82,7 @@ def run_family(
         toys = [toy.Toy(Choice(c.target), q) for (c, _), q in zip(missing, drawn, strict=True)]
         phases = [(family.objective.lower(), size.steps)]
         keys = [seed for _, seed in missing]
-        curve = toy.train(Replicas(toys, fast), phases, keys, size.samples, size.rate)
+        curve = toy.train(Replicas(toys), phases, keys, size.samples, size.rate)
         seconds = round(time.monotonic() - began, 1)
         beside = {"seconds": seconds, "trained_beside": len(missing), "provenance": code}
         for index, (cell, seed) in enumerate(missing):
