@@ -45,7 +45,10 @@ def places(root: Path) -> list[Path]:
 
 
 def make(root: Path, into: Path) -> None:
-    """Write every report of the results below `root` to its place below `into`."""
+    """Write every report of the results below `root` to its place below `into`.
+
+    A page of trials that are not all made is written where it is committed.
+    """
     results = root / RESULTS
     if not any(results.rglob("seed*.json")):
         return
@@ -57,9 +60,11 @@ def make(root: Path, into: Path) -> None:
     pool = results / "trials"
     for name, page in PAGES.items():
         for data in NAMES:
-            plan = page.planned("full", data)
-            if gather(plan, pool, "full", data):
-                page.write(plan, pool, into / trial_page.folder(name, "full", data), "full", data)
+            plan, folder = page.planned("full", data), trial_page.folder(name, "full", data)
+            found = gather(plan, pool, "full", data)
+            committed = (root / folder).with_name(f"{folder.name}.md").exists()
+            if found and (committed or len(found) == len(plan)):
+                page.write(plan, pool, into / folder, "full", data)
 
 
 def differences(root: Path, into: Path) -> list[str]:

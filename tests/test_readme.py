@@ -4,6 +4,7 @@ import subprocess
 import sys
 import zipfile
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, TINY, annealed, sentence
@@ -85,3 +86,22 @@ def test_the_wheel_carries_its_configurations_to_any_folder(tmp_path):
     assert yaml.safe_load(result.stdout)["method"]["name"] == "hvi_avo"
     packaged = {p.relative_to(site / "annealed" / "configs") for p in site.rglob("*.yaml")}
     assert packaged == {p.relative_to(ROOT / "configs") for p in (ROOT / "configs").rglob("*.yaml")}
+
+
+def test_the_findings_numbers_are_those_of_the_committed_table():
+    text = " ".join((ROOT / "reports" / "findings.md").read_text().split())
+    short = ROOT / "reports" / "short"
+    table = pd.read_csv(short / "nll_table.csv").set_index("row")
+    pairs = pd.read_csv(short / "paired.csv").set_index(["row", "against"])["difference"]
+    vae, hvi, avo = (f"{table.nll[row]:.2f}" for row in ("vae", "hvi", "hvi_avo"))
+    vae_then, hvi_then, avo_then = (f"{table.published[r]:.2f}" for r in ("vae", "hvi", "hvi_avo"))
+    assert f"{vae} (published {vae_then}) and {hvi} ({hvi_then})" in text
+    assert f"gets {avo} where the paper has {avo_then}" in text
+    against = f"{pairs['hvi_avo', 'hvi']:.2f}", f"{pairs['hvi_avo', 'vae']:.2f}"
+    assert f"{against[0]} nats worse than HVI and {against[1]} worse than the VAE" in text
+    minutes = [round(table.train_minutes[row]) for row in ("vae", "hvi")]
+    assert f"in {minutes[0]} and {minutes[1]} minutes a seed" in text
+    shares = sorted(round(100 * share) for share in table.k_hat_untrusted)
+    assert f"For {shares[0]} to {shares[-1]} % of the test images" in text
+    assert set(table.seeds) == {3}
+    assert len(text.split()) <= 400

@@ -93,7 +93,7 @@ def write(
     answer, discussion = reading(digest(made), note)
     smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
     blocks = ["# Ablations: what decides the table", smoke + answer]
-    blocks += [source(runs, len(plan) - len(found), len(plan), preset, data, folder.name)]
+    blocks += [source(runs, plan, len(plan) - len(found), preset, data, folder.name)]
     blocks += ["## Rows against each other, with their defaults", against]
     blocks += [f"## An equal budget of {budget} trials a row, {first}", best]
     blocks += ["The best is chosen and reported on the same images, which flatters every row."]
@@ -117,13 +117,16 @@ def _pictures(table: pd.DataFrame, found: trials.Found, folder: Path) -> list[st
     return blocks
 
 
-def source(runs: pd.DataFrame, left: int, planned: int, preset: str, data: str, name: str) -> str:
+def source(
+    runs: pd.DataFrame, plan: list[Trial], left: int, preset: str, data: str, name: str
+) -> str:
     """Where the numbers come from, and what is still to be run."""
-    missing = f" **{left} of {planned} trials are still to be run.**" if left else ""
-    settings = "; ".join(f"{k}: {', '.join(f'`{o}`' for o in v)}" for k, v in SETTINGS.items() if v)
+    missing = f" **{left} of {len(plan)} trials are still to be run.**" if left else ""
+    own = {trial.setting: SETTINGS[trial.setting] for trial in plan}
+    settings = [f" {k}: {', '.join(f'`{o}`' for o in v)}." for k, v in own.items() if v]
     return (
         f"`make reproduce-ablations PRESET={preset}`: data {data}, preset "
-        f"{trials.PRESETS[preset]} ({settings}). NLL is the importance-sampled one of the "
+        f"{trials.PRESETS[preset]}.{''.join(settings)} NLL is the importance-sampled one of the "
         f"validation images, in nats, S = {runs.samples.max():.0f}, of which "
         f"{100 * runs.k_hat_untrusted.mean():.0f} % have a k-hat too high for it; no test image "
         f"was looked at. Commit {', '.join(sorted(set(runs.commit)))}.{missing} All numbers: "
