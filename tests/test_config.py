@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import pytest
 from conftest import ROOT
 
@@ -13,7 +11,7 @@ def test_every_row_loads_under_every_preset_and_data_set():
     rows = {p.stem for p in (ROOT / "configs").glob("*.yaml")} - {"base"}
     assert rows == set(METHODS)
     for row in rows:
-        for preset in ("quick", "short", "paper"):
+        for preset in ("quick", "ablation", "short", "paper"):
             for data in ("mnist", "mnist_static", "digits"):
                 config = load(row, [f"preset={preset}", f"data.name={data}"])
                 assert (config.row, config.preset, config.data.name) == (row, preset, data)
@@ -21,7 +19,8 @@ def test_every_row_loads_under_every_preset_and_data_set():
 
 def test_paper_is_the_protocol():
     c = load("hvi_avo.yaml", ["preset=paper"])
-    assert asdict(c.network) == {"latent": 40, "hidden": 300, "layers": 2}
+    assert (c.network.latent, c.network.hidden, c.network.layers) == (40, 300, 2)
+    assert c.network.decoder == "dense"
     assert (c.optimiser.learning_rate, c.optimiser.milestones) == (2e-4, [])
     assert (c.trainer.epochs, c.trainer.patience, c.trainer.warmup_epochs) == (5000, 100, 200)
     assert (c.data.batch_size, c.evaluate.samples) == (100, 5000)
