@@ -1,6 +1,7 @@
 """Shared pieces: small models in float64, a run's command line, the real data where it is."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,13 @@ from annealed.transitions import MeanField, Refinement, Transition
 
 ROOT = Path(__file__).parents[1]
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """What a test starts hears SIGINT, even where pytest runs in a shell's background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
