@@ -74,7 +74,7 @@ def test_annealed_targets_run_from_q0_to_the_target():
 
 def test_a_page_of_tiny_runs_and_no_seed_is_trained_twice(tmp_path, monkeypatch):
     found, again = {}, {}
-    arguments = (["d", "h"], TINY, tmp_path, "quick", [0, 1], CODE, False)
+    arguments = (["d", "h"], TINY, tmp_path, "quick", [0, 1], CODE)
     for family in families():
         if family.count == 4:
             found |= run.run_family(family, *arguments)
