@@ -23,7 +23,7 @@ CAPTIONS = {
     "far": "Seed {seed}: densities of the last marginal on the colour scale of the target on the "
     "left, brightness the square root of the density.",
     "dimensions": "Every seed as a point, the mean as a line.",
-    "funnel": "Seed {seed}: v upward, the first of the others across, colours as above.",
+    "funnel": "Seed {seed}: v upward, the first of the others across; colours as for far modes.",
     "rho": "Every seed as a point, the mean as a line.",
 }
 
