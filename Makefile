@@ -12,14 +12,14 @@ CELL    ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
-PAGES   := toy noise warmup collapse ablations invertible
+PAGES   := toy noise warmup collapse ablations invertible corners
 
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse benchmark test lint format lock clean
+.PHONY: help setup reproduce reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -73,6 +73,10 @@ reproduce-noise: $(READY) ## PRESET=quick|full: what a unimodal posterior does t
 
 reproduce-collapse: $(READY) ## PRESET=quick|full: collapsed latents, learned and exact, write reports/collapse/
 	@$(BIN)/python -m reproduce.collapse --preset $(PRESET) --runs $(RUNS) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
+	@$(BIN)/python -m reproduce.corners --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*

@@ -70,7 +70,7 @@ class Toy(nn.Module):
 
 def train(
     replicas: Replicas,
-    phases: list[tuple[str, int]],
+    phases: list[tuple[Objective, int]],
     seeds: list[int],
     samples: int,
     rate: float,
@@ -86,9 +86,9 @@ def train(
     first = replicas.members[0].posterior
     shape = (first.draws, samples, 1, first.head.scale.shape[-1])
     dtype = next(replicas.parameters()).dtype
-    for name, length in phases:
+    for goal, length in phases:
         for member in replicas.members:
-            member.objective = objective(name, len(first.transitions))
+            member.objective = goal
         adam = torch.optim.Adam(replicas.parameters(), rate)
         for step in range(length):
             adam.param_groups[0]["lr"] = rate * schedules.piecewise(
@@ -97,7 +97,7 @@ def train(
             at = done + step
             noise = torch.stack([randomness.normal(shape, s, "posterior", at) for s in seeds])
             coin = randomness.uniform((), 0, "objective", at).item()
-            choice = replicas.members[0].objective.choose(coin)
+            choice = goal.choose(coin)
             value = replicas.backward((noise.to(dtype),), choice)
             adam.step()
             if step % max(length // 50, 1) == 0:

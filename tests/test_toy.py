@@ -43,7 +43,8 @@ def test_gradients_side_by_side_are_those_of_each_seed_alone(method, name, choic
 
 
 def test_a_seed_trained_beside_others_is_the_seed_trained_alone():
-    phases = [("avo", 3), ("mixture", 10), ("elbo", 3)]
+    lengths = {"avo": 3, "mixture": 10, "elbo": 3}
+    phases = [(toy.objective(name, 3), length) for name, length in lengths.items()]
     together, alone = toys("iaf", [0, 1]), toys("iaf", [1])
     toy.train(together, phases, [0, 1], 4, 1e-2)
     toy.train(alone, phases, [1], 4, 1e-2)
@@ -57,7 +58,7 @@ def test_iaf_learns_a_correlated_gaussian(name):
     target = energies.correlated_gaussian(0.8)
     made = [toy.posterior("iaf", 2, [2.0, 2.0], 8, seed) for seed in (0, 1)]
     replicas = Replicas([toy.Toy(target, q) for q in made])
-    curve = toy.train(replicas, [(name, 500)], [0, 1], 32, 2e-2)
+    curve = toy.train(replicas, [(toy.objective(name, 2), 500)], [0, 1], 32, 2e-2)
     for seed, q in enumerate(made):
         _, log_w = toy_score.draw(target, q, 2, 4000, seed)
         assert toy_score.divergences(log_w, 0.0)["kl"] < 0.03

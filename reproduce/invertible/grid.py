@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from annealed import energies, randomness
+from annealed import energies
+from annealed.dimensional import rotation
 from annealed.targets import Energy
 
 ROTATED = 8  # dimensions of the rotated Gaussian
@@ -23,8 +24,7 @@ def rotated_spectrum() -> torch.Tensor:
 
 def rotated_covariance() -> torch.Tensor:
     """Q diag(rotated_spectrum) Q^T with one random orthogonal Q: (8, 8) in float64."""
-    square = randomness.normal((ROTATED, ROTATED), 0, "init", ROTATED, dtype=torch.float64)
-    q, _ = torch.linalg.qr(square)
+    q = rotation(ROTATED)
     return q @ rotated_spectrum().diag() @ q.T
 
 

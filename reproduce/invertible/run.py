@@ -50,7 +50,8 @@ def make(cell: ToyCell, size: Size, place: Path, seeds: list[int]) -> dict[int, 
     target, scale = cell.energy(), cell.scale()
     drawn = [toy.posterior(cell.method, cell.count, scale, size.hidden, seed) for seed in seeds]
     replicas = Replicas([toy.Toy(target, posterior) for posterior in drawn])
-    phases = [(name, length) for name, length in setup(cell, size)["phases"]]
+    goals = setup(cell, size)["phases"]
+    phases = [(toy.objective(name, cell.count), length) for name, length in goals]
     curve = toy.train(replicas, phases, seeds, size.samples, size.rate)
     results = {}
     for index, seed in enumerate(seeds):

@@ -80,7 +80,7 @@ def run_family(
             for cell, seed in missing
         ]
         toys = [toy.Toy(Choice(c.target), q) for (c, _), q in zip(missing, drawn, strict=True)]
-        phases = [(family.objective.lower(), size.steps)]
+        phases = [(toy.objective(family.objective.lower(), family.count), size.steps)]
         keys = [seed for _, seed in missing]
         curve = toy.train(Replicas(toys), phases, keys, size.samples, size.rate)
         seconds = round(time.monotonic() - began, 1)

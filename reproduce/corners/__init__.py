@@ -1,0 +1,1 @@
+"""The corner cases: where AVO fails or costs."""

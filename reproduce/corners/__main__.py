@@ -1,0 +1,31 @@
+"""Where AVO fails or costs: `python -m reproduce.corners --preset quick`."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from annealed import command
+from annealed.provenance import provenance
+from reproduce import pages, tasks
+from reproduce.corners import grid, page, run
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    arguments = pages.arguments("corners", __doc__, run.SIZES)
+    torch.set_num_threads(1)
+    size, preset = run.SIZES[arguments.preset], arguments.preset
+    cells, code = grid.cells(), provenance(torch.device("cpu"))
+    work = [run.task(cell, size, Path(arguments.runs), preset) for cell in cells]
+    seeds = list(range(arguments.seeds))
+    results = tasks.finish_all(work, seeds, arguments.jobs, code)
+    found = dict(zip(cells, results, strict=True))
+    places = {cell: one.place for cell, one in zip(cells, work, strict=True)}
+    folder = pages.folder("corners", preset)
+    written = page.write(found, grid.cases(), places, size, folder, preset)
+    print(f"page: {folder / 'index.md'} (numbers {written})")
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, "Run the same command again to go on."))

@@ -1,0 +1,55 @@
+"""From results to data frames: means, 95% t-intervals over seeds, paired differences."""
+
+import pandas as pd
+
+from reproduce.corners.grid import Case, Cell
+from reproduce.words import interval
+
+MEASURES = ("kl", "log_z_miss", "energy_distance", "total_variation", "found")  # with an interval
+KEPT = ("kl", "kl_mc_error", "log_z_error", "log_z_mc_error", "ess", "k_hat", "energy_distance")
+KEPT += ("noise_floor", "total_variation", "found", "training_cpu_seconds")
+MOST = 4  # regions of a target
+
+
+def by_seed(found: dict[Cell, list[dict]], cases: dict[str, Case]) -> pd.DataFrame:
+    """One line a case, row and seed; `log_z_miss` is the absolute error of log Z, in nats."""
+    lines = []
+    for name, case in cases.items():
+        for line in case.lines:
+            for r in found[line.cell]:
+                key = {"case": name, "row": line.label, "seed": r["seed"], "status": r["status"]}
+                shares = [*r.get("shares", []), *[None] * MOST][:MOST]
+                numbers = {measure: r.get(measure) for measure in KEPT}
+                lines.append(key | numbers | {f"share_{i}": s for i, s in enumerate(shares)})
+    table = pd.DataFrame(lines)
+    numbers = [*KEPT, *(f"share_{i}" for i in range(MOST))]
+    table[numbers] = table[numbers].astype(float)
+    table.insert(6, "log_z_miss", table["log_z_error"].abs())
+    return table
+
+
+def by_row(
+    found: dict[Cell, list[dict]], cases: dict[str, Case], seeds: pd.DataFrame
+) -> pd.DataFrame:
+    """One line a case and row: mean, half width and what the row has over its reference.
+
+    `kl_difference` is paired by seed and NaN for a reference itself.
+    """
+    lines = []
+    for name, case in cases.items():
+        for line in case.lines:
+            mine = seeds[(seeds.case == name) & (seeds.row == line.label)].set_index("seed")
+            made = {"case": name, "row": line.label, "target": line.cell.target}
+            made |= {"seeds": len(mine), "lost": int((mine.status != "finished").sum())}
+            for measure in MEASURES:
+                made[measure], made[f"{measure}_half"] = interval(mine[measure])
+            reference = found[line.against if line.against else line.cell]
+            base = pd.Series({r["seed"]: r["kl"] for r in reference}, dtype=float)
+            gap = interval(mine.kl - base) if line.against != line.cell else interval([])
+            made["kl_difference"], made["kl_difference_half"] = gap
+            made |= {f"share_{i}": mine[f"share_{i}"].mean() for i in range(MOST)}
+            made["noise_floor"] = mine.noise_floor.abs().max()
+            made["k_hat_max"] = mine.k_hat.max()
+            made["training_cpu_seconds"] = mine.training_cpu_seconds.mean()
+            lines.append(made)
+    return pd.DataFrame(lines)

@@ -1,0 +1,40 @@
+"""A case's table, as Markdown, from the data frame of `summary.by_row`."""
+
+import pandas as pd
+
+from annealed.score import trusted_k
+from reproduce.corners.grid import Case
+from reproduce.corners.targets import target
+from reproduce.words import grid, number, spread
+
+
+def case(table: pd.DataFrame, shown: Case, draws: int, cost: bool = True) -> str:
+    """The rows of one case; `cost` adds the CPU-seconds, which no second run repeats."""
+    head = ["row", "KL", f"less {shown.reference}", "log Z error (k-hat)", "regions found"]
+    head += ["mass in each region", "total variation", "energy distance (noise floor)"]
+    lines = []
+    for r in table.itertuples():
+        masses = target(r.target).masses
+        shares = " ".join(number(getattr(r, f"share_{i}")) for i in range(len(masses)))
+        mark = "!" if r.k_hat_max > trusted_k(draws) else ""
+        lost = f" ({r.lost} of {r.seeds} diverged)" if r.lost else ""
+        miss = spread(r.log_z_miss, r.log_z_miss_half, ".3f")
+        gap = spread(r.kl_difference, r.kl_difference_half, "+.3f")
+        distance = spread(r.energy_distance, r.energy_distance_half, ".4f")
+        cells = [spread(r.kl, r.kl_half, ".3f") + lost, gap]
+        cells += [f"{miss} ({number(r.k_hat_max)}{mark})"]
+        cells += [f"{number(r.found, '.1f')} of {len(masses)}", shares]
+        cells += [spread(r.total_variation, r.total_variation_half)]
+        cells += [f"{distance} ({number(r.noise_floor, '.4f')})"]
+        cells += [number(r.training_cpu_seconds, ".1f")] if cost else []
+        lines.append([r.row, *cells])
+    return grid([*head, "CPU seconds a seed"] if cost else head, lines, 1)
+
+
+def truths(shown: Case) -> str:
+    """The exact masses of the regions of a case's targets, as a sentence."""
+    found = {}
+    for line in shown.lines:
+        found.setdefault(target(line.cell.target).masses, []).append(line.cell.target)
+    listed = (" ".join(number(mass) for mass in masses) for masses in found)
+    return f"The exact masses are {', '.join(listed)}."
