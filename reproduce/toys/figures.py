@@ -7,20 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from annealed import schedules
-from annealed.files import replace
 from annealed.gaussian import standard_log_prob
 from annealed.targets import Energy
 from reproduce.toys.grid import TARGETS, Cell, Family, families
 from reproduce.toys.run import BINS, folder
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PNG and PDF; the old files stay until the new ones are whole."""
-    for kind in ("png", "pdf"):
-        replace(
-            path.with_suffix(f".{kind}"),
-            lambda f, k=kind: figure.savefig(f, format=k, dpi=100, bbox_inches="tight"),
-        )
 
 
 def annealed(energy: Energy, scale: float, alpha: float, half: float, bins: int = BINS):

@@ -7,6 +7,7 @@ import pandas as pd
 from annealed.energies import MASSES
 from annealed.files import replace_text
 from annealed.score import trusted_k
+from reproduce import pages
 from reproduce.reading import digest, reading
 from reproduce.toys import figures, summary
 from reproduce.toys.grid import COUNTS, LABELS, METHODS, Cell
@@ -74,13 +75,13 @@ def write(
         replace_text(folder / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))
     shown = sorted({r["seed"] for results in found.values() for r in results})
     first, targets = shown[0], list(dict.fromkeys(cell.target for cell in found))
-    figures.save(figures.densities(targets, runs, preset, first), folder / "densities.png")
+    pages.save(figures.densities(targets, runs, preset, first), folder, "densities")
     pictures = []
     for method in METHODS:
         for count in COUNTS:
             name = f"marginals_{method}_{count}"
             made = figures.marginals("d", method, count, runs, preset, first)
-            figures.save(made, folder / f"{name}.png")
+            pages.save(made, folder, name)
             pictures += [f"{LABELS[method]}, T = {count}:", f"![marginals]({name}.png)"]
     tables = [numbers_table(table, size.draws), masses_table(table)]
     answer, discussion = reading(digest(tables), note)
