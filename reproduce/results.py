@@ -23,11 +23,13 @@ RESULTS = Path("reports", "results")
 def keep(run: Path, results: Path = RESULTS) -> Path:
     """Copy the record of the finished run in folder `run`; returns the JSON's path.
 
+    Where the runs are on this machine is left out of it.
+
     Raises UsageError where another run's result is there already: a committed number is replaced by
     hand alone.
     """
-    text = (run / RESULT).read_text()
     result = read_result(run / RESULT)
+    text = _portable((run / RESULT).read_text(), result["config"]["runs"])
     place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
     kept = place.with_suffix(".json")
     if kept.exists():
@@ -44,6 +46,11 @@ def keep(run: Path, results: Path = RESULTS) -> Path:
         replace_text(place.with_suffix(".csv"), (run / METRICS).read_text())
     replace_text(kept, text)
     return kept
+
+
+def _portable(text: str, runs: str) -> str:
+    """A result's JSON without the path at which this machine has its runs."""
+    return text.replace(runs, "runs") if Path(runs).is_absolute() else text
 
 
 def keep_all(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:
