@@ -1,5 +1,7 @@
 """Paths trained on toy targets, all seeds side by side in one process."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,18 @@ from annealed.transitions import Refinement, Transition
 
 CONTEXT = 1  # a toy has no x: its context is the constant 1
 MILESTONES, FACTORS = [0.5, 0.75, 0.9], [0.3, 0.1, 0.03]  # of the learning rate
+
+
+@dataclass(frozen=True)
+class Size:
+    """How long a path is trained, by how many seeds, and how many draws score it."""
+
+    steps: int
+    seeds: int = 5
+    samples: int = 64  # S a training step
+    draws: int = 100_000  # S of the evaluation
+    hidden: int = 32
+    rate: float = 5e-3
 
 
 class FixedHead(nn.Module):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from annealed.files import replace, replace_text
-from reproduce import curves, trials
+from reproduce import curves, pages, trials
 from reproduce.ablations import figures, numbers
 from reproduce.reading import digest, reading
 from reproduce.trials import DEFAULTS, SETTINGS, Trial
@@ -80,9 +80,7 @@ def write(
     runs = trials.table(found)
     table, pairs = numbers.effects(plan, runs, found, budget), numbers.rows(found)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in (("runs", runs), ("effects", table), ("rows", pairs)):
-        text = frame.to_csv(index=False, float_format="%.6g")
-        replace_text(folder / f"{name}.csv", text)
+    pages.save_frames({"runs": runs, "effects": table, "rows": pairs}, folder)
     parts = [
         (setting, row, trials_table(group))
         for (setting, row), group in table.groupby(["setting", "row"], sort=False)

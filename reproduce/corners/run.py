@@ -20,16 +20,11 @@ BINS = 80  # of the figures' histograms, a side
 
 
 @dataclass(frozen=True)
-class Size:
-    """How long a cell is trained, by how many seeds, and how many draws score it."""
+class Size(toy.Size):
+    """And how many points of each sample an energy distance takes."""
 
-    steps: int
-    seeds: int = 5
-    samples: int = 64  # S a training step
-    draws: int = 100_000  # S of the evaluation
-    points: int = 3000  # of each sample in an energy distance
+    points: int = 3000
     hidden: int = 64
-    rate: float = 5e-3
 
 
 SIZES = {

@@ -1,7 +1,7 @@
 """The toy cells as tasks: how each is trained and scored."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -13,20 +13,9 @@ from annealed.replicas import Replicas
 from reproduce import toy, toy_score
 from reproduce.invertible.grid import OBJECTIVES, WINDOWS, ToyCell
 from reproduce.tasks import Task
+from reproduce.toy import Size
 
 BINS = 80  # of the figures' histograms, a side
-
-
-@dataclass(frozen=True)
-class Size:
-    """How long a toy cell is trained, by how many seeds, and how many draws score it."""
-
-    steps: int
-    seeds: int = 5
-    samples: int = 64  # S a training step
-    draws: int = 100_000  # S of the evaluation
-    hidden: int = 32
-    rate: float = 5e-3
 
 
 SIZES = {"quick": Size(steps=200, seeds=3, draws=20_000), "full": Size(steps=2000)}

@@ -20,16 +20,10 @@ STREAMED = 20_000  # draws of each q_t in the figure of marginals
 
 
 @dataclass(frozen=True)
-class Size:
-    """How long a cell is trained, by how many seeds, and how many draws score it."""
+class Size(toy.Size):
+    """And how many points of each sample an energy distance takes."""
 
-    steps: int
-    seeds: int = 5
-    samples: int = 64  # S a training step
-    draws: int = 100_000  # S of the evaluation
-    points: int = 4000  # of each sample in an energy distance
-    hidden: int = 32
-    rate: float = 5e-3
+    points: int = 4000
 
 
 SIZES = {

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from annealed.files import replace, replace_text
+from annealed.files import replace_text
 from annealed.schema import TrainerOptions
-from reproduce import trials
+from reproduce import pages, trials
 from reproduce.reading import digest, reading
 from reproduce.trials import Trial
 from reproduce.warmup import figures, numbers
@@ -68,19 +68,14 @@ def write(
     spreads, latents = numbers.spread(runs), numbers.latents(found, data)
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"runs": runs, "summary": summary, "differences": differences}
-    for name, frame in {**frames, "spread": spreads, "latents": latents}.items():
-        replace_text(folder / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))
+    pages.save_frames({**frames, "spread": spreads, "latents": latents}, folder)
     names = numbers.schedules(data)
     drawn = {
         "schedules": figures.by_schedule(runs, names),
         "latents": figures.by_latent(latents, list(names)),
     }
     for name, figure in drawn.items():
-        for kind in ("png", "pdf"):
-            replace(
-                folder / f"{name}.{kind}",
-                lambda f, g=figure, k=kind: g.savefig(f, format=k, dpi=110),
-            )
+        pages.save(figure, folder, name)
         plt.close(figure)
     made = [schedules_table(summary, differences), spread_table(spreads)]
     answer, discussion = reading(digest(made), note)
