@@ -33,15 +33,6 @@ WHICH = (
 )
 
 
-def outcome(r) -> str:
-    """What a pair shows by t over seeds after Holm's correction."""
-    if r.seeds < 2:
-        return "one seed"
-    if not r.holm_t < 0.05:
-        return "not shown"
-    return "first is better" if r.difference < 0 else "second is better"
-
-
 def paired_markdown(found: pd.DataFrame) -> str:
     """The paired differences as Markdown."""
     head = ["row", "against", "seeds", "difference", "95% over seeds", "95% over seeds and images"]
@@ -54,7 +45,7 @@ def paired_markdown(found: pd.DataFrame) -> str:
         cells += [f"{r.bootstrap_low:+.3f} to {r.bootstrap_high:+.3f}"]
         cells += [f"{r.effect:+.1f}" if many else "-"]
         tests = (r.p_t, r.holm_t, r.p_bootstrap, r.holm_bootstrap)
-        lines.append([*cells, *(number(p, ".2g") for p in tests), outcome(r)])
+        lines.append([*cells, *(number(p, ".2g") for p in tests), paired.outcome(r)])
     note = NOTE.format(tests=int(found.p_t.notna().sum()))
     return "\n\n".join(["# Paired differences", grid(head, lines, 2), note, WHICH]) + "\n"
 
