@@ -1,4 +1,7 @@
-"""A table's report from the committed results alone: `python -m reproduce.report`."""
+"""A table's report from the committed results alone: `python -m reproduce.report`.
+
+The page of all reports is made anew with it.
+"""
 
 import argparse
 import sys
@@ -12,6 +15,8 @@ from annealed.errors import UsageError
 from annealed.files import replace, replace_text
 from reproduce import curves, forest, paired, readme, table
 from reproduce.__main__ import reports_folder
+from reproduce.overview import page
+from reproduce.overview.found import tables
 from reproduce.results import RESULTS, kept
 from reproduce.words import grid, number
 
@@ -82,7 +87,9 @@ def main() -> None:
     parser.add_argument("--data", choices=NAMES, default="mnist")
     arguments = parser.parse_args()
     folder = write(arguments.preset, arguments.data)
-    told = f", and the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
+    told = f", the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
+    if tables(Path()):
+        told += f", {page.write()}"
     print(f"report: {folder}{told}")
 
 

@@ -22,6 +22,7 @@ PAGE = found.REPORTS / "index.html"
 LIMIT = 24  # MB; beyond it a phone takes long to open the page
 HERE = Path(__file__).parent
 OPEN = ("Reading", "")  # sections that are not folded, as those with a figure are not
+ANSWERS = {"Yes": "reproduced", "No": "worse", "NA": "none", "Open": "none"}  # as what shown
 MARKS = {"reproduced": "✓", "better": "▼", "worse": "▲", "undecided": "≈"}
 
 
@@ -53,7 +54,7 @@ def render(root: Path) -> str:
         tables=[_table(folder, root, shown) for folder in folders],
         findings=_own(reports, "findings", shown),
         pages=[(page, _prose(reports, page.path, page.name, shown)) for page in others],
-        checklist=_own(reports, CHECKLIST, shown, "checklist"),
+        checklist=[_answers(*each) for each in _own(reports, CHECKLIST, shown, "checklist")],
         groups=groups,
         environments=environments,
         sources=_sources(root),
@@ -79,6 +80,14 @@ def write(root: Path = Path()) -> Path:
 def _own(reports: Path, name: str, shown: dict, anchor: str = "") -> list:
     path = reports / f"{name}.md"
     return _prose(reports, path, anchor or name, shown) if path.is_file() else []
+
+
+def _answers(heading: str, text: Markup, pictured: bool) -> tuple[str, Markup, bool]:
+    """A list of the checklist with its answers marked."""
+    for answer, kind in ANSWERS.items():
+        chip = Markup('<strong class="chip {}">{}</strong>').format(kind, answer)
+        text = Markup(str(text).replace(f"<strong>{answer}.</strong>", chip))
+    return heading, text, pictured
 
 
 def _prose(reports: Path, path: Path, name: str, shown: dict) -> list[tuple[str, Markup, bool]]:

@@ -102,6 +102,8 @@ class Prose:
                 out.append(self._table(tokens[i:end], heading or self.name) if self.tables else "")
                 i = end
                 continue
+            if (inline := _paragraph(tokens, i)) and inline.content.startswith("Source: "):
+                token.attrSet("class", "small")
             out.append(self._plainly([token]))
             i += 1
         return Markup("".join(out)), pictured
