@@ -83,6 +83,12 @@ reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, writ
 	@$(BIN)/python -m reproduce.corners --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
+dashboard: $(READY) ## W&B workspace and report from code; without a key reports/dashboard.json
+	@$(BIN)/python -m reproduce.dashboard
+
+sync: $(READY) ## send W&B's offline runs under RUNS, each once
+	@$(BIN)/python -m reproduce.sync --runs $(RUNS)
+
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*
 	@$(BIN)/python -m reproduce.benchmark
 

@@ -1,0 +1,123 @@
+"""Offline runs that W&B's own client sends to a server on this machine."""
+
+import json
+
+import pytest
+from conftest import TINY
+from wandb_server import KEY, served, settings
+
+from annealed import config as configuration
+from annealed.errors import UsageError
+from annealed.evaluate import evaluate
+from annealed.files import locked
+from annealed.fit import fit
+from reproduce.sync import pieces, sync
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory):
+    """Two runs, one of which first has no result, and what a server heard of three calls."""
+    home = tmp_path_factory.mktemp("home")
+    runs = home / "runs"
+    options = [*TINY[:-1], "wandb.mode=offline", f"runs={runs}"]
+    with served() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in settings(server, home / "wandb").items():
+            patch.setenv(name, value)
+        first, second = (
+            fit(configuration.load("hvi_avo", [*options, f"seed={seed}"])) for seed in (0, 1)
+        )
+        evaluate(first, samples=30)
+        (second / "result.json").rename(second / "away")
+        calls = [sync(runs)]
+        heard = len(server.asked)
+        calls.append(sync(runs))
+        assert len(server.asked) == heard
+        (second / "away").rename(second / "result.json")
+        calls.append(sync(runs))
+    return server, calls, first
+
+
+def test_whole_runs_are_sent_once_and_others_wait(sent):
+    server, calls, _ = sent
+    assert calls == [(1, 0, 1), (0, 1, 1), (1, 1, 0)]  # sent, sent before, not whole
+    names = [v["displayName"] for v in server.variables("UpsertBucket") if v["displayName"]]
+    expected = ["hvi_avo-seed0", "hvi_avo-seed0-evaluate-S30", "hvi_avo-seed1"]
+    assert sorted(names) == expected
+
+
+def test_a_run_arrives_with_its_seed_group_curves_table_and_media(sent):
+    server, _, first = sent
+    begun = {v["displayName"]: v for v in server.variables("UpsertBucket") if v["displayName"]}
+    train, scored = begun["hvi_avo-seed0"], begun["hvi_avo-seed0-evaluate-S30"]
+    assert train["groupName"] == scored["groupName"] == "digits/hvi_avo"
+    assert (train["jobType"], scored["jobType"]) == ("train", "evaluate")
+    config = json.loads(begun["hvi_avo-seed1"]["config"])
+    assert config["seed"]["value"] == 1
+    keys = server.history[(first / "wandb_id").read_text()]
+    logged = {"val/elbo", "train/rate", "warmup", "learning_rate", "test/table"}
+    assert logged | {"media/samples", "media/reconstructions"} <= keys
+    assert {"trainer/global_step"} <= keys
+    (table,) = [
+        json.loads(content)
+        for name, content in server.uploads.items()
+        if "table_" in name and json.loads(content)["data"][0][3:5] == [0, "test"]
+        and json.loads(content)["data"][0][-1] == 20
+    ]  # fmt: skip
+    result = json.loads((first / "result.json").read_text())
+    line = dict(zip(table["columns"], table["data"][0], strict=True))
+    assert line["nll"] == pytest.approx(result["nll"], rel=1e-6)
+    assert (line["row"], line["data"], line["preset"]) == ("hvi_avo", "digits", "quick")
+
+
+def test_results_arrive_as_artifacts(sent):
+    server, _, first = sent
+    wanted = [v["input"] for v in server.variables("CreateArtifact")]
+    results = {v["artifactCollectionName"] for v in wanted if v["artifactTypeName"] == "result"}
+    mine = (first / "wandb_id").read_text()
+    assert {f"result-{mine}", f"result-{mine}-evaluate-S30"} <= results
+    names = {"result.json", "result.npz", "metrics.csv", "config.yaml", "evaluation_S30.json"}
+    arrived = {k.removeprefix("artifact/") for k in server.uploads if k.startswith("artifact/")}
+    assert names <= arrived
+    assert (
+        server.uploads["artifact/evaluation_S30.json"]
+        == (first / "evaluation_S30.json").read_bytes()
+    )
+    assert len(server.variables("CommitArtifact")) >= len(results)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run folder with a result, whose offline piece no client can read; nobody has a key."""
+    piece = tmp_path / "runs" / "a" / "wandb" / "offline-run-20260101_000000-x"
+    piece.mkdir(parents=True)
+    (piece / "run-x.wandb").write_bytes(b"not a record")
+    (tmp_path / "runs" / "a" / "result.json").write_text("{}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    assert pieces(tmp_path / "runs") == {tmp_path / "runs" / "a": [piece]}
+    return tmp_path / "runs"
+
+
+def test_without_a_key_runs_or_a_server_one_sentence_says_so(run, monkeypatch):
+    with pytest.raises(UsageError, match="holds no offline run of W&B"):
+        sync(run / "nothing")
+    with pytest.raises(UsageError, match=r"no W&B key is set for https://api\.wandb\.ai"):
+        sync(run)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with pytest.raises(UsageError, match=r"http://127\.0\.0\.1:9 does not answer"):
+        sync(run)
+
+
+def test_what_w_and_b_does_not_take_is_told_and_stays(run, tmp_path, monkeypatch):
+    with served() as server:
+        for name, value in settings(server, tmp_path).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(UsageError, match="0 of 1 runs were sent; W&B did not take"):
+            sync(run)
+    assert not list(run.rglob("*.synced"))
+
+
+def test_a_run_that_a_process_works_on_is_left_alone(run):
+    with locked(run / "a", "the run folder"):
+        assert sync(run) == (0, 0, 1)
