@@ -99,6 +99,20 @@ class Server(ThreadingHTTPServer):
                 node = {**upload, **named, "uploadUrl": place, "storagePath": file["name"]}
                 nodes.append({"node": {**node, "artifact": {"id": "a"}}})
             return {"createArtifactFiles": {"files": {"edges": nodes}}}
+        if name in ("Viewer", "GetDefaultEntity", "DefaultEntity"):
+            return {"viewer": {"id": "v", "entity": "tester", "username": "tester", "flags": "{}"}}
+        if name == "GetProjects":
+            node = {"id": "cA==", "name": "annealed", "entityName": v["entity"], "user": None}
+            node |= {"createdAt": "2026-01-01T00:00:00", "isBenchmark": False}
+            page = {"endCursor": None, "hasNextPage": False}
+            return {"models": {"pageInfo": page, "edges": [{"node": node}]}}
+        if name == "ProjectInternalId" and v["projectName"] == "annealed":
+            return {"project": {"id": "p", "internalId": "1"}}
+        if name in ("UpsertView2", "upsertView"):
+            project = {"id": "p", "name": v["projectName"], "entityName": v["entityName"]}
+            view = {"id": f"id-{v['displayName']}", "project": project, "description": ""}
+            view |= {"name": v["name"], "displayName": v["displayName"], "spec": v["spec"]}
+            return {"upsertView": {"view": view, "inserted": True}}
         if name == "CommitArtifact":
             return {"commitArtifact": {"artifact": {"id": "a", "digest": "d"}}}
         return {}

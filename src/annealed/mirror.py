@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
-import wandb
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
+import wandb
 from annealed.config import to_dict
 from annealed.errors import UsageError
 from annealed.files import replace_text
@@ -22,6 +22,7 @@ from annealed.schema import Config
 
 INIT_SECONDS = 30  # how long the server may take before the run goes on offline
 STEP = "trainer/global_step"  # the optimiser step, which every curve is drawn over
+TABLE = "test/table"  # a line a run
 NUMBERS = (  # of a result
     "nll",
     "nll_mc_error",
@@ -153,7 +154,7 @@ def log_result(logger: Logger, result: dict, folder: Path, name: str) -> None:
         numbers = {key: result[key] for key in NUMBERS if key in result}
         run.summary.update({f"test/{key}": value for key, value in numbers.items()})
         line = {key: result[key] for key in ("row", "data", "preset", "seed", "split")} | numbers
-        run.log({"test/table": wandb.Table(columns=list(line), data=[list(line.values())])})
+        run.log({TABLE: wandb.Table(columns=list(line), data=[list(line.values())])})
         artifact = wandb.Artifact(f"result-{run.id}", "result", metadata=line)
         files = [folder / name, (folder / name).with_suffix(".npz"), folder / "metrics.csv"]
         for path in filter(Path.is_file, [*files, folder / "config.yaml"]):

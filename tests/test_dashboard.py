@@ -1,9 +1,10 @@
-"""Offline runs that W&B's own client sends to a server on this machine."""
+"""Offline runs that W&B's own client sends to a server here, and the dashboard made for them."""
 
 import json
+import sys
 
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 from wandb_server import KEY, served, settings
 
 from annealed import config as configuration
@@ -11,6 +12,7 @@ from annealed.errors import UsageError
 from annealed.evaluate import evaluate
 from annealed.files import locked
 from annealed.fit import fit
+from reproduce.dashboard import __main__ as dashboard, layout
 from reproduce.sync import pieces, sync
 
 
@@ -121,3 +123,108 @@ def test_what_w_and_b_does_not_take_is_told_and_stays(run, tmp_path, monkeypatch
 def test_a_run_that_a_process_works_on_is_left_alone(run):
     with locked(run / "a", "the run folder"):
         assert sync(run) == (0, 0, 1)
+
+
+def panels(part):
+    """Every panel of a specification, wherever it is."""
+    if isinstance(part, dict):
+        found = [part] if "viewType" in part else []
+        return found + [one for value in part.values() for one in panels(value)]
+    return [one for value in part for one in panels(value)] if isinstance(part, list) else []
+
+
+def keys(panel):
+    """The metrics that a panel of a specification draws."""
+    config, kind = panel["config"], panel["viewType"]
+    if kind == "Run History Line Plot":
+        return {config["xAxis"], *config["metrics"]}
+    if kind == "Bar Chart":
+        return {name.removeprefix("summary_metrics.") for name in config["metrics"]}
+    if kind == "Media Browser":
+        return set(config["mediaKeys"])
+    assert kind == "Weave"
+    return {text for text in texts(config) if "/" in text}
+
+
+def texts(part):
+    """The constant texts of a panel's query."""
+    if not isinstance(part, dict):
+        return []
+    own = [part["val"]] if part.get("nodeType") == "const" else []
+    below = [text for value in part.values() for text in texts(value)]
+    return [text for text in [*own, *below] if isinstance(text, str)]
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """The specification that the command writes without a key."""
+    pytest.importorskip("wandb_workspaces", reason="the optional wandb-workspaces is not installed")
+    (tmp_path / "reports").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reproduce.dashboard"])
+    dashboard.main()
+    return (tmp_path / dashboard.SPECIFICATION).read_text()
+
+
+def test_every_panel_draws_what_a_real_run_logs(sent, offline):
+    server, _, first = sent
+    logged = server.history[(first / "wandb_id").read_text()]
+    summaries = [v["summaryMetrics"] for v in server.variables("UpsertBucket")]
+    logged |= {key for text in summaries if text for key in json.loads(text)}
+    logged |= set(json.loads(server.uploads["wandb-summary.json"]))
+    asked = [panel.keys for section in layout.SECTIONS.values() for panel in section]
+    for part in ("workspace", "report"):
+        drawn = [keys(panel) for panel in panels(json.loads(offline)[part])]
+        assert len(drawn) == len(asked)
+        for mine, wanted in zip(drawn, asked, strict=True):
+            assert set(wanted) <= mine <= logged, (part, mine - logged)
+    config = json.loads(server.variables("UpsertBucket")[0]["config"])
+    for group in layout.GROUPS:
+        head, *rest = group.split(".")
+        value = config[head]["value"]
+        assert isinstance(value[rest[0]] if rest else value, str), group
+
+
+def test_the_specification_is_the_committed_one_every_time(offline, capsys):
+    assert offline == (ROOT / dashboard.SPECIFICATION).read_text()
+    dashboard.main()
+    assert "nothing was saved there: reports/dashboard.json" in capsys.readouterr().out
+    assert dashboard.SPECIFICATION.read_text() == offline
+
+
+def test_with_a_key_both_are_saved_and_their_addresses_printed(
+    offline, tmp_path, monkeypatch, capsys
+):
+    before = json.loads(offline)
+    dashboard.SPECIFICATION.unlink()
+    with served() as server:
+        for name, value in settings(server, tmp_path).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("WANDB_MODE", "online")
+        dashboard.main()
+        said = capsys.readouterr().out
+        monkeypatch.setattr(sys, "argv", ["reproduce.dashboard", "--project", "nowhere"])
+        with pytest.raises(UsageError, match=r"did not take the dashboard of tester/nowhere: Run"):
+            dashboard.main()
+    assert f"report: {server.address}/tester/annealed/reports/" in said
+    assert f"workspace: {server.address}/tester/annealed?nw=" in said
+    assert not dashboard.SPECIFICATION.exists()
+    (view,) = server.variables("UpsertView2")
+    assert json.loads(view["spec"])["section"] == before["workspace"]["section"]
+    (report,) = server.variables("upsertView")
+    titles = [panel["config"].get("chartTitle") for panel in panels(json.loads(report["spec"]))]
+    assert titles == [p["config"].get("chartTitle") for p in panels(before["report"])]
+
+
+def test_without_the_package_or_the_server_one_sentence_says_so(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reproduce.dashboard"])
+    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
+    monkeypatch.delitem(sys.modules, "reproduce.dashboard.build", raising=False)
+    with pytest.raises(UsageError, match=r"not installed; `pip install 'annealed\[dashboard\]'`"):
+        dashboard.main()
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    with pytest.raises(UsageError, match="does not answer"):
+        dashboard.main()
