@@ -17,6 +17,7 @@ from conftest import ROOT
 from PIL import Image
 
 from annealed.errors import UsageError
+from reproduce import published
 from reproduce.overview import found, page, plots, runs
 from reproduce.overview.prose import Prose
 
@@ -240,6 +241,8 @@ def test_the_forest_places_every_number_on_one_axis():
         assert line["width"] * slope == pytest.approx(0.6, abs=0.01)
         assert len(line["seeds"]) == r.seeds
     assert plots.forest(table.assign(seeds=0), cells, 0.3) is None
+    longest = max(len(row.get("label", "")) for row in published.read()["rows"].values())
+    assert 8 * longest < drawn["label"]  # a letter is less than 8 wide
 
 
 def test_axes_have_round_ticks_within_the_frame():

@@ -19,7 +19,7 @@ from reproduce.results import RESULTS, kept
 from reproduce.words import number
 
 PAGE = found.REPORTS / "index.html"
-LIMIT = 24  # MB; beyond it a phone takes long to open the page
+LIMIT = 16  # MB; beyond it a phone takes long to open the page
 HERE = Path(__file__).parent
 OPEN = ("Reading", "")  # sections that are not folded, as those with a figure are not
 ANSWERS = {"Yes": "reproduced", "No": "worse", "NA": "none", "Open": "none"}  # as what shown
