@@ -25,7 +25,14 @@ class NetworkOptions:
     latent: int = number(low=1)
     hidden: int = number(low=1)
     layers: int = number(low=1)
-    decoder: str = choice("dense", "autoregressive", default="dense")
+    encoder: str = choice("dense", "convolutional", default="dense")
+    decoder: str = choice("dense", "autoregressive", "convolutional", default="dense")
+    likelihood: str = choice(
+        "bernoulli", "discretised_logistic", "logistic_mixture", default="bernoulli"
+    )
+    components: int = number(5, low=1)
+    widths: list[int] = number([32, 64, 128, 256, 256], low=1)
+    residual_blocks: int = number(1, low=0)
     channels: int = number(16, low=1)
     blocks: int = number(3, low=0)
     kernel: int = number(5, low=1)
