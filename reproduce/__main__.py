@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from annealed import command
-from annealed.data.images import NAMES, load_images
+from annealed.data.images import BINARY, load_images
 from annealed.data.sources import DataNotFound
 from annealed.errors import UsageError
 from annealed.registry import METHODS, allow_import
@@ -53,7 +53,7 @@ def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce", description=__doc__)
     parser.add_argument("--preset", default="quick", help="quick, short or paper")
-    parser.add_argument("--data", choices=NAMES, help="default: mnist")
+    parser.add_argument("--data", choices=BINARY, help="default: mnist")
     parser.add_argument("--rows", default=",".join(ROWS), help="comma-separated rows of configs/")
     parser.add_argument("--seeds", type=int, default=2, help="seeds 0 to SEEDS - 1")
     parser.add_argument("--jobs", type=int, default=default_jobs(), help="runs at a time")

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,10 +45,11 @@ def sha256(content: bytes | memoryview) -> str:
 
 
 @contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
 
-    Raises UsageError, naming `what`, where another process holds it or nothing can be written.
+    Where another process holds it: with `wait` says so on standard error and waits, else raises
+    UsageError, naming `what`, as it does where nothing can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,6 +60,11 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            if wait:
+                print(f"waiting for another process that has {what} {folder}", file=sys.stderr)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield
+                return
             raise UsageError(
                 f"{what} {folder} is in use by another process; wait for it to end, or name "
                 "another folder with runs=..."

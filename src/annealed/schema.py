@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from annealed.data.celeba import SIZES
 from annealed.data.images import NAMES
 from annealed.options import choice, number
 
@@ -16,6 +17,7 @@ class DataOptions:
     seed: int = number(low=0)
     batch_size: int = number(low=1)
     train_images: int | None = number(None, low=1)
+    size: int = choice(*SIZES, default=64)
 
 
 @dataclass

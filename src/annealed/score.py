@@ -11,7 +11,7 @@ from torch import Tensor
 
 from annealed.compiling import compiled
 from annealed.config import to_dict
-from annealed.data.images import Images
+from annealed.data.images import SPLITS, Images
 from annealed.errors import Diverged, UsageError
 from annealed.files import replace
 from annealed.importance import Estimate, joined, log_marginal, walk_log_weight
@@ -22,6 +22,7 @@ from annealed.schema import Config
 from annealed.usage import latent_usage
 
 RESULT = "result.json"
+BINARISATION = {"mnist_static": "static", "celeba": "none"}  # of other data: dynamic
 
 
 def score_images(
@@ -127,8 +128,9 @@ def score(
         **identity(config),
         "status": "finished",
         "split": config.evaluate.split,
-        "binarisation": "static" if config.data.name == "mnist_static" else "dynamic",
+        "binarisation": BINARISATION.get(config.data.name, "dynamic"),
         "data_digest": images.digest(),
+        "data_images": {name: len(getattr(images, name)) for name in SPLITS},
         **numbers,
         "evaluate_seconds": round(time.monotonic() - began, 1),
         "config": to_dict(config),

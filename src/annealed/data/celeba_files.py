@@ -1,0 +1,162 @@
+"""CelebA as it lies on disk: the list of the split, and the JPEGs in a folder or in their zip."""
+
+import hashlib
+import os
+import re
+import zipfile
+import zlib
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from annealed.data.sources import corrupt
+from annealed.errors import UsageError
+from annealed.files import sha256
+
+PARTITION, FOLDER, ARCHIVE = "list_eval_partition.txt", "img_align_celeba", "img_align_celeba.zip"
+OFFICIAL = 202_599
+MD5 = {  # as torchvision's CelebA has them
+    ARCHIVE: "00d2c5bc6d35e252742224ab0c1e8fcb",
+    PARTITION: "d32c9cbf5e040fd4025c592c306e6668",
+}
+SPLITS = ("train", "validation", "test")  # 0, 1 and 2 in the list
+LARGEST = 1 << 20  # bytes of one JPEG; the official ones have under 50,000
+
+
+class Partition(NamedTuple):
+    """The images of the list, those to train on first, then validation, then test."""
+
+    path: Path
+    names: list[str]
+    counts: tuple[int, int, int]
+    digest: str  # SHA-256 of names and splits, whatever the line ends
+
+
+def read_partition(path: Path) -> Partition:
+    """The list's images by split, each in the list's order; raises UsageError where it is wrong."""
+    try:
+        lines = path.read_text("ascii").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise corrupt(path, f"cannot be read as text ({error})") from None
+    rows = [line.split() for line in lines if line.strip()]
+    for row in rows:
+        if len(row) != 2 or row[1] not in ("0", "1", "2") or not _is_plain(row[0]):
+            told = " ".join(row)[:60]
+            raise corrupt(path, f"has the line {told!r} where '000001.jpg 0' is the form")
+    if len({name for name, _ in rows}) < len(rows):
+        raise corrupt(path, "lists an image twice")
+    text = "".join(f"{name} {split}\r\n" for name, split in rows).encode()
+    md5 = hashlib.md5(text, usedforsecurity=False).hexdigest()
+    if len(rows) == OFFICIAL and md5 != MD5[PARTITION]:
+        raise corrupt(path, f"lists {OFFICIAL} images but is not CelebA's (MD5)")
+    splits = [[name for name, split in rows if split == str(k)] for k in range(3)]
+    for split, names in zip(SPLITS, splits, strict=True):
+        if not names:
+            raise corrupt(path, f"lists no image of the {split} split")
+    counts = tuple(len(names) for names in splits)
+    return Partition(path, list(chain(*splits)), counts, sha256(text))
+
+
+def _is_plain(name: str) -> bool:
+    return re.fullmatch(r"[0-9A-Za-z_-]+\.jpg", name) is not None
+
+
+class JpegFolder:
+    """The extracted images."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def stamp(self) -> dict[str, str | int]:
+        """What tells cheaply that files may have come or gone."""
+        return {"path": str(self.path.resolve()), "mtime_ns": self.path.stat().st_mtime_ns}
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each image, by name."""
+        with os.scandir(self.path) as entries:
+            return {e.name: e.stat().st_size for e in entries if _is_plain(e.name)}
+
+    def read(self, name: str) -> bytes:
+        """The JPEG `name`."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise corrupt(self.path / name, f"cannot be read ({error.strerror})") from None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class JpegArchive:
+    """The images inside their zip, which is never extracted."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            self.file = open(path, "rb")  # noqa: SIM115 - held until `close`
+            self.zip = zipfile.ZipFile(self.file)
+        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise corrupt(path, f"is not a readable zip ({error})") from None
+
+    def stamp(self) -> dict[str, str | int]:
+        """What tells cheaply that the zip may be another one."""
+        found = self.path.stat()
+        stamp = {"path": str(self.path.resolve()), "mtime_ns": found.st_mtime_ns}
+        return {**stamp, "bytes": found.st_size}
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each image, by name; raises UsageError where a member is not to be trusted."""
+        found = {}
+        for member in self.zip.infolist():
+            folder, _, name = member.filename.rpartition("/")
+            if member.filename.startswith("/") or ".." in member.filename.split("/"):
+                raise corrupt(self.path, f"has a member that leaves its folder: {folder}/{name}")
+            if folder != FOLDER or not _is_plain(name):
+                continue
+            if member.file_size > LARGEST:
+                told = f"{member.filename} of {member.file_size} bytes, where a JPEG of CelebA has"
+                raise corrupt(self.path, f"has {told} under 50,000")
+            if name in found:
+                raise corrupt(self.path, f"has {member.filename} twice")
+            found[name] = member.file_size
+        return found
+
+    def read(self, name: str) -> bytes:
+        """The JPEG `name`, its CRC checked."""
+        problems = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
+        try:
+            return self.zip.read(f"{FOLDER}/{name}")
+        except problems as error:  # a RuntimeError where it is encrypted
+            raise corrupt(self.path, f"is damaged at {FOLDER}/{name} ({error})") from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.zip.close()
+        self.file.close()
+
+
+def find(folder: Path) -> JpegFolder | JpegArchive | None:
+    """The images below `folder`: extracted, else in their zip, else None."""
+    if (folder / FOLDER).is_dir():
+        return JpegFolder(folder / FOLDER)
+    return JpegArchive(folder / ARCHIVE) if (folder / ARCHIVE).is_file() else None
+
+
+def fingerprint(source: JpegFolder | JpegArchive, partition: Partition) -> str:
+    """SHA-256 over name and size of every image: the same for a folder and for a zip of it.
+
+    Raises UsageError where the images are not exactly those of the list.
+    """
+    sizes, listed = source.sizes(), partition.names
+    missing = [name for name in listed if name not in sizes]
+    if missing:
+        raise UsageError(
+            f"{partition.path} lists {len(listed)} images, of which {len(missing)} are not in "
+            f"{source.path}, {missing[0]} the first; complete it, or remove it to use another copy."
+        )
+    if len(sizes) > len(listed):
+        raise UsageError(
+            f"{source.path} holds {len(sizes)} images where {partition.path} lists {len(listed)}; "
+            "replace the one that is wrong with a good copy."
+        )
+    return sha256("".join(f"{name} {sizes[name]}\n" for name in listed).encode())
