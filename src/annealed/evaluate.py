@@ -28,7 +28,8 @@ def configured(folder: Path) -> Config:
 def trained(folder: Path, config: Config) -> tuple[Method, Images]:
     """The best weights of a run folder as a method on the run's device, and the run's images."""
     device, data = command.device(config), config.data
-    images = load_images(data.name, data.root, data.seed, data.train_images, data.size)
+    limits = data.train_images, data.size, data.held_out_images
+    images = load_images(data.name, data.root, data.seed, *limits)
     method = method_class(config.method)(config, images.train.shape[1]).to(device)
     load_weights(method, folder / BEST)
     return method.eval(), images

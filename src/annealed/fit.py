@@ -77,7 +77,8 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
     device = command.device(config)
     session = provenance(device)  # of the code that trains, not of what is there afterwards
     data = config.data
-    images = load_images(data.name, data.root, data.seed, data.train_images, data.size)
+    limits = data.train_images, data.size, data.held_out_images
+    images = load_images(data.name, data.root, data.seed, *limits)
     seeds = set(seeds_of(folder, left)) or {cell.seed for cell in left}
     cells = {cell.seed: cell for cell in each_seed(config) if cell.seed in seeds}
     kind = method_class(config.method)

@@ -17,6 +17,7 @@ class DataOptions:
     seed: int = number(low=0)
     batch_size: int = number(low=1)
     train_images: int | None = number(None, low=1)
+    held_out_images: int | None = number(None, low=1)
     size: int = choice(*SIZES, default=64)
 
 

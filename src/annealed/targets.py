@@ -18,6 +18,11 @@ class Joint(nn.Module):
         self.decoder = decoder
         self.likelihood = likelihood
 
+    @property
+    def floats(self) -> int:
+        """Temporaries of a sample's likelihood, as many of the size of an image."""
+        return self.likelihood.floats
+
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
         return self.likelihood(self.decoder(z), x), standard_log_prob(z)
