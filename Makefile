@@ -9,6 +9,7 @@ COMPILE ?=
 KEEP    ?=
 IMPORT  ?=
 CELL    ?=
+FID_WEIGHTS ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
@@ -19,7 +20,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners benchmark test lint format lock clean
+.PHONY: help setup reproduce reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners reproduce-celeba benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -78,6 +79,10 @@ reproduce-collapse: $(READY) ## PRESET=quick|full: collapsed latents, learned an
 reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
 	@$(BIN)/python -m reproduce.corners --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-celeba: $(READY) ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
+	@$(BIN)/python -m reproduce.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*
 	@$(BIN)/python -m reproduce.benchmark
