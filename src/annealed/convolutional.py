@@ -79,7 +79,7 @@ class ConvolutionalEncoder(nn.Module):
             layers += [ResidualBlock(width) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers, Norm(widths[-1]))
         self.linear = nn.Linear(widths[-1] * side[-1] ** 2, context)
-        self.widest = max(w * s**2 for w, s in zip(widths, side, strict=True))
+        self.floats = max(4 * w * s**2 for w, s in zip(widths, side, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, X) from 0 to 1 -> context (B, H)."""
@@ -115,9 +115,9 @@ class ConvolutionalDecoder(nn.Module):
         with torch.no_grad():
             self.out.weight.mul_(OUTPUT)
             self.out.bias.copy_(torch.tensor(bias).repeat_interleave(channels))
-        # the widest map is a finer side's before its convolution
-        finer = zip(widths[1:] or widths, side, strict=False)
-        self.widest = max(w * s**2 for w, s in finer)
+        # a block holds four of its maps; Upsample three of its finer input and one of its output
+        held = [max(4 * a, a + 3 * b) for a, b in zip(widths, [*widths[1:], 0], strict=True)]
+        self.floats = max(w * s**2 for w, s in zip(held, side, strict=True))
 
     def forward(self, z: Tensor) -> Tensor:
         """z (..., D) -> outputs (..., P * X), a block of X = C * H * W for each of the P."""

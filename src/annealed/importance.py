@@ -88,13 +88,13 @@ def chunk_samples(memory_mb: float, batch: int, floats_a_sample: int, samples: i
 def floats_a_sample(target: nn.Module, posterior: Posterior, values: int, latent: int) -> int:
     """Floats alive at the widest point of scoring one sample of an image of `values` numbers.
 
-    A layer and its activations (`widest` of a network of feature maps), the outputs and the terms
-    of their likelihood (`floats` of a target), the path.
+    A dense layer and its activations or what a network of feature maps says that it holds
+    (`floats`), the outputs and the terms of their likelihood (`terms` of a target), the path.
     """
     modules = [m for part in (target, posterior) for m in part.modules()]
-    widest = max(getattr(m, "widest", getattr(m, "out_features", 0)) for m in modules)
-    terms = getattr(target, "floats", 4)
-    return 3 * widest + terms * values + 8 * latent * (posterior.draws + 1)
+    widest = max(getattr(m, "floats", 3 * getattr(m, "out_features", 0)) for m in modules)
+    terms = getattr(target, "terms", 4)
+    return widest + terms * values + 8 * latent * (posterior.draws + 1)
 
 
 def walk_log_weight(target, posterior, x, base, context, noise) -> Tensor:

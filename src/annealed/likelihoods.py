@@ -15,7 +15,7 @@ class Likelihood:
 
     levels: int  # values that x takes: level / (levels - 1)
     parameters = 1
-    floats = 4  # temporaries of log p(x | z), as many of the size of an image
+    terms = 4  # temporaries of log p(x | z), as many of the size of an image
 
     def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
         """What the model sees of images uint8 (B, X): x (B, X) from 0 to 1; uniforms (B, X)."""

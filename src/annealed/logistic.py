@@ -50,7 +50,7 @@ class DiscretisedLogistic(Likelihood):
     density would collapse onto single pixels, the mass of a bin is at most one.
     """
 
-    levels, parameters, floats = LEVELS, 2, 16
+    levels, parameters, terms = LEVELS, 2, 12
 
     def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
         """Level / 255; the uniforms are not used."""
@@ -81,7 +81,7 @@ class LogisticMixture(DiscretisedLogistic):
 
     def __init__(self, components: int):
         self.components, self.parameters = components, 3 * components
-        self.floats = 20 * components
+        self.terms = 14 * components
 
     def split(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-weights, locations and raw log-scales: (..., 3 K * X) -> three of (..., K, X)."""

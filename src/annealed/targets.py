@@ -19,9 +19,9 @@ class Joint(nn.Module):
         self.likelihood = likelihood
 
     @property
-    def floats(self) -> int:
+    def terms(self) -> int:
         """Temporaries of a sample's likelihood, as many of the size of an image."""
-        return self.likelihood.floats
+        return self.likelihood.terms
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
