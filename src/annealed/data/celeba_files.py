@@ -18,6 +18,8 @@ PARTITION, FOLDER, ARCHIVE = "list_eval_partition.txt", "img_align_celeba", "img
 OFFICIAL = 202_599
 LIST_MD5 = "d32c9cbf5e040fd4025c592c306e6668"  # of the official list, as torchvision has it
 SPLITS = ("train", "validation", "test")  # 0, 1 and 2 in the list
+PLAIN = re.compile(r"[0-9A-Za-z_-]+\.jpg")
+LINE = re.compile(rf"^[ \t]*({PLAIN.pattern})[ \t]+([012])[ \t\r]*$", re.MULTILINE)
 LARGEST = 1 << 20  # bytes of one JPEG; the official ones have under 50,000
 
 
@@ -33,30 +35,29 @@ class Partition(NamedTuple):
 def read_partition(path: Path) -> Partition:
     """The list's images by split, each in the list's order; raises UsageError where it is wrong."""
     try:
-        lines = path.read_text("ascii").split("\n")
+        text = path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise corrupt(path, f"cannot be read as text ({error})") from None
-    rows = [line.split() for line in lines if line.strip()]
-    for row in rows:
-        if len(row) != 2 or row[1] not in ("0", "1", "2") or not _is_plain(row[0]):
-            told = " ".join(row)[:60]
-            raise corrupt(path, f"has the line {told!r} where '000001.jpg 0' is the form")
+    rows = LINE.findall(text)
+    if len(rows) != sum(not line.isspace() for line in text.splitlines(keepends=True)):
+        told = next(x for x in text.splitlines() if x.strip() and not LINE.fullmatch(x)).strip()
+        raise corrupt(path, f"has the line {told[:60]!r} where '000001.jpg 0' is the form")
     if len({name for name, _ in rows}) < len(rows):
         raise corrupt(path, "lists an image twice")
-    text = "".join(f"{name} {split}\r\n" for name, split in rows).encode()
-    md5 = hashlib.md5(text, usedforsecurity=False).hexdigest()
+    plain = "".join(f"{name} {split}\r\n" for name, split in rows).encode()
+    md5 = hashlib.md5(plain, usedforsecurity=False).hexdigest()
     if len(rows) == OFFICIAL and md5 != LIST_MD5:
         raise corrupt(path, f"lists {OFFICIAL} images but is not CelebA's (MD5)")
-    splits = [[name for name, split in rows if split == str(k)] for k in range(3)]
+    splits = [[name for name, split in rows if split == k] for k in "012"]
     for split, names in zip(SPLITS, splits, strict=True):
         if not names:
             raise corrupt(path, f"lists no image of the {split} split")
     counts = tuple(len(names) for names in splits)
-    return Partition(path, list(chain(*splits)), counts, sha256(text))
+    return Partition(path, list(chain(*splits)), counts, sha256(plain))
 
 
 def _is_plain(name: str) -> bool:
-    return re.fullmatch(r"[0-9A-Za-z_-]+\.jpg", name) is not None
+    return PLAIN.fullmatch(name) is not None
 
 
 class JpegFolder:
