@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +17,16 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from annealed.data import celeba_files as files
+from annealed.data import celeba_download as download, celeba_files as files
 from annealed.data.pixel_cache import PixelCache
-from annealed.data.sources import cache_root, not_found
+from annealed.data.sources import cache_root
 from annealed.errors import UsageError
 from annealed.files import locked
 
 SIZES = (32, 64)
 RECIPE = 1  # raised with anything that changes a pixel
 PICTURE = (178, 218)  # width and height of an aligned image
+THREADS = 16  # more wait for one another
 CROP = (15, 35, 163, 183)  # the central 148 x 148: left, top, right, bottom
 
 
@@ -35,21 +37,26 @@ class CelebA(NamedTuple):
     digest: str
 
 
-def load(root: Path, size: int) -> CelebA:
+def load(root: Path, size: int, thorough: bool = False) -> CelebA:
     """The faces below root/celeba at size x size, from the cache, which is made where it is not.
 
-    Raises DataNotFound where files cannot be had and UsageError where one is wrong, or the cache
-    cannot be written.
+    What the cache holds is checked against its digest when its file was touched, or `thorough`; a
+    damaged one is made again. Raises DataNotFound where files cannot be had and UsageError where
+    one is wrong or the cache cannot be written.
     """
     folder, cellar = root / "celeba", cache_root() / "celeba"
-    if not (folder / files.PARTITION).is_file():
-        raise not_found("celeba", files.PARTITION, folder)
-    partition = files.read_partition(folder / files.PARTITION)
-    cache = cache_of(partition, size)
-    if not is_ready(cache, folder, partition, size):
+    listed = folder / files.PARTITION
+    if not listed.is_file():
         with locked(cellar, "the cache", wait=True):
-            if not is_ready(cache, folder, partition, size):
-                _build(cache, folder, partition, size)
+            if not listed.is_file():
+                download.fetch(folder, files.PARTITION)
+    partition = files.read_partition(listed)
+    cache = cache_of(partition, size)
+    if _problem(cache, folder, partition, size, thorough):
+        with locked(cellar, "the cache", wait=True):  # another process may have made it meanwhile
+            problem = _problem(cache, folder, partition, size, thorough)
+            if problem:
+                _build(cache, folder, partition, size, problem)
     digest = cache.record()["pixels"]["sha256"]
     return CelebA(cache.open().split(partition.counts), digest)
 
@@ -60,32 +67,27 @@ def cache_of(partition: files.Partition, size: int) -> PixelCache:
     return PixelCache(folder, len(partition.names), 3 * size * size)
 
 
-def is_ready(cache: PixelCache, folder: Path, partition: files.Partition, size: int) -> bool:
-    """Whether the cache is whole and of the images below `folder`, or of images no longer there.
+def _problem(
+    cache: PixelCache, folder: Path, partition: files.Partition, size: int, thorough: bool
+) -> str:
+    """Why the cache is no good for the images below `folder`; empty where it is.
 
-    Says on standard error why a cache that is there cannot be used.
+    Images that are no longer there are no problem: the cache stands for them.
     """
     record = cache.record()
     if record is None:
-        return False
+        return f"{cache.folder} holds no whole cache yet"
     made_from = record["made_from"]
     if made_from != _made_from(partition, size, made_from.get("fingerprint")):
-        return False
+        return f"{cache.folder} was made by another version"
     source = files.find(folder)
-    if source is not None:
-        try:
-            if source.stamp() != record["source"]:
-                if files.fingerprint(source, partition) != made_from["fingerprint"]:
-                    _say(f"{cache.folder} was made from other images than {source.path} has")
-                    return False
-                record["source"] = source.stamp()
-                cache.keep(record)
-        finally:
-            source.close()
-    damage = cache.damage()
-    if damage:
-        _say(f"{cache.pixels} {damage}")
-    return not damage
+    if source is not None and source.stamp() != record["source"]:
+        with closing(source):
+            if files.fingerprint(source, partition) != made_from["fingerprint"]:
+                return f"{cache.folder} was made from other images"
+        cache.keep({**record, "source": source.stamp()})
+    damage = cache.damage(thorough)
+    return f"{cache.pixels} {damage}" if damage else ""
 
 
 def _made_from(partition: files.Partition, size: int, fingerprint: str) -> dict[str, str | int]:
@@ -94,25 +96,27 @@ def _made_from(partition: files.Partition, size: int, fingerprint: str) -> dict[
     return {**made_from, "partition": partition.digest, "fingerprint": fingerprint}
 
 
-def _build(cache: PixelCache, folder: Path, partition: files.Partition, size: int) -> None:
+def _build(
+    cache: PixelCache, folder: Path, partition: files.Partition, size: int, problem: str
+) -> None:
     source = files.find(folder)
+    if source is None and len(partition.names) == files.OFFICIAL:
+        download.fetch(folder, files.ARCHIVE)
+        source = files.find(folder)
     if source is None:
-        raise not_found("celeba", f"{files.FOLDER} or {files.ARCHIVE}", folder)
-    try:
+        raise download.absent(folder, f"{files.FOLDER} or {files.ARCHIVE}")
+    with closing(source):
+        stamp, total = source.stamp(), len(partition.names)
         made_from = _made_from(partition, size, files.fingerprint(source, partition))
+        print(f"celeba: {problem}; decoding {total} images of {source.path}", file=sys.stderr)
         decode_chunk, stop = decoder(source, partition.names, size)
-        total, terminal = len(partition.names), sys.stderr.isatty()
-        if not terminal:
-            _say(f"celeba: decoding {total} images of {source.path} into {cache.folder}")
-        bar = tqdm(total=total, desc=f"celeba {size}", disable=not terminal, dynamic_ncols=True)
+        hidden = not sys.stderr.isatty()
+        bar = tqdm(total=total, desc="celeba", disable=hidden, dynamic_ncols=True)
         try:
-            report = lambda done: bar.update(done - bar.n)  # noqa: E731
-            cache.build(made_from, source.stamp(), decode_chunk, report)
+            cache.build(made_from, stamp, decode_chunk, lambda done: bar.update(done - bar.n))
         finally:
             stop()
             bar.close()
-    finally:
-        source.close()
 
 
 def decoder(
@@ -123,7 +127,7 @@ def decoder(
     The images come as uint8 (last - first, 3 * size * size), decoded by a thread a core: JPEG
     decoding and resizing let go of Python's lock.
     """
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS))
 
     def one(name: str) -> np.ndarray:
         try:
@@ -157,7 +161,3 @@ def decode(content: bytes, size: int) -> np.ndarray:
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"is truncated or no JPEG ({error})") from None
     return np.asarray(small).transpose(2, 0, 1).reshape(-1)
-
-
-def _say(words: str) -> None:
-    print(f"annealed: {words}", file=sys.stderr)

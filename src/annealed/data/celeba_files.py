@@ -5,6 +5,7 @@ import os
 import re
 import zipfile
 import zlib
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +16,10 @@ from annealed.files import sha256
 
 PARTITION, FOLDER, ARCHIVE = "list_eval_partition.txt", "img_align_celeba", "img_align_celeba.zip"
 OFFICIAL = 202_599
-MD5 = {  # as torchvision's CelebA has them
-    ARCHIVE: "00d2c5bc6d35e252742224ab0c1e8fcb",
-    PARTITION: "d32c9cbf5e040fd4025c592c306e6668",
-}
+LIST_MD5 = "d32c9cbf5e040fd4025c592c306e6668"  # of the official list, as torchvision has it
 SPLITS = ("train", "validation", "test")  # 0, 1 and 2 in the list
+PLAIN = re.compile(r"[0-9A-Za-z_-]+\.jpg")
+LINE = re.compile(rf"^[ \t]*({PLAIN.pattern})[ \t]+([012])[ \t\r]*$", re.MULTILINE)
 LARGEST = 1 << 20  # bytes of one JPEG; the official ones have under 50,000
 
 
@@ -35,30 +35,29 @@ class Partition(NamedTuple):
 def read_partition(path: Path) -> Partition:
     """The list's images by split, each in the list's order; raises UsageError where it is wrong."""
     try:
-        lines = path.read_text("ascii").split("\n")
+        text = path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise corrupt(path, f"cannot be read as text ({error})") from None
-    rows = [line.split() for line in lines if line.strip()]
-    for row in rows:
-        if len(row) != 2 or row[1] not in ("0", "1", "2") or not _is_plain(row[0]):
-            told = " ".join(row)[:60]
-            raise corrupt(path, f"has the line {told!r} where '000001.jpg 0' is the form")
+    rows = LINE.findall(text)
+    if len(rows) != sum(not line.isspace() for line in text.splitlines(keepends=True)):
+        told = next(x for x in text.splitlines() if x.strip() and not LINE.fullmatch(x)).strip()
+        raise corrupt(path, f"has the line {told[:60]!r} where '000001.jpg 0' is the form")
     if len({name for name, _ in rows}) < len(rows):
         raise corrupt(path, "lists an image twice")
-    text = "".join(f"{name} {split}\r\n" for name, split in rows).encode()
-    md5 = hashlib.md5(text, usedforsecurity=False).hexdigest()
-    if len(rows) == OFFICIAL and md5 != MD5[PARTITION]:
+    plain = "".join(f"{name} {split}\r\n" for name, split in rows).encode()
+    md5 = hashlib.md5(plain, usedforsecurity=False).hexdigest()
+    if len(rows) == OFFICIAL and md5 != LIST_MD5:
         raise corrupt(path, f"lists {OFFICIAL} images but is not CelebA's (MD5)")
-    splits = [[name for name, split in rows if split == str(k)] for k in range(3)]
+    splits = [[name for name, split in rows if split == k] for k in "012"]
     for split, names in zip(SPLITS, splits, strict=True):
         if not names:
             raise corrupt(path, f"lists no image of the {split} split")
     counts = tuple(len(names) for names in splits)
-    return Partition(path, list(chain(*splits)), counts, sha256(text))
+    return Partition(path, list(chain(*splits)), counts, sha256(plain))
 
 
 def _is_plain(name: str) -> bool:
-    return re.fullmatch(r"[0-9A-Za-z_-]+\.jpg", name) is not None
+    return PLAIN.fullmatch(name) is not None
 
 
 class JpegFolder:
@@ -69,12 +68,16 @@ class JpegFolder:
 
     def stamp(self) -> dict[str, str | int]:
         """What tells cheaply that files may have come or gone."""
-        return {"path": str(self.path.resolve()), "mtime_ns": self.path.stat().st_mtime_ns}
+        changed = self.path.stat().st_mtime_ns
+        return {"kind": "folder", "path": str(self.path.resolve()), "mtime_ns": changed}
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each image, by name."""
-        with os.scandir(self.path) as entries:
-            return {e.name: e.stat().st_size for e in entries if _is_plain(e.name)}
+        try:
+            with os.scandir(self.path) as entries:
+                return {e.name: e.stat().st_size for e in entries if _is_plain(e.name)}
+        except OSError as error:
+            raise corrupt(self.path, f"cannot be read ({error.strerror})") from None
 
     def read(self, name: str) -> bytes:
         """The JPEG `name`."""
@@ -91,18 +94,23 @@ class JpegArchive:
     """The images inside their zip, which is never extracted."""
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self.file = path, None
+
+    @cached_property
+    def zip(self) -> zipfile.ZipFile:
+        """The zip, opened when it is first asked for: its table of contents takes a second."""
         try:
-            self.file = open(path, "rb")  # noqa: SIM115 - held until `close`
-            self.zip = zipfile.ZipFile(self.file)
+            # a file of its own stays open however many threads read from it
+            self.file = open(self.path, "rb")  # noqa: SIM115 - held until `close`
+            return zipfile.ZipFile(self.file)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise corrupt(path, f"is not a readable zip ({error})") from None
+            raise corrupt(self.path, f"is not a readable zip ({error})") from None
 
     def stamp(self) -> dict[str, str | int]:
         """What tells cheaply that the zip may be another one."""
         found = self.path.stat()
-        stamp = {"path": str(self.path.resolve()), "mtime_ns": found.st_mtime_ns}
-        return {**stamp, "bytes": found.st_size}
+        stamp = {"kind": "zip", "path": str(self.path.resolve())}
+        return {**stamp, "mtime_ns": found.st_mtime_ns, "bytes": found.st_size}
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each image, by name; raises UsageError where a member is not to be trusted."""
@@ -131,8 +139,8 @@ class JpegArchive:
 
     def close(self) -> None:
         """Let go of the file."""
-        self.zip.close()
-        self.file.close()
+        if self.file:
+            self.file.close()
 
 
 def find(folder: Path) -> JpegFolder | JpegArchive | None:

@@ -15,9 +15,9 @@ from torch import Tensor
 from annealed.errors import UsageError
 from annealed.files import replace_json, replace_text, sha256
 
-PIXELS, RECORD, BUILDING = "pixels.u8", "cache.json", "building"
+PIXELS, RECORD, BUILDING, BEGUN = "pixels.u8", "cache.json", "building", "made_from.json"
 CHUNK = 2000  # images between two marks that an interrupted build goes on from
-BLOCK = 1 << 24  # bytes hashed at a time
+BLOCK = 1 << 20  # bytes hashed at a time
 
 
 class PixelCache:
@@ -116,7 +116,7 @@ class PixelCache:
     def _begin(self, made_from: dict[str, Any]) -> None:
         """An empty building folder, or the one of an interrupted build of the same."""
         try:
-            begun = json.loads((self.building / RECORD).read_text()) == made_from
+            begun = json.loads((self.building / BEGUN).read_text()) == made_from
         except (OSError, ValueError):
             begun = False
         partial = self.building / PIXELS
@@ -127,7 +127,7 @@ class PixelCache:
         try:
             with open(partial, "wb") as f:
                 _allocate(f.fileno(), self.images * self.width)
-            replace_json(self.building / RECORD, made_from)
+            replace_json(self.building / BEGUN, made_from)
         except OSError:
             shutil.rmtree(self.building, ignore_errors=True)
             raise
