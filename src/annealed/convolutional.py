@@ -15,11 +15,12 @@ OUTPUT = 0.1  # of its usual size, the last layer's weight at the start
 
 
 class Norm(nn.Module):
-    """Group normalisation and SiLU."""
+    """Group normalisation, eight channels a group where they divide the width, and SiLU."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.groups = nn.GroupNorm(math.gcd(width, 8), width)
+        size = math.gcd(width, 8)
+        self.groups = nn.GroupNorm(width // size if size > 1 else 1, width)
 
     def forward(self, h: Tensor) -> Tensor:
         """(N, C, H, W) -> the same shape."""

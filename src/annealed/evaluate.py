@@ -76,9 +76,10 @@ def main() -> None:
     result = evaluate(arguments.run_dir, arguments.samples, arguments.replace)
     error = result["nll_mc_error"]  # null for one sample
     words = "undefined" if error is None else f"{error:.3f}"
+    bits = f", {result['bits_per_dim']:.4f} bits per dimension" if "bits_per_dim" in result else ""
     print(
         f"NLL {result['nll']:.3f} nats (Monte Carlo error {words}, S = "
-        f"{result['samples']}, {result['test_images']} test images), ELBO {result['elbo']:.3f}"
+        f"{result['samples']}, {result['test_images']} test images), ELBO {result['elbo']:.3f}{bits}"
     )
 
 
