@@ -24,7 +24,7 @@ READY   := $(VENV)/.ready
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file"
 
 reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset short under full)
 	@$(MAKE) reproduce-table PRESET=$(if $(filter full,$(PRESET)),short,$(PRESET)) KEEP=$(filter full,$(PRESET))

@@ -78,8 +78,8 @@ def main() -> None:
     words = "undefined" if error is None else f"{error:.3f}"
     bits = f", {result['bits_per_dim']:.4f} bits per dimension" if "bits_per_dim" in result else ""
     print(
-        f"NLL {result['nll']:.3f} nats (Monte Carlo error {words}, S = "
-        f"{result['samples']}, {result['test_images']} test images), ELBO {result['elbo']:.3f}{bits}"
+        f"NLL {result['nll']:.3f} nats{bits} (Monte Carlo error {words}, S = {result['samples']}, "
+        f"{result['test_images']} test images), ELBO {result['elbo']:.3f}"
     )
 
 
