@@ -10,6 +10,7 @@ KEEP    ?=
 IMPORT  ?=
 CELL    ?=
 FID_WEIGHTS ?=
+SET     ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
@@ -24,7 +25,7 @@ READY   := $(VENV)/.ready
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value"
 
 reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset short under full)
 	@$(MAKE) reproduce-table PRESET=$(if $(filter full,$(PRESET)),short,$(PRESET)) KEEP=$(filter full,$(PRESET))
@@ -81,7 +82,7 @@ reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, writ
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-celeba: $(READY) ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
-	@$(BIN)/python -m reproduce.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) \
+	@$(BIN)/python -m reproduce.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) $(if $(SET),--set $(SET)) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*

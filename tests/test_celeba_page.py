@@ -57,6 +57,11 @@ def test_the_plan_has_every_row_with_kernels_as_wide_as_the_latents():
             assert 0 < config.trainer.warmup_epochs < config.trainer.epochs
             if cell.row in plan.KERNELS:
                 assert config.method_options.transitions.hidden == wanted
+    for cell in plan.cells("full", 1, "runs", ["network.latent=7", "data.size=32"]):
+        config = cell.config()
+        assert (config.network.latent, config.data.size) == (7, 32)
+        if cell.row in plan.KERNELS:
+            assert config.method_options.transitions.hidden == 7
 
 
 def test_missing_faces_are_told_before_anything_is_trained(monkeypatch, tmp_path):

@@ -127,6 +127,29 @@ def test_too_many_resolutions_are_told_with_how_many_fit():
     assert model.encoder(options, 784)(torch.rand(2, 784)).shape == (2, options.hidden)
 
 
+@pytest.mark.parametrize("likelihood", ["discretised_logistic", "logistic_mixture"])
+def test_a_dense_decoder_starts_where_its_likelihood_says(likelihood):
+    options = ["network.decoder=dense", f"network.likelihood={likelihood}", "network.components=3"]
+    method = celeba("vae", "data.size=32", "network.widths=[8,8]", *options)
+    pixel = method.target.likelihood
+    blocks = method.target.decoder[1].bias.reshape(pixel.parameters, 3072)
+    assert torch.equal(blocks, torch.tensor(pixel.bias())[:, None].expand_as(blocks))
+    log_prob, _ = method.target(torch.rand(2, 3072), torch.zeros(1, 2, 128))
+    assert log_prob.shape == (1, 2)
+
+
+def test_binary_pixels_take_convolutions_too():
+    options = ["data.name=digits", "network.encoder=convolutional", "network.widths=[8,8]"]
+    config = configuration.load("vae", [*options, "network.decoder=convolutional"])
+    method = method_class("vae")(config, 64)
+    grey, noise = torch.randint(0, 256, (3, 64)).byte(), method.noise("posterior", 2, 3, 0)
+    one = torch.ones(())
+    loss, word = method(grey, torch.rand(3, 64), noise, None, one, one)
+    assert word.shape == (3,)
+    torch.testing.assert_close(loss.detach(), -word[0])
+    assert abs(word[1] + 64 * 0.693) < 10  # at the start a pixel costs about a bit
+
+
 def test_a_flat_images_shape_is_its_own():
     assert [image_shape(n) for n in (784, 64, 3072, 12288)] == [
         (1, 28, 28),

@@ -14,6 +14,9 @@ from reproduce.results import keep_all
 def own(parser: ArgumentParser) -> None:
     """The options that other pages do not have."""
     parser.add_argument("--fid-weights", type=Path, help="torchvision's inception_v3 state dict")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="key=value", help="of every run, as in data.size=32"
+    )
     parser.add_argument("--keep", action="store_true", help="copy results to reports/results/")
 
 
@@ -23,7 +26,7 @@ def main() -> None:
     weights = arguments.fid_weights
     if weights:
         fid.load(weights)  # what is wrong with them is told before hours of training
-    cells = plan.cells(arguments.preset, arguments.seeds, arguments.runs)
+    cells = plan.cells(arguments.preset, arguments.seeds, arguments.runs, arguments.set)
     plan.check_data(cells[0])
     keeping = {"done": lambda cell: keep_all(cell.results())} if arguments.keep else {}
     failures = schedule.run(cells, arguments.jobs, **keeping)

@@ -88,10 +88,10 @@ def write(cells: list[Cell], folder: Path, preset: str, weights: Path | None = N
     frame = rows.assign(fid=rows.row.map(distances))
     pages.save_frames({"table": frame, "curves": curves}, folder)
     _save(figures.losses(curves), folder, "losses")
-    faces = []
+    faces, labels = [], rows.set_index("row").label
     for run in drawn:
         if run.name == "seed0":
-            row, label = run.parent.name, rows.set_index("row").label[run.parent.name]
+            row, label = run.parent.name, labels[run.parent.name]
             config = configured(run)
             method, images = trained(run, config)
             held_out = images.held_out(config.evaluate.split)
@@ -100,12 +100,14 @@ def write(cells: list[Cell], folder: Path, preset: str, weights: Path | None = N
     first = done[0]
     own, steps = first["config"], curves.groupby("row").norm.median()
     _, source = table.headline(results, first["preset"])
+    shared = [c for c in cells[0].changes if all(c in cell.changes for cell in cells)]
+    changed = f' SET="{" ".join(shared)}"' if shared else ""
     shape = f"{own['data']['size']} x {own['data']['size']}"
     smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
     made = markdown(rows, distances)
     blocks = [
         f"# CelebA at {shape}, in bits per dimension",
-        f"{smoke}`make reproduce-celeba PRESET={preset}`. Source: {source}.",
+        f"{smoke}`make reproduce-celeba PRESET={preset}{changed}`. Source: {source}.",
         made,
         "Bits per dimension is the NLL of an image in nats over "
         f"{dims} ln 2, lower is better; the NLL is importance-sampled as on MNIST, an upper bound "
@@ -130,7 +132,7 @@ def write(cells: list[Cell], folder: Path, preset: str, weights: Path | None = N
             likelihood=own["network"]["likelihood"].replace("_", " "),
             widths=", ".join(map(str, own["network"]["widths"])),
             latent=own["network"]["latent"],
-            norms=", ".join(f"{row} {norm:.0f}" for row, norm in steps.items()),
+            norms=", ".join(f"{labels[row]} {steps[row]:.0f}" for row in rows.row if row in steps),
         ),
     ]
     replace_text(folder / "index.md", "\n\n".join(blocks) + "\n")

@@ -1,5 +1,6 @@
 """The cells of the page: rows, seeds and the preset that each size of it trains under."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from annealed.data.images import load_images
@@ -20,14 +21,19 @@ class Size:
 SIZES = {"quick": Size("quick", 1), "full": Size("short", 3)}
 
 
-def cells(preset: str, seeds: int, runs: str) -> list[Cell]:
-    """Seeds of every row; a kernel of HVI has as many units as there are latents, as on MNIST."""
+def cells(preset: str, seeds: int, runs: str, changes: Sequence[str] = ()) -> list[Cell]:
+    """Seeds of every row, under `changes` to all of them.
+
+    A kernel of HVI has as many units as there are latents, as on MNIST.
+    """
     size = SIZES[preset]
-    latent = Cell(size.preset, "celeba", "vae", 0).config().network.latent
+    latent = Cell(size.preset, "celeba", "vae", 0, changes=(*changes,)).config().network.latent
     found = []
     for cell in grid(size.preset, "celeba", list(ROWS), seeds, runs=runs):
         own = (f"method.transitions.hidden={latent}",) if cell.row in KERNELS else ()
-        found.append(Cell(cell.preset, cell.data, cell.row, cell.seed, cell.runs, changes=own))
+        found.append(
+            Cell(cell.preset, cell.data, cell.row, cell.seed, cell.runs, changes=(*own, *changes))
+        )
     return found
 
 
