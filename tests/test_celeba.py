@@ -13,7 +13,7 @@ import faces
 import numpy as np
 import pytest
 import torch
-from conftest import annealed, sentence
+from conftest import ROOT, annealed, sentence
 from PIL import Image
 from torchvision.datasets import CelebA
 from torchvision.transforms import v2
@@ -226,6 +226,7 @@ def picture(number: int, **change):
 BROKEN = {
     "a line of three": (edit(4, "000005.jpg 0 0"), r"list_eval.*has the line '000005.jpg 0 0'"),
     "a split of 3": (edit(4, "000005.jpg 3"), r"list_eval.*has the line '000005.jpg 3'"),
+    "a form feed": (edit(4, "000005.jpg 0\f000006.jpg 0"), r"list_eval.*has the line '000005.jpg"),
     "a path": (edit(4, "../../000005.jpg 0"), r"list_eval.*has the line '../../000005.jpg 0'"),
     "twice": (edit(4, "000004.jpg 0"), r"list_eval.*lists an image twice"),
     "no test": (
@@ -501,6 +502,7 @@ def test_missing_files_say_where_to_put_which(home):
     for _, md5, name in CelebA.file_list:
         wanted = name in ("list_eval_partition.txt", "img_align_celeba.zip")
         assert (f"{name} (MD5 {md5})" in str(error.value)) == wanted
+        assert (f"`celeba/{name}` (MD5 {md5})" in (ROOT / "README.md").read_text()) == wanted
     assert "'gdown' is required" in str(error.value)
     assert not [p for p in home.rglob("*") if p.is_file() and p.name != ".lock"]
 

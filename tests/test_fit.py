@@ -178,6 +178,7 @@ def test_the_validation_set_may_be_scored_in_place_of_the_test_set(tmp_path):
     folder = fit(configuration.load("vae", options))
     result = json.loads((folder / "result.json").read_text())
     assert result["split"] == "validation"
+    assert result["data_images"] == {"train": 1297, "validation": 250, "test": 250}
     bits, scored = load_images("digits", None, 0), np.load(folder / "result.npz")["log_prob"]
     config = configuration.load("vae", options)
     method = method_class("vae")(config, 64)

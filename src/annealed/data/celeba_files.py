@@ -38,9 +38,9 @@ def read_partition(path: Path) -> Partition:
         text = path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise corrupt(path, f"cannot be read as text ({error})") from None
-    rows = LINE.findall(text)
-    if len(rows) != sum(not line.isspace() for line in text.splitlines(keepends=True)):
-        told = next(x for x in text.splitlines() if x.strip() and not LINE.fullmatch(x)).strip()
+    rows, lines = LINE.findall(text), [line for line in text.split("\n") if line.strip()]
+    if len(rows) < len(lines):
+        told = next(line for line in lines if not LINE.fullmatch(line))
         raise corrupt(path, f"has the line {told[:60]!r} where '000001.jpg 0' is the form")
     if len({name for name, _ in rows}) < len(rows):
         raise corrupt(path, "lists an image twice")

@@ -23,7 +23,7 @@ RESIDENT = 1 / 8  # of a GPU's memory
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A data set's splits, uint8 (N, X), on the CPU; X is C * H * W in that order.
+    """A data set's splits, uint8 (N, X); X is C * H * W in that order.
 
     With 2 `levels` validation and test are binarised to 0 and 255, and training binarises its grey
     images afresh at every step; with 256 every image is what it is. `recorded` is the digest where
