@@ -21,7 +21,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners reproduce-celeba benchmark test lint format lock clean
+.PHONY: help setup reproduce reproduce-table reproduce-cell report page dashboard sync checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners reproduce-celeba benchmark test lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
@@ -30,6 +30,7 @@ help: ## list the targets
 reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset short under full)
 	@$(MAKE) reproduce-table PRESET=$(if $(filter full,$(PRESET)),short,$(PRESET)) KEEP=$(filter full,$(PRESET))
 	@for page in $(PAGES); do $(MAKE) reproduce-$$page PRESET=$(PRESET) || exit; done
+	@$(if $(filter full,$(PRESET)),$(MAKE) page)
 
 reproduce-table: $(READY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
@@ -40,8 +41,11 @@ reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell aga
 	@$(if $(CELL),$(BIN)/python -m reproduce.rerun $(CELL) --runs $(RUNS) $(if $(IMPORT),--allow-import),\
 	  echo "name a cell, as in CELL=short/mnist/vae/seed0"; exit 2)
 
-report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table
+report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table, page
 	@$(BIN)/python -m reproduce.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
+
+page: $(READY) ## reports/index.html: all of reports/ in one file, to open in a browser
+	@$(BIN)/python -m reproduce.overview
 
 checklist: $(READY) ## answer the NeurIPS and reproducibility checklists from what is on disk
 	@$(BIN)/python -m reproduce.checklist
@@ -84,6 +88,12 @@ reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, writ
 reproduce-celeba: $(READY) ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
 	@$(BIN)/python -m reproduce.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) $(if $(SET),--set $(SET)) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
+
+dashboard: $(READY) ## W&B workspace and report from code; without a key reports/dashboard.json
+	@$(BIN)/python -m reproduce.dashboard
+
+sync: $(READY) ## send W&B's offline runs under RUNS, each once
+	@$(BIN)/python -m reproduce.sync --runs $(RUNS)
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*
 	@$(BIN)/python -m reproduce.benchmark

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from annealed import command, config as configuration
+from annealed import command, config as configuration, mirror
 from annealed.checkpoints import BEST, load_weights
 from annealed.data.images import Images, load_images
 from annealed.errors import UsageError
@@ -50,16 +50,23 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
         raise UsageError(
             f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
         )
+    name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
     with locked(folder, "the run folder"):
         method, images = trained(folder, config)
-        name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
-        progress = Progress(f"{config.row} seed{config.seed}")
-        progress.start("score", len(images.held_out(config.evaluate.split)))
-        result = score(method, images, config, folder, progress.update, name)
-        progress.close()
-        if (folder / RESULT).exists():
-            result["training"] = read_result(folder / RESULT).get("training")
-        replace_json(folder / name, result)
+        (logger,) = mirror.start([(config, folder)], "evaluate")
+        result = None
+        try:
+            progress = Progress(f"{config.row} seed{config.seed}")
+            progress.start("score", len(images.held_out(config.evaluate.split)))
+            result = score(method, images, config, folder, progress.update, name)
+            progress.close()
+            if (folder / RESULT).exists():
+                result["training"] = read_result(folder / RESULT).get("training")
+            replace_json(folder / name, result)  # before the mirror, which may fail
+            if logger:
+                mirror.log_result(logger, result, folder, name)
+        finally:
+            mirror.finish(logger, failed=result is None)
     return result
 
 

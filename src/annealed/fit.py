@@ -142,7 +142,7 @@ def _conclude(
     replace_json(folder / RESULT, result)  # before the mirror, which may fail
     if record.logger:
         mirror.log_pictures(record.logger, method, images.held_out(config.evaluate.split))
-        mirror.log_result(record.logger, result)
+        mirror.log_result(record.logger, result, folder, RESULT)
 
 
 def train(
