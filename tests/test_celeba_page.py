@@ -160,9 +160,9 @@ def test_features_are_what_inception_pools_and_a_row_has_a_distance(cells, root)
         net(standard)
     torch.testing.assert_close(extractor(images), pooled[0].flatten(1), rtol=1e-4, atol=1e-5)
 
-    distances, note = page.fids([run_folder(cell.config()) for cell in cells[::2]], path)
-    assert distances.keys() == {"vae", "hvi_avo"}
-    assert all(0 < distance < math.inf for distance in distances.values())
+    distances, note = page.fids([run_folder(cell.config()) for cell in cells[2:3]], path)
+    assert distances.keys() == {"hvi_avo"}
+    assert 0 < distances["hvi_avo"] < math.inf
     assert "between 4 test images" in note
     assert digest[:12] in note
 
