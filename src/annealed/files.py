@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from annealed.errors import UsageError
+from annealed.errors import InUse, UsageError
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -47,7 +47,8 @@ def sha256(content: bytes | memoryview) -> str:
 def locked(folder: Path, what: str) -> Iterator[None]:
     """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
 
-    Raises UsageError, naming `what`, where another process holds it or nothing can be written.
+    Raises InUse, naming `what`, where another process holds it, UsageError where nothing can be
+    written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,8 +59,19 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError(
+            raise InUse(
                 f"{what} {folder} is in use by another process; wait for it to end, or name "
                 "another folder with runs=..."
             ) from None
         yield
+
+
+def in_use(folder: Path) -> bool:
+    """Whether another process holds the lock of `folder`."""
+    if not (folder / ".lock").exists():
+        return False
+    try:
+        with locked(folder, "the folder"):
+            return False
+    except InUse:
+        return True
