@@ -120,14 +120,14 @@ def two_nodes(ray, tmp_path, monkeypatch):
 
 def trainings(root):
     """The processes that train below `root`: number, parent's number and runs folder of each."""
-    shown = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout
+    shown = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True).stdout
     lines = [line.split() for line in shown.splitlines() if "annealed.fit" in line]
     each = [(int(words[0]), int(words[1]), words[-1].removeprefix("runs=")) for words in lines]
     return [(pid, parent, Path(runs)) for pid, parent, runs in each if root in Path(runs).parents]
 
 
 class Killer(threading.Thread):
-    """Kills a worker of the first node and then the whole second, each in the midst of training."""
+    """Kills a worker of the first node and the whole second one, each in the midst of training."""
 
     def __init__(self, root, nodes, second, own):
         super().__init__(daemon=True)
@@ -150,7 +150,7 @@ class Killer(threading.Thread):
             time.sleep(0.02)
 
 
-def test_a_worker_and_then_a_node_die_and_the_table_is_that_of_the_local_scheduler(
+def test_a_worker_and_a_node_die_and_the_table_is_that_of_the_local_scheduler(
     local, main, tmp_path, two_nodes
 ):
     killer = Killer(tmp_path, *two_nodes)
