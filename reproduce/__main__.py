@@ -68,7 +68,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     where.add_argument("--engine", choices=("local", "ray"), default="local", help="default: local")
     where.add_argument("--jobs", type=int, help="runs at a time; default: what is there can take")
     where.add_argument("--devices", help="local: GPUs, by number, as in 2, or by name, as in 0,3")
-    where.add_argument("--gpus", type=float, help="ray: GPUs a run, as in 0.5; default: none")
+    where.add_argument("--gpus", type=float, help="ray: GPUs a run, as in 0.5; default: 1 if any")
     part = parser.add_argument_group("a part of it, as for Slurm").add_mutually_exclusive_group()
     part.add_argument("--list-cells", action="store_true", help="print an index and a run a line")
     part.add_argument("--cell-index", type=int, help="run this one of the list, write no table")
@@ -81,8 +81,8 @@ def engine(arguments: argparse.Namespace) -> schedule.Engine:
     if arguments.engine == "ray":
         if arguments.devices is not None:
             raise UsageError("--devices is of --engine local; Ray hands GPUs out by --gpus.")
-        gpus = arguments.gpus or 0.0
-        if not (0.0 <= gpus <= 1.0 or (gpus > 0.0 and gpus.is_integer())):
+        gpus = arguments.gpus
+        if gpus is not None and not (0.0 <= gpus <= 1.0 or (gpus > 1.0 and gpus.is_integer())):
             raise UsageError(f"--gpus is {gpus}; accepted: 0 to 1, or a whole number.")
         return Cluster(arguments.jobs, arguments.threads, gpus)
     if arguments.gpus is not None:

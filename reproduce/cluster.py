@@ -9,13 +9,13 @@ import math
 import os
 import sys
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from annealed.errors import InUse, UsageError
 from annealed.files import locked, replace as replace_file
-from annealed.folders import each_seed, group_folder, run_folder
 from reproduce import node, process
 from reproduce.cells import Cell
 from reproduce.local import fit_command
@@ -78,11 +78,19 @@ class ClusterJob:
 class Cluster:
     """Cells on the cluster that $RAY_ADDRESS names, or that runs on this machine.
 
-    `jobs` at a time or what the nodes can take, `threads` CPU cores each, and the share `gpus` of a
-    GPU. Raises UsageError where Ray is not installed, no cluster answers or it has too little.
+    `jobs` at a time or what the nodes can take, `threads` CPU cores each, and `gpus` GPUs or a
+    share of one, by default one where any node has some. `command` is what runs for a cell, as for
+    `Local`, by each node's own Python. Raises UsageError where Ray is not installed, no cluster
+    answers or it has too little.
     """
 
-    def __init__(self, jobs: int | None, threads: int = 1, gpus: float = 0.0):
+    def __init__(
+        self,
+        jobs: int | None,
+        threads: int = 1,
+        gpus: float | None = None,
+        command: Callable[[Cell, int], list[str]] = fit_command,
+    ):
         os.environ.setdefault("RAY_task_oom_retries", str(OOM_RETRIES))  # Ray's own is no bound
         try:
             import ray
@@ -102,17 +110,18 @@ class Cluster:
                 f"no Ray cluster answers ({str(error).strip().splitlines()[0]}); start one with "
                 "`ray start --head`, name it in RAY_ADDRESS, or leave --engine out."
             ) from None
-        self.ray, self.jobs, self.threads, self.gpus = ray, jobs or math.inf, threads, gpus
+        self.ray, self.jobs, self.threads, self.command = ray, jobs or math.inf, threads, command
         self.seen, self.marked = f".seen-{uuid.uuid4().hex}", set()
-        self.check()
+        nodes = [found["Resources"] for found in ray.nodes() if found["Alive"]]
+        has = [(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in nodes]
+        self.gpus = float(any(gpu for _, gpu in has)) if gpus is None else gpus
+        self.check(has)
         for module in (node, process):  # nodes need no checkout of reproduce/ at the same place
             ray.cloudpickle.register_pickle_by_value(module)
         self.task = ray.remote(node.train)
 
-    def check(self) -> None:
-        """Refuse what would wait for ever."""
-        nodes = [found["Resources"] for found in self.ray.nodes() if found["Alive"]]
-        has = [(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in nodes]
+    def check(self, has: list[tuple[float, float]]) -> None:
+        """Refuse what would wait for ever on nodes with these numbers of CPU cores and GPUs."""
         if not any(cpu >= self.threads and gpu >= self.gpus for cpu, gpu in has):
             told = ", ".join(f"{cpu:g} and {gpu:g}" for cpu, gpu in has)
             self.close([])
@@ -129,14 +138,13 @@ class Cluster:
             (runs / self.seen).touch()
             self.marked.add(runs)
         here = replace(cell, runs=str(runs))
-        config = here.config()
         order = node.Order(
-            arguments=fit_command(here, self.threads)[1:],
+            arguments=self.command(here, self.threads)[1:],
             runs=str(runs),
             seen=self.seen,
             cwd=os.getcwd(),
-            folder=str(group_folder(config).relative_to(runs)),
-            each=[str(run_folder(one).relative_to(runs)) for one in each_seed(config)],
+            folder=str(here.folder().relative_to(runs)),
+            each=[str(path.parent.relative_to(runs)) for path in here.results()],
             threads=self.threads,
             environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
         )

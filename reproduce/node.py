@@ -6,11 +6,13 @@ Sent to nodes by value, so it stands on the standard library, `annealed` and `pr
 import os
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce import process
 
+POLL = 0.2  # seconds
 OWN_RUNS = "ANNEALED_NODE_RUNS"  # where a node without the driver's disk has its run folders
 # of a run folder, the last being the mark of done
 FILES = ("config.yaml", "group", "wandb_id", "metrics.csv", "best.ckpt", "result.npz")
@@ -43,11 +45,11 @@ def train(order: Order) -> dict:
     cwd = order.cwd if Path(order.cwd).is_dir() else None
     started = process.start(command, runs / order.folder, order.threads, order.environment, cwd)
     try:
-        status = started.popen.wait()
+        while (status := started.ended()) is None:
+            time.sleep(POLL)  # Ray interrupts between two bytecodes, never in a wait
     except BaseException:
         process.stop([started])
         raise
-    started.ended()
     whole = all((runs / each / FILES[-1]).is_file() for each in order.each)
     wanted = order.each if whole and not shared else []
     paths = [Path(each, name) for each in wanted for name in FILES]

@@ -227,7 +227,7 @@ def test_what_an_earlier_session_did_is_not_counted_as_this_ones_speed(monkeypat
 
 def reproduce(tmp_path, *arguments, **environment):
     command = [sys.executable, "-m", "reproduce", "--runs", str(tmp_path / "runs"), *arguments]
-    paths = {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled"}
+    paths = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "WANDB_MODE": "disabled"}
     return subprocess.Popen(
         command,
         cwd=tmp_path,

@@ -60,7 +60,11 @@ def cheap(runs, count):
 
 def shell(script):
     """A shell's command for a cell, in its folder."""
-    return lambda cell, threads: ["sh", "-c", f"cd '{cell.folder()}'; {script}"]
+    return lambda cell, threads: [
+        "sh",
+        "-c",
+        f"mkdir -p '{cell.folder()}'; cd '{cell.folder()}'; {script}",
+    ]
 
 
 def stand_in(seconds):
