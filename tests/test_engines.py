@@ -130,9 +130,7 @@ def test_ray_gives_a_cell_its_share_of_a_gpu(tmp_path, two_nodes):
     assert seen == ["0", "0", ""]
 
 
-def test_an_interrupt_cancels_the_tasks_and_leaves_the_cells_resumable(
-    tmp_path, two_nodes, capfd
-):
+def test_an_interrupt_cancels_the_tasks_and_leaves_the_cells_resumable(tmp_path, two_nodes, capfd):
     cells = cheap(tmp_path, 3)
 
     def interrupt():
