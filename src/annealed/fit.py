@@ -9,7 +9,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from annealed import command, config as configuration, mirror
+from annealed import command, config as configuration, leash, mirror
 from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load_weights
 from annealed.data.images import ImageData, Images, load_images
 from annealed.errors import Diverged
@@ -193,6 +193,7 @@ def main() -> None:
     parser.add_argument("--allow-import", action="store_true", help="method.name may be a class")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as in seed=3")
     arguments = parser.parse_intermixed_args()
+    leash.hold()
     if arguments.allow_import:
         allow_import()
     config = configuration.load(arguments.config, arguments.overrides)
