@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from annealed import command
-from annealed.data.images import NAMES
+from annealed.data.images import BINARY
 from annealed.errors import UsageError
 from annealed.files import replace, replace_text
 from reproduce import curves, forest, paired, readme, table
@@ -84,7 +84,7 @@ def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.report", description=__doc__)
     parser.add_argument("--preset", default="short", help="quick, short or paper")
-    parser.add_argument("--data", choices=NAMES, default="mnist")
+    parser.add_argument("--data", choices=BINARY, default="mnist")
     arguments = parser.parse_args()
     folder = write(arguments.preset, arguments.data)
     told = f", the rows of {readme.README}" if readme.refresh(Path(), folder) else ""

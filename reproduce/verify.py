@@ -12,7 +12,7 @@ from pathlib import Path
 
 from annealed import command
 from annealed.config import config_folder
-from annealed.data.images import NAMES
+from annealed.data.images import BINARY
 from annealed.errors import UsageError
 from reproduce import readme, report, trial_page
 from reproduce.__main__ import reports_folder
@@ -37,10 +37,10 @@ def presets() -> list[str]:
 
 def places(root: Path) -> list[Path]:
     """What reports the committed results may make: folders, and files whose name says so."""
-    folders = [root / reports_folder(preset, data) for preset in presets() for data in NAMES]
+    folders = [root / reports_folder(preset, data) for preset in presets() for data in BINARY]
     files = [path for folder in folders for path in folder.glob("*") if path.is_file()]
     for name in PAGES:
-        for data in NAMES:
+        for data in BINARY:
             folder = root / trial_page.folder(name, "full", data)
             files += [*folder.glob("*"), *folder.parent.glob(f"{folder.name}.md")]
     return [*files, *(root / "reports").glob(f"{checklist.NAME}.*")]
@@ -56,12 +56,12 @@ def make(root: Path, into: Path) -> None:
         return
     checklist.write(root, into / "reports")
     for preset in presets():
-        for data in NAMES:
+        for data in BINARY:
             if kept(preset, data, results):
                 report.write(preset, data, results, into / reports_folder(preset, data))
     pool = results / "trials"
     for name, page in PAGES.items():
-        for data in NAMES:
+        for data in BINARY:
             plan, folder = page.planned("full", data), trial_page.folder(name, "full", data)
             found = gather(plan, pool, "full", data)
             committed = (root / folder).with_name(f"{folder.name}.md").exists()

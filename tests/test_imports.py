@@ -36,3 +36,12 @@ def test_every_package_that_the_code_imports_is_declared_and_locked():
     peers = names("\n".join(PEERS))  # which the benchmark installs into a folder of their own
     assert needed - peers <= declared
     assert declared <= names((ROOT / "requirements.lock").read_text())
+
+
+def test_the_extra_for_clusters_is_locked_on_top_of_the_rest():
+    extra = re.search(r"^cluster = \[(.*)\]", (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    declared = names("\n".join(re.findall(r'"(.+?)"', extra)))
+    locked = names((ROOT / "requirements-cluster.lock").read_text())
+    assert declared == {"ray"}
+    assert declared <= locked
+    assert not locked - {"#"} & names((ROOT / "requirements.lock").read_text())

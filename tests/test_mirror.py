@@ -2,10 +2,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import wandb
 from conftest import TINY, annealed
 from PIL import Image
 
-import wandb
 from annealed import config as configuration, mirror
 from annealed.errors import UsageError
 from annealed.fit import fit

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import wandb
+
 from annealed import command, config as configuration
 from annealed.errors import UsageError
 from annealed.files import replace_json

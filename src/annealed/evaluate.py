@@ -28,7 +28,8 @@ def configured(folder: Path) -> Config:
 def trained(folder: Path, config: Config) -> tuple[Method, Images]:
     """The best weights of a run folder as a method on the run's device, and the run's images."""
     device, data = command.device(config), config.data
-    images = load_images(data.name, data.root, data.seed, data.train_images)
+    limits = data.train_images, data.size, data.held_out_images
+    images = load_images(data.name, data.root, data.seed, *limits)
     method = method_class(config.method)(config, images.train.shape[1]).to(device)
     load_weights(method, folder / BEST)
     return method.eval(), images
@@ -82,9 +83,10 @@ def main() -> None:
     result = evaluate(arguments.run_dir, arguments.samples, arguments.replace)
     error = result["nll_mc_error"]  # null for one sample
     words = "undefined" if error is None else f"{error:.3f}"
+    bits = f", {result['bits_per_dim']:.4f} bits per dimension" if "bits_per_dim" in result else ""
     print(
-        f"NLL {result['nll']:.3f} nats (Monte Carlo error {words}, S = "
-        f"{result['samples']}, {result['test_images']} test images), ELBO {result['elbo']:.3f}"
+        f"NLL {result['nll']:.3f} nats{bits} (Monte Carlo error {words}, S = {result['samples']}, "
+        f"{result['test_images']} test images), ELBO {result['elbo']:.3f}"
     )
 
 

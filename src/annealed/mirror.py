@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
+import wandb
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
-import wandb
 from annealed.config import to_dict
 from annealed.errors import UsageError
 from annealed.files import replace_text
