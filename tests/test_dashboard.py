@@ -29,6 +29,7 @@ def sent(tmp_path_factory):
             fit(configuration.load("hvi_avo", [*options, f"seed={seed}"])) for seed in (0, 1)
         )
         evaluate(first, samples=30)
+        patch.chdir(home)
         (second / "result.json").rename(second / "away")
         calls = [sync(runs)]
         heard = len(server.asked)
@@ -40,7 +41,8 @@ def sent(tmp_path_factory):
 
 
 def test_whole_runs_are_sent_once_and_others_wait(sent):
-    server, calls, _ = sent
+    server, calls, first = sent
+    assert not (first.parents[4] / "wandb" / "logs").exists()  # nothing where the command is run
     assert calls == [(1, 0, 1), (0, 1, 1), (1, 1, 0)]  # sent, sent before, not whole
     names = [v["displayName"] for v in server.variables("UpsertBucket") if v["displayName"]]
     expected = ["hvi_avo-seed0", "hvi_avo-seed0-evaluate-S30", "hvi_avo-seed1"]
