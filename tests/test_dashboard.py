@@ -205,15 +205,20 @@ def test_with_a_key_both_are_saved_and_their_addresses_printed(
         monkeypatch.setenv("WANDB_MODE", "online")
         dashboard.main()
         said = capsys.readouterr().out
+        dashboard.main()
+        assert capsys.readouterr().out == said
         monkeypatch.setattr(sys, "argv", ["reproduce.dashboard", "--project", "nowhere"])
         with pytest.raises(UsageError, match=r"did not take the dashboard of tester/nowhere: Run"):
             dashboard.main()
     assert f"report: {server.address}/tester/annealed/reports/" in said
     assert f"workspace: {server.address}/tester/annealed?nw=" in said
     assert not dashboard.SPECIFICATION.exists()
-    (view,) = server.variables("UpsertView2")
+    view, again = server.variables("UpsertView2")
+    assert (again["name"], again["id"]) == (view["name"], "id-annealed")  # saved anew, not twice
+    assert "id" not in view
     assert json.loads(view["spec"])["section"] == before["workspace"]["section"]
-    (report,) = server.variables("upsertView")
+    report, again = server.variables("upsertView")
+    assert (report["id"], again["id"]) == (None, f"id-{report['displayName']}")
     titles = [panel["config"].get("chartTitle") for panel in panels(json.loads(report["spec"]))]
     assert titles == [p["config"].get("chartTitle") for p in panels(before["report"])]
 
