@@ -1,8 +1,10 @@
 """Cells of a page: one JSON a seed, what is finished skipped, a few cells at a time."""
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -74,9 +76,15 @@ def finish(task: Task, seeds: list[int], code: dict) -> list[dict]:
 
 
 def quiet_worker() -> None:
-    """Set up a process of a pool: one thread, and no word on an interrupt."""
+    """Set up a process of a pool: one thread, no word on an interrupt, no life after its parent."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt is told by the parent alone
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # a cell in the making leaves no result, and is made again
 
 
 def finish_all(tasks: list[Task], seeds: list[int], jobs: int, code: dict) -> list[list[dict]]:

@@ -18,6 +18,8 @@ from reproduce import readme, report, trial_page
 from reproduce.__main__ import reports_folder
 from reproduce.ablations import __main__ as ablations
 from reproduce.checklist import page as checklist
+from reproduce.overview import page as overview
+from reproduce.overview.found import tables
 from reproduce.published import SMOKE
 from reproduce.results import RESULTS, kept
 from reproduce.trials import gather
@@ -137,7 +139,18 @@ def verify(root: Path = Path()) -> tuple[list[str], int]:
     text = readme.read(root)
     source = f"{readme.table_of(text)} has"
     told += compare(readme.README, text, readme.update(text, root), source)
-    return told, count
+    return [*told, *page_differences(root)], count
+
+
+def page_differences(root: Path) -> list[str]:
+    """A sentence where the page below `root` is not what the reports below `root` give."""
+    path = root / overview.PAGE
+    if not (path.is_file() or tables(root)):
+        return []
+    if path.is_file() and path.read_text() == overview.render(root):
+        return []
+    state = "is not that of the reports beside it" if path.is_file() else "is not there"
+    return [f"{overview.PAGE} {state}; `make page` writes it."]
 
 
 def main() -> None:
@@ -148,7 +161,8 @@ def main() -> None:
     if told:
         raise UsageError(f"{len(told)} differences from the committed results, as told above.")
     print(
-        f"{count} files of reports/ and README's table are those that the committed results give. "
+        f"{count} files of reports/ and README's table are those that the committed results give, "
+        f"and {overview.PAGE} is that of reports/. "
         "Pages made of run folders, the benchmark and what is written by hand are not checked."
     )
 

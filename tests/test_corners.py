@@ -118,6 +118,10 @@ def test_differences_are_paired_by_seed_and_a_reference_has_none(made):
     assert line.kl_difference_half == pytest.approx((high - low) / 2)
     assert np.isnan(rows.loc[("funnel", f"{name}, ELBO"), "kl_difference"])
     assert line.training_cpu_seconds >= 0
+    a, b = (
+        [r["kl_marginal"] for r in found[grid.mixed(name, grid.SHORT, rho)]] for rho in (1.0, 0.0)
+    )
+    assert line.kl_marginal_difference == pytest.approx(np.subtract(a, b).mean())
 
 
 def test_results_are_not_made_again_and_another_setup_is_refused(made, monkeypatch):

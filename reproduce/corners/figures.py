@@ -72,14 +72,15 @@ def funnels(places: dict[Cell, Path], seed: int) -> Figure:
 
 
 def along(seeds: pd.DataFrame, case: str, groups: dict[str, dict[float, str]], knob: str) -> Figure:
-    """KL and total variation of every seed, and the mean, against a number.
+    """KLs and total variation of every seed, and the mean, against a number.
 
     `groups` maps a label to the number of each row of `case`.
     """
-    figure = Figure(figsize=(8.5, 3.2))
+    figure = Figure(figsize=(11, 3.2))
     mine = seeds[seeds.case == case].set_index("row")
-    titles = {"kl": "KL of the path, nats", "total_variation": "total variation of the masses"}
-    for axis, (measure, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+    titles = {"kl": "KL of the path, nats", "kl_marginal": "KL of the last marginal, nats"}
+    titles["total_variation"] = "total variation of the masses"
+    for axis, (measure, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
         for colour, (label, rows) in zip(COLOURS, groups.items(), strict=True):
             values = {x: mine.loc[[row], measure].to_numpy() for x, row in rows.items()}
             places = np.arange(len(values))

@@ -68,7 +68,9 @@ def write(
         "## What was run",
         SETTING.read_text().strip(),
         "## How to read the tables",
-        "KL is that of the whole path in nats, an upper bound of KL(q || f). The log Z error is "
+        "KL is KL(q_T || f) of the last marginal in nats, bounded from both sides with "
+        f"{size.particles} draws of z_(T-1): the upper bound, in brackets the mean of the lower. "
+        "The path's KL, which is trained, is never smaller. The log Z error is "
         "the absolute error of the importance-sampled log Z, nats; in brackets the worst k-hat "
         f"over seeds, with ! above {trusted_k(size.draws):.2f}, where the error is not to be "
         "trusted. A region is found when it gets at least a tenth of its exact mass; regions are "
@@ -76,7 +78,7 @@ def write(
         "or a funnel's v below -3, between, and above 3. Total variation is that of their masses, "
         "and of what is in none, from the exact ones. The energy distance is to "
         "exact samples; its noise floor is the largest between two exact samples. ± is half a 95% "
-        "t-interval over seeds; differences are of KL and paired by seed. CPU seconds are those of "
+        "t-interval over seeds; differences are paired by seed. CPU seconds are those of "
         "training, of all seeds of a row divided by their number.",
     ]
     for (name, case), part in zip(cases.items(), parts, strict=True):

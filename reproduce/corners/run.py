@@ -10,6 +10,7 @@ import torch
 
 from annealed.avo import AVO, AVOOptions
 from annealed.files import replace
+from annealed.marginal import marginal_kl
 from annealed.replicas import Replicas
 from reproduce import exact, toy, toy_score
 from reproduce.corners.grid import Cell
@@ -21,14 +22,15 @@ BINS = 80  # of the figures' histograms, a side
 
 @dataclass(frozen=True)
 class Size(toy.Size):
-    """And how many points of each sample an energy distance takes."""
+    """And what a sample is scored by: points of it, particles that average its density."""
 
     points: int = 3000
+    particles: int = 10_000
     hidden: int = 64
 
 
 SIZES = {
-    "quick": Size(steps=200, seeds=2, draws=10_000, points=500),
+    "quick": Size(steps=200, seeds=2, draws=10_000, points=500, particles=500),
     "full": Size(steps=2000),
 }
 
@@ -90,6 +92,8 @@ def score(goal: Target, posterior, size: Size, seed: int) -> tuple[dict, np.ndar
     numbers = toy_score.divergences(log_w, goal.energy.log_z)
     if numbers["kl"] is None or not torch.isfinite(z).all():
         return {"status": "diverged", **numbers}, None
+    sizes = size.points, size.particles
+    numbers |= marginal_kl(goal.energy, posterior, goal.energy.log_z, *sizes, seed)
     truth, other = (goal.sample(size.points, seed, part) for part in (0, 1))
     numbers["energy_distance"] = exact.energy_distance(z[: size.points], truth)
     numbers["noise_floor"] = exact.energy_distance(other, truth)

@@ -5,9 +5,10 @@ import pandas as pd
 from reproduce.corners.grid import Case, Cell
 from reproduce.words import interval
 
-MEASURES = ("kl", "log_z_miss", "energy_distance", "total_variation", "found")  # with an interval
+MEASURES = ("kl", "kl_marginal", "log_z_miss", "energy_distance", "total_variation", "found")
 KEPT = ("kl", "kl_mc_error", "log_z_error", "log_z_mc_error", "ess", "k_hat", "energy_distance")
 KEPT += ("noise_floor", "total_variation", "found", "training_cpu_seconds")
+KEPT += ("kl_marginal", "kl_marginal_low", "kl_marginal_mc_error")
 MOST = 4  # regions of a target
 
 
@@ -33,7 +34,7 @@ def by_row(
 ) -> pd.DataFrame:
     """One line a case and row: mean, half width and what the row has over its reference.
 
-    `kl_difference` is paired by seed and NaN for a reference itself.
+    `kl_difference` and `kl_marginal_difference` are paired by seed, NaN for a reference itself.
     """
     lines = []
     for name, case in cases.items():
@@ -44,9 +45,12 @@ def by_row(
             for measure in MEASURES:
                 made[measure], made[f"{measure}_half"] = interval(mine[measure])
             reference = found[line.against if line.against else line.cell]
-            base = pd.Series({r["seed"]: r["kl"] for r in reference}, dtype=float)
-            gap = interval(mine.kl - base) if line.against != line.cell else interval([])
-            made["kl_difference"], made["kl_difference_half"] = gap
+            for measure in ("kl", "kl_marginal"):
+                base = pd.Series({r["seed"]: r.get(measure) for r in reference}, dtype=float)
+                paired = mine[measure] - base if line.against != line.cell else []
+                gap = interval(paired)
+                made[f"{measure}_difference"], made[f"{measure}_difference_half"] = gap
+            made["kl_marginal_gap"] = (mine.kl_marginal - mine.kl_marginal_low).mean()
             made |= {f"share_{i}": mine[f"share_{i}"].mean() for i in range(MOST)}
             made["noise_floor"] = mine.noise_floor.abs().max()
             made["k_hat_max"] = mine.k_hat.max()

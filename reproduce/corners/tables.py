@@ -10,7 +10,9 @@ from reproduce.words import grid, number, spread
 
 def case(table: pd.DataFrame, shown: Case, draws: int, cost: bool = True) -> str:
     """The rows of one case; `cost` adds the CPU-seconds, which no second run repeats."""
-    head = ["row", "KL", f"less {shown.reference}", "log Z error (k-hat)", "regions found"]
+    less = f"less {shown.reference}"
+    head = ["row", "KL (from below)", less, "path's KL", less, "log Z error (k-hat)"]
+    head += ["regions found"]
     head += ["mass in each region", "total variation", "energy distance (noise floor)"]
     lines = []
     for r in table.itertuples():
@@ -19,9 +21,12 @@ def case(table: pd.DataFrame, shown: Case, draws: int, cost: bool = True) -> str
         mark = "!" if r.k_hat_max > trusted_k(draws) else ""
         lost = f" ({r.lost} of {r.seeds} diverged)" if r.lost else ""
         miss = spread(r.log_z_miss, r.log_z_miss_half, ".3f")
-        gap = spread(r.kl_difference, r.kl_difference_half, "+.3f")
+        below = number(r.kl_marginal - r.kl_marginal_gap, ".3f")
+        gap = spread(r.kl_marginal_difference, r.kl_marginal_difference_half, "+.3f")
+        path = spread(r.kl_difference, r.kl_difference_half, "+.3f")
         distance = spread(r.energy_distance, r.energy_distance_half, ".4f")
-        cells = [spread(r.kl, r.kl_half, ".3f") + lost, gap]
+        marginal = spread(r.kl_marginal, r.kl_marginal_half, ".3f")
+        cells = [f"{marginal} ({below}){lost}", gap, spread(r.kl, r.kl_half, ".3f"), path]
         cells += [f"{miss} ({number(r.k_hat_max)}{mark})"]
         cells += [f"{number(r.found, '.1f')} of {len(masses)}", shares]
         cells += [spread(r.total_variation, r.total_variation_half)]

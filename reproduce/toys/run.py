@@ -9,6 +9,7 @@ import torch
 
 from annealed import energies, randomness
 from annealed.files import replace, replace_json
+from annealed.marginal import marginal_kl
 from annealed.replicas import Replicas
 from reproduce import exact, toy, toy_score
 from reproduce.tasks import read
@@ -21,13 +22,14 @@ STREAMED = 20_000  # draws of each q_t in the figure of marginals
 
 @dataclass(frozen=True)
 class Size(toy.Size):
-    """And how many points of each sample an energy distance takes."""
+    """And what a sample is scored by: points of it, particles that average its density."""
 
     points: int = 4000
+    particles: int = 10_000
 
 
 SIZES = {
-    "quick": Size(steps=100, seeds=2, draws=10_000, points=1000),
+    "quick": Size(steps=100, seeds=2, draws=10_000, points=1000, particles=1000),
     "full": Size(steps=3000),
 }
 
@@ -100,6 +102,10 @@ def score(cell: Cell, size: Size, place: Path, posterior, seed: int) -> dict:
     z, log_w = toy_score.draw(target, posterior, 2, size.draws, seed)
     numbers = toy_score.divergences(log_w, target.log_z)
     finite = torch.isfinite(z).all().item()
+    numbers["kl_marginal"] = numbers["kl"]  # of a path whose steps are all invertible
+    if finite and cell.family.method == "hvi":
+        sizes = size.points, size.particles
+        numbers |= marginal_kl(target, posterior, target.log_z, *sizes, seed)
     if finite:
         truth, other = (exact.sample(target, reach, size.points, seed, part) for part in (0, 1))
         numbers["energy_distance"] = exact.energy_distance(z[: size.points], truth)

@@ -6,9 +6,10 @@ from reproduce.toys.grid import TARGETS, Cell
 from reproduce.words import interval
 
 KEYS = ["target", "method", "count"]
-MEASURES = ("kl", "log_z_miss", "energy_distance", "total_variation")
+MEASURES = ("kl", "kl_marginal", "log_z_miss", "energy_distance", "total_variation")
 KEPT = ("kl", "kl_mc_error", "log_z_error", "log_z_mc_error", "ess", "k_hat", "energy_distance")
-KEPT += ("noise_floor", "total_variation")
+KEPT += ("noise_floor", "total_variation", "kl_marginal", "kl_marginal_low")
+KEPT += ("kl_marginal_mc_error",)
 
 
 def by_seed(found: dict[Cell, list[dict]]) -> pd.DataFrame:
@@ -41,6 +42,7 @@ def by_cell(seeds: pd.DataFrame) -> pd.DataFrame:
                 line[measure], line[f"{measure}_half"] = interval(own)
                 paired = interval(own - base[measure])
                 line[f"{measure}_difference"], line[f"{measure}_difference_half"] = paired
+            line["kl_marginal_gap"] = (mine.kl_marginal - mine.kl_marginal_low).max()
             line["k_hat_max"] = mine.k_hat.max()
             line["noise_floor"] = mine.noise_floor.abs().max()
             line |= {f"mass_{i}": mine[f"mass_{i}"].mean() for i in range(4)}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from annealed.errors import UsageError
+from annealed.errors import InUse, UsageError
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -49,7 +49,7 @@ def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
 
     Where another process holds it: with `wait` says so on standard error and waits, else raises
-    UsageError, naming `what`, as it does where nothing can be written.
+    InUse, naming `what`. Raises UsageError where nothing can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,13 +60,22 @@ def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            if wait:
-                print(f"waiting for another process that has {what} {folder}", file=sys.stderr)
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                yield
-                return
-            raise UsageError(
-                f"{what} {folder} is in use by another process; wait for it to end, or name "
-                "another folder with runs=..."
-            ) from None
+            if not wait:
+                raise InUse(
+                    f"{what} {folder} is in use by another process; wait for it to end, or name "
+                    "another folder with runs=..."
+                ) from None
+            print(f"waiting for another process that has {what} {folder}", file=sys.stderr)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def in_use(folder: Path) -> bool:
+    """Whether another process holds the lock of `folder`."""
+    if not (folder / ".lock").exists():
+        return False
+    try:
+        with locked(folder, "the folder"):
+            return False
+    except InUse:
+        return True

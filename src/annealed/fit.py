@@ -9,7 +9,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from annealed import command, config as configuration, mirror
+from annealed import command, config as configuration, leash, mirror
 from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load_weights
 from annealed.data.images import ImageData, Images, load_images
 from annealed.errors import Diverged
@@ -77,7 +77,8 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
     device = command.device(config)
     session = provenance(device)  # of the code that trains, not of what is there afterwards
     data = config.data
-    images = load_images(data.name, data.root, data.seed, data.train_images, data.size)
+    limits = data.train_images, data.size, data.held_out_images
+    images = load_images(data.name, data.root, data.seed, *limits)
     seeds = set(seeds_of(folder, left)) or {cell.seed for cell in left}
     cells = {cell.seed: cell for cell in each_seed(config) if cell.seed in seeds}
     kind = method_class(config.method)
@@ -141,7 +142,7 @@ def _conclude(
     replace_json(folder / RESULT, result)  # before the mirror, which may fail
     if record.logger:
         mirror.log_pictures(record.logger, method, images.held_out(config.evaluate.split))
-        mirror.log_result(record.logger, result)
+        mirror.log_result(record.logger, result, folder, RESULT)
 
 
 def train(
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--allow-import", action="store_true", help="method.name may be a class")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as in seed=3")
     arguments = parser.parse_intermixed_args()
+    leash.hold()
     if arguments.allow_import:
         allow_import()
     config = configuration.load(arguments.config, arguments.overrides)

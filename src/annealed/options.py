@@ -10,7 +10,10 @@ def number(default=MISSING, low=-math.inf, high=math.inf, open_ends: bool = Fals
 
     A field typed `... | None` takes null too, one typed `list[...]` takes a list of such numbers.
     """
-    return field(default=default, metadata={"range": (low, high, open_ends)})
+    metadata = {"range": (low, high, open_ends)}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def choice(*accepted: str | int, default=MISSING):

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytorch_lightning as pl
@@ -55,20 +55,25 @@ class Images:
 
 
 def load_images(
-    name: str, root: str | None, seed: int, limit: int | None = None, size: int = 64
+    name: str,
+    root: str | None,
+    seed: int,
+    limit: int | None = None,
+    size: int = 64,
+    held_out_limit: int | None = None,
 ) -> Images:
     """The data set `name`; validation and test are binarised once, by the data seed alone.
 
-    With `limit` its training set is the first so many images. CelebA has `size` x `size` pixels,
-    keeps its 256 levels and is mapped from its cache, not read. Raises DataNotFound where files
-    cannot be had and UsageError where one is corrupt or `limit` is more than there are.
+    With `limit` its training set is the first so many images, with `held_out_limit` validation and
+    test are. CelebA has `size` x `size` pixels, keeps its 256 levels and is mapped from its cache,
+    not read. Raises DataNotFound where files cannot be had and UsageError where one is corrupt or a
+    limit is more than there are.
     """
     if name == "celeba":
-        (train, *held_out), digest = celeba.load(data_root(root), size)
-        whole = limit is None or limit == len(train)
-        return Images(
-            _first(train, limit, name), *held_out, (3, size, size), 256, digest if whole else None
-        )
+        splits, digest = celeba.load(data_root(root), size)
+        cut = _first(name, splits, limit, held_out_limit)
+        whole = all(len(a) == len(b) for a, b in zip(cut, splits, strict=True))
+        return Images(*cut, (3, size, size), 256, digest if whole else None)
     if name == "digits":
         splits = digits.load(seed)
     else:
@@ -81,15 +86,22 @@ def load_images(
         for i, grey in enumerate(held_out)
     ]
     side = math.isqrt(train.shape[1])
-    return Images(_first(train, limit, name), *fixed, (1, side, side))
+    splits = _first(name, [train, *fixed], limit, held_out_limit)
+    return Images(*splits, (1, side, side))
 
 
-def _first(train: Tensor, limit: int | None, name: str) -> Tensor:
-    if limit is not None and limit > len(train):
-        raise UsageError(
-            f"data.train_images is {limit}; accepted: null, or 1 to the {len(train)} of {name}."
-        )
-    return train[:limit]
+def _first(
+    name: str, splits: Sequence[Tensor], train: int | None, held_out: int | None
+) -> list[Tensor]:
+    """The first `train` and `held_out` images of the splits; UsageError where there are fewer."""
+    limits = {"train_images": train, "held_out_images": held_out}
+    most = {"train_images": len(splits[0]), "held_out_images": min(map(len, splits[1:]))}
+    for key, limit in limits.items():
+        if limit is not None and limit > most[key]:
+            raise UsageError(
+                f"data.{key} is {limit}; accepted: null, or 1 to the {most[key]} of {name}."
+            )
+    return [splits[0][:train], *(split[:held_out] for split in splits[1:])]
 
 
 class EpochOrder(Sampler):
@@ -168,7 +180,7 @@ def resident(images: Images, device: torch.device) -> bool:
 class ImageData(pl.LightningDataModule):
     """Batches on the device of training; the training set is grey, or already binary."""
 
-    validation_batch = 1000
+    validation_values = 784_000  # of a batch; no more than 1000 images
 
     def __init__(self, images: Images, batch_size: int, steps_per_call: int, device: torch.device):
         super().__init__()
@@ -195,7 +207,8 @@ class ImageData(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """Uint8 batches of the validation set, in order."""
-        order = InOrder(len(self.images.validation), self.validation_batch)
+        count, values = self.images.validation.shape
+        order = InOrder(count, min(1000, self.validation_values // values))
         return DataLoader(
             Gather(self.images.validation, self.device), sampler=order, batch_size=None
         )
