@@ -111,7 +111,7 @@ def _build(
         print(f"celeba: {problem}; decoding {total} images of {source.path}", file=sys.stderr)
         decode_chunk, stop = decoder(source, partition.names, size)
         hidden = not sys.stderr.isatty()
-        bar = tqdm(total=total, desc="celeba", disable=hidden, dynamic_ncols=True)
+        bar = tqdm(total=total, desc="celeba", unit=" images", disable=hidden, dynamic_ncols=True)
         try:
             cache.build(made_from, stamp, decode_chunk, lambda done: bar.update(done - bar.n))
         finally:
