@@ -7,6 +7,7 @@ are counted together. Moritz et al. 2018 (arXiv 1712.05889) describe Ray.
 import logging
 import math
 import os
+import socket
 import sys
 import uuid
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from reproduce.local import fit_command
 
 OOM_RETRIES = 2  # of a cell that Ray kills because its node runs out of memory
 LOST = -1  # the exit status of a cell whose machines died under it
+KNOCK = 10.0  # seconds for the head of the cluster to answer
 STOP = process.GRACE + 10.0  # seconds for tasks to stop what they run
 PASSED_ON = ("WANDB_MODE",)  # variables of the driver that hold for its cells
 
@@ -75,6 +77,13 @@ class ClusterJob:
         return self.words
 
 
+def _knock(address: str) -> None:
+    """Raise OSError where nothing listens at host:port, for which Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host:
+        socket.create_connection((host, int(port)), KNOCK).close()
+
+
 class Cluster:
     """Cells on the cluster that $RAY_ADDRESS names, or that runs on this machine.
 
@@ -99,13 +108,14 @@ class Cluster:
                 "--engine ray needs Ray; install it with pip install 'annealed[cluster]'."
             ) from None
         try:
+            _knock(os.environ.get("RAY_ADDRESS", "auto"))
             ray.init(
                 address="auto",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 ignore_reinit_error=True,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise UsageError(
                 f"no Ray cluster answers ({str(error).strip().splitlines()[0]}); start one with "
                 "`ray start --head`, name it in RAY_ADDRESS, or leave --engine out."

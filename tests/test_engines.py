@@ -116,6 +116,14 @@ def two_nodes(tmp_path_factory):
     nodes.shutdown()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "nowhere.invalid:6379"])
+def test_a_cluster_that_does_not_answer_is_told(main, tmp_path, monkeypatch, address):
+    pytest.importorskip("ray", reason="Ray is not installed: make test-cluster")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UsageError, match=r"no Ray cluster answers .*; start one with `ray start"):
+        main(tmp_path, "--engine", "ray")
+
+
 def test_what_no_node_has_is_refused(main, tmp_path, two_nodes):
     with pytest.raises(UsageError, match=r"takes 2 CPU cores .* have 1 and [01], 1 and [01]\."):
         main(tmp_path, "--engine", "ray", "--threads", "2")
