@@ -11,7 +11,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,10 +31,15 @@ PASSED_ON = ("WANDB_MODE",)  # variables of the driver that hold for its cells
 class ClusterJob:
     """A cell as a Ray task that may start it `retries` times more."""
 
-    def __init__(self, ray, cell: Cell, reference, retries: int):
-        self.ray, self.cell, self.reference = ray, cell, reference
-        self.state, self.tries, self.retries = {}, 1, retries
+    def __init__(self, cluster: "Cluster", cell: Cell, key: int, reference, retries: int):
+        self.cluster, self.ray, self.cell, self.key = cluster, cluster.ray, cell, key
+        self.reference, self.retries, self.tries = reference, retries, 1
         self.ended, self.words = None, ""
+
+    @property
+    def state(self) -> dict:
+        """What the cell last said of its progress."""
+        return self.cluster.heard().get(self.key, {})
 
     def status(self) -> int | None:
         """The exit status, once the task has ended and its files are here."""
@@ -103,6 +108,9 @@ class Cluster:
         os.environ.setdefault("RAY_task_oom_retries", str(OOM_RETRIES))  # Ray's own is no bound
         try:
             import ray
+            from ray.util.scheduling_strategies import (
+                NodeAffinitySchedulingStrategy as NodeAffinity,
+            )
         except ImportError:
             raise UsageError(
                 "--engine ray needs Ray; install it with pip install 'annealed[cluster]'."
@@ -128,7 +136,10 @@ class Cluster:
         self.check(has)
         for module in (node, process):  # nodes need no checkout of reproduce/ at the same place
             ray.cloudpickle.register_pickle_by_value(module)
-        self.task = ray.remote(node.train)
+        self.task, self.count = ray.remote(node.train), 0
+        here = NodeAffinity(ray.get_runtime_context().get_node_id(), soft=False)
+        self.ear = ray.remote(node.Heard).options(num_cpus=0, scheduling_strategy=here).remote()
+        self.states, self.asked = {}, self.ear.all.remote()
 
     def check(self, has: list[tuple[float, float]]) -> None:
         """Refuse what would wait for ever on nodes with these numbers of CPU cores and GPUs."""
@@ -148,7 +159,9 @@ class Cluster:
             (runs / self.seen).touch()
             self.marked.add(runs)
         here = replace(cell, runs=str(runs))
+        self.count += 1
         order = node.Order(
+            key=self.count,
             arguments=self.command(here, self.threads)[1:],
             runs=str(runs),
             seen=self.seen,
@@ -161,7 +174,14 @@ class Cluster:
         task = self.task.options(
             name=cell.name, num_cpus=self.threads, num_gpus=self.gpus, max_retries=retries
         )
-        return ClusterJob(self.ray, cell, task.remote(order), retries)
+        return ClusterJob(self, cell, order.key, task.remote(order, self.ear), retries)
+
+    def heard(self) -> dict[int, dict]:
+        """What the cells last said of their progress, as far as it is here."""
+        if self.ray.wait([self.asked], timeout=0)[0]:
+            with suppress(self.ray.exceptions.RayError):  # runs go on without it
+                self.states, self.asked = self.ray.get(self.asked), self.ear.all.remote()
+        return self.states
 
     def close(self, jobs: list[ClusterJob]) -> None:
         """Cancel the tasks, which stop what they run, and leave the cluster."""
