@@ -79,10 +79,13 @@ def build(schema: type, values: dict, prefix: str = "") -> Any:
                 raise OptionError(key, f"is {value!r}; accepted: a group of keys")
             arguments[name] = build(kind, value, key + ".")
         elif name in values:
-            if not fits(values[name], kind, entry.metadata):
+            value = values[name]
+            if "accepted" in entry.metadata and type(value) is int:
+                value = str(value)  # YAML reads a name of digits as a number
+            if not fits(value, kind, entry.metadata):
                 words = accepted(kind, entry.metadata)
-                raise OptionError(key, f"is {values[name]!r}; accepted: {words}")
-            arguments[name] = float(values[name]) if kind is float else values[name]
+                raise OptionError(key, f"is {value!r}; accepted: {words}")
+            arguments[name] = float(value) if kind is float else value
         elif _required(entry):
             raise OptionError(key, f"is missing; accepted: {accepted(kind, entry.metadata)}")
     return schema(**arguments)
