@@ -10,7 +10,14 @@ import pytorch_lightning as pl
 import torch
 
 from annealed import command, config as configuration, mirror, processes
-from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load_weights
+from annealed.checkpoints import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    AtomicCheckpointIO,
+    load_weights,
+    recover,
+)
 from annealed.data.images import ImageData, Images, load_images
 from annealed.errors import Diverged
 from annealed.files import locked, replace_json
@@ -49,6 +56,8 @@ def fit(config: Config, resume: bool = False) -> Path:
         for held in dict.fromkeys([folder, *map(run_folder, cells)]):
             stack.enter_context(locked(held, "the run folder"))
         left = _unfinished(cells, resume)
+        if resume and left:
+            recover(folder)
         if left and folder != run_folder(cells[0]):
             check_claim(config, folder, folder, resume)
         for cell in left:
@@ -127,6 +136,7 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
                 report = lambda done, before=i * held_out: progress.update(before + done)  # noqa: E731
                 record, method = records[cell.seed], methods[cell.seed]
                 _conclude(method, images, cell, record, len(methods), report)
+            (folder / PREVIOUS).unlink(missing_ok=True)
             ended = True
         finally:
             progress.close()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from annealed.checkpoints import BEST, LAST, save
 from annealed.errors import UsageError
-from annealed.files import replace_text
+from annealed.files import replace_text, told
 from annealed.schema import Config
 from annealed.training import Training
 
@@ -99,7 +99,7 @@ class Record:
     def _append(self, row: dict[str, Any]) -> None:
         path = self.folder / METRICS
         line = pd.DataFrame([row]).to_csv(index=False, header=not path.exists())
-        with open(path, "a") as f:
+        with told(path, "the last checkpoint is kept"), open(path, "a") as f:
             f.write(line)
 
 
