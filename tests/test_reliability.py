@@ -222,7 +222,7 @@ DOUBLING = "a0: xxxxxxxxxx\n" + "".join(f"a{i + 1}: ${{a{i}}}${{a{i}}}\n" for i 
         ("seed: " + "9" * 90_000, "not valid YAML|seed"),
         ("seed: " + "9" * 400, "seed is 9+.*; accepted: a whole number"),
         ("evaluate: {memory_mb: 1" + "0" * 400 + "}", "memory_mb is"),
-        ("seed: 2001-99-99", "not valid YAML"),
+        ("seed: 2001-99-99", "accepted: a whole number"),
         ("x" * 300 + ": 1", "is not a key"),
         ("row: ../../x", "name of one folder"),
         ('row: "a\\0b"', "null character"),
