@@ -78,7 +78,7 @@ def test_bfloat16_rounds_the_products_and_nothing_that_is_kept(row, seeds):
     assert rounded.dtype == other.dtype == torch.float32
     assert not torch.equal(word, rounded)
     torch.testing.assert_close(rounded, word, rtol=2e-2, atol=2e-2)
-    assert torch.nn.functional.cosine_similarity(grad, other, dim=0) > 0.999
+    assert torch.nn.functional.cosine_similarity(grad, other, dim=0) > 0.99
 
 
 def test_devices_and_precisions_that_are_not_there_are_refused(monkeypatch):

@@ -248,13 +248,11 @@ def test_a_hostile_yaml_is_refused_in_one_sentence(text, words, tmp_path, monkey
         assert len(str(told.value)) < 600
 
 
-def test_what_a_plain_yaml_holds_may_have_anchors(tmp_path):
+def test_a_plain_yaml_may_have_anchors(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text(
-        "method: {name: vae}\nseed: &n 3\ntrainer: {epochs: *n, warmup_epochs: !!int 1}\n"
-    )
+    path.write_text("method: {name: vae}\nseed: &n 3\ndata: {seed: *n, batch_size: !!int 7}\n")
     config = load_config(str(path))
-    assert (config.seed, config.trainer.epochs, config.trainer.warmup_epochs) == (3, 3, 1)
+    assert (config.seed, config.data.seed, config.data.batch_size) == (3, 3, 7)
 
 
 def test_a_run_folder_of_before_a_key_is_still_read(tmp_path):
