@@ -4,11 +4,16 @@ SEEDS   ?= 2
 DATA    ?=
 ROWS    ?=
 JOBS    ?=
+DEVICES ?=
+ENGINE  ?=
+GPUS    ?=
 REPLICAS ?=
 COMPILE ?=
 KEEP    ?=
 IMPORT  ?=
 CELL    ?=
+FID_WEIGHTS ?=
+SET     ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
@@ -17,29 +22,35 @@ PAGES   := toy noise warmup collapse ablations invertible corners
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+CLUSTER := $(VENV)/.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-table reproduce-cell report checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners benchmark test lint format lock clean
+.PHONY: help setup reproduce reproduce-table reproduce-cell report page dashboard sync checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners reproduce-celeba benchmark test test-cluster lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n DEVICES=0,1 ENGINE=local|ray GPUS=0.5 REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value"
 
 reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset short under full)
 	@$(MAKE) reproduce-table PRESET=$(if $(filter full,$(PRESET)),short,$(PRESET)) KEEP=$(filter full,$(PRESET))
 	@for page in $(PAGES); do $(MAKE) reproduce-$$page PRESET=$(PRESET) || exit; done
+	@$(if $(filter full,$(PRESET)),$(MAKE) page)
 
-reproduce-table: $(READY) ## train and score what is missing, write reports/<preset>/nll_table.*
+reproduce-table: $(READY) $(if $(filter ray,$(ENGINE)),$(CLUSTER)) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
 	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS)) \
+	  $(if $(DEVICES),--devices $(DEVICES)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS),--gpus $(GPUS)) \
 	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
 
 reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
 	@$(if $(CELL),$(BIN)/python -m reproduce.rerun $(CELL) --runs $(RUNS) $(if $(IMPORT),--allow-import),\
 	  echo "name a cell, as in CELL=short/mnist/vae/seed0"; exit 2)
 
-report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table
+report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table, page
 	@$(BIN)/python -m reproduce.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
+
+page: $(READY) ## reports/index.html: all of reports/ in one file, to open in a browser
+	@$(BIN)/python -m reproduce.overview
 
 checklist: $(READY) ## answer the NeurIPS and reproducibility checklists from what is on disk
 	@$(BIN)/python -m reproduce.checklist
@@ -79,11 +90,24 @@ reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, writ
 	@$(BIN)/python -m reproduce.corners --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
+reproduce-celeba: $(READY) ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
+	@$(BIN)/python -m reproduce.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) $(if $(SET),--set $(SET)) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
+
+dashboard: $(READY) ## W&B workspace and report from code; without a key reports/dashboard.json
+	@$(BIN)/python -m reproduce.dashboard
+
+sync: $(READY) ## send W&B's offline runs under RUNS, each once
+	@$(BIN)/python -m reproduce.sync --runs $(RUNS)
+
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*
 	@$(BIN)/python -m reproduce.benchmark
 
 test: $(READY) ## run the tests, a process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+test-cluster: $(CLUSTER) ## install Ray and run the tests that need it
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_engines.py
 
 lint: $(READY) ## check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -101,6 +125,10 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c "import annealed.fit, reproduce.__main__"
+	@touch $@
+
+$(CLUSTER): requirements-cluster.lock $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.lock
 	@touch $@
 
 clean: ## remove .venv and caches; runs/ and reports/ stay

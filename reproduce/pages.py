@@ -1,7 +1,7 @@
 """What the pages share: their command line, their folder, figures as PNG and PDF, tables as CSV."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +12,16 @@ from annealed.files import replace, replace_text
 from reproduce.__main__ import default_jobs
 
 
-def arguments(name: str, description: str, sizes: Mapping) -> argparse.Namespace:
+def arguments(
+    name: str,
+    description: str,
+    sizes: Mapping,
+    own: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> argparse.Namespace:
     """The options of `python -m reproduce.<name>`: preset, seeds, jobs, runs.
 
-    `sizes` maps a preset to what has its number of `seeds`. Raises UsageError for a preset that it
-    does not have and for a number below 1.
+    `sizes` maps a preset to what has its number of `seeds`; `own` adds options. Raises UsageError
+    for a preset that it does not have and for a number below 1.
     """
     parser = argparse.ArgumentParser(prog=f"reproduce.{name}", description=description)
     accepted = " or ".join(sizes)
@@ -24,6 +29,7 @@ def arguments(name: str, description: str, sizes: Mapping) -> argparse.Namespace
     parser.add_argument("--seeds", type=int, help="seeds 0 to SEEDS - 1; default: by preset")
     parser.add_argument("--jobs", type=int, default=default_jobs(), help="cells at a time")
     parser.add_argument("--runs", default="runs", help="where results are")
+    own(parser)
     found = parser.parse_args()
     if found.preset not in sizes:
         raise UsageError(f"--preset is {found.preset!r}; accepted: {', '.join(sizes)}.")

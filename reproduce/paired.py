@@ -82,6 +82,15 @@ def adjust(found: pd.DataFrame) -> pd.DataFrame:
     return found.assign(**{f"holm_{test}": holm(found[f"p_{test}"]) for test in known})
 
 
+def outcome(r) -> str:
+    """What a pair shows by t over seeds after Holm's correction."""
+    if r.seeds < 2:
+        return "one seed"
+    if not r.holm_t < 0.05:
+        return "not shown"
+    return "first is better" if r.difference < 0 else "second is better"
+
+
 def table(paths: list[Path]) -> pd.DataFrame:
     """A line for each of PAIRS of which both rows have a seed in common, adjusted together."""
     rows: dict[str, dict[int, Path]] = {}

@@ -8,7 +8,7 @@ import matplotlib
 
 from annealed import command
 from annealed.checkpoints import BEST
-from annealed.data.images import NAMES
+from annealed.data.images import BINARY
 from annealed.errors import UsageError
 from annealed.evaluate import configured, trained
 from annealed.files import replace
@@ -46,7 +46,7 @@ def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.pictures", description=__doc__)
     parser.add_argument("--preset", default="quick", help="quick, short or paper")
-    parser.add_argument("--data", choices=NAMES, default="mnist")
+    parser.add_argument("--data", choices=BINARY, default="mnist")
     parser.add_argument("--rows", default=",".join(METHODS), help="comma-separated rows")
     parser.add_argument("--seed", type=int, default=0, help="of the runs that are drawn")
     parser.add_argument("--runs", default="runs", help="where run folders are")

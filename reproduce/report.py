@@ -1,4 +1,7 @@
-"""A table's report from the committed results alone: `python -m reproduce.report`."""
+"""A table's report from the committed results alone: `python -m reproduce.report`.
+
+The page of all reports is made anew with it.
+"""
 
 import argparse
 import sys
@@ -7,11 +10,13 @@ from pathlib import Path
 import pandas as pd
 
 from annealed import command
-from annealed.data.images import NAMES
+from annealed.data.images import BINARY
 from annealed.errors import UsageError
 from annealed.files import replace, replace_text
 from reproduce import curves, forest, paired, readme, table
 from reproduce.__main__ import reports_folder
+from reproduce.overview import page
+from reproduce.overview.found import tables
 from reproduce.results import RESULTS, kept
 from reproduce.words import grid, number
 
@@ -33,15 +38,6 @@ WHICH = (
 )
 
 
-def outcome(r) -> str:
-    """What a pair shows by t over seeds after Holm's correction."""
-    if r.seeds < 2:
-        return "one seed"
-    if not r.holm_t < 0.05:
-        return "not shown"
-    return "first is better" if r.difference < 0 else "second is better"
-
-
 def paired_markdown(found: pd.DataFrame) -> str:
     """The paired differences as Markdown."""
     head = ["row", "against", "seeds", "difference", "95% over seeds", "95% over seeds and images"]
@@ -54,7 +50,7 @@ def paired_markdown(found: pd.DataFrame) -> str:
         cells += [f"{r.bootstrap_low:+.3f} to {r.bootstrap_high:+.3f}"]
         cells += [f"{r.effect:+.1f}" if many else "-"]
         tests = (r.p_t, r.holm_t, r.p_bootstrap, r.holm_bootstrap)
-        lines.append([*cells, *(number(p, ".2g") for p in tests), outcome(r)])
+        lines.append([*cells, *(number(p, ".2g") for p in tests), paired.outcome(r)])
     note = NOTE.format(tests=int(found.p_t.notna().sum()))
     return "\n\n".join(["# Paired differences", grid(head, lines, 2), note, WHICH]) + "\n"
 
@@ -88,10 +84,12 @@ def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.report", description=__doc__)
     parser.add_argument("--preset", default="short", help="quick, short or paper")
-    parser.add_argument("--data", choices=NAMES, default="mnist")
+    parser.add_argument("--data", choices=BINARY, default="mnist")
     arguments = parser.parse_args()
     folder = write(arguments.preset, arguments.data)
-    told = f", and the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
+    told = f", the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
+    if tables(Path()):
+        told += f", {page.write()}"
     print(f"report: {folder}{told}")
 
 

@@ -1,128 +1,155 @@
-"""A local scheduler: one subprocess a cell, a few at a time, bounded retries from a checkpoint."""
+"""The scheduler: which cells run, again after a failure, until each has its results."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Protocol
 
-from annealed.errors import Diverged, UsageError
+from annealed.errors import Diverged, InUse, UsageError
+from annealed.files import in_use
 from reproduce.board import Board
 from reproduce.cells import Cell
+from reproduce.local import Local
 
 RETRIES = 2  # after the first try, each from the last checkpoint
 POLL = 0.2  # seconds
-GRACE = 15.0  # seconds between asking a cell to stop and killing it
-LOG = "log.txt"
+WAIT = 2.0  # seconds between two looks at a cell that another process trains
 
 
-@dataclass(eq=False)
-class Job:
-    """A cell's process and what it last said of its progress."""
+class Job(Protocol):
+    """A cell that an engine runs."""
 
     cell: Cell
-    process: subprocess.Popen
-    log: Path
-    state: dict = field(default_factory=dict)
+    state: dict  # phase, done, total and a note, once it is known
+    tries: int  # how often the cell was started for it
 
-    def listen(self) -> None:
-        """Keep the newest line of progress until the process closes its output."""
-        for line in self.process.stdout:
-            with suppress(ValueError):
-                state = json.loads(line)
-                if isinstance(state, dict) and {"phase", "done", "total"} <= state.keys():
-                    self.state = state
+    def status(self) -> int | None:
+        """The exit status of `annealed.fit`, once it has ended."""
 
     def last_words(self) -> str:
-        """The last line the cell wrote to its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it left no message"
+        """Why it ended, and where its log is."""
 
 
-def start(cell: Cell, threads: int) -> Job:
-    """Run `annealed.fit` for `cell` in a process of its own, with `threads` CPU threads."""
-    folder = cell.folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "annealed.fit", "--config", cell.row, "--resume"]
-    command += ["--allow-import"] * cell.allow_import
-    command += [*cell.overrides, f"trainer.threads={threads}"]
-    environment = {**os.environ, "ANNEALED_PROGRESS": "json", "OMP_NUM_THREADS": str(threads)}
-    log = folder / LOG
-    with open(log, "ab") as errors:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-        )
-    job = Job(cell, process, log)
-    threading.Thread(target=job.listen, daemon=True).start()
-    return job
+class Engine(Protocol):
+    """Where cells run, `jobs` at a time: see `local` and `cluster`."""
+
+    jobs: float
+
+    def start(self, cell: Cell, retries: int) -> Job:
+        """Run `cell`; where it is the machine that fails, it may be tried `retries` times more."""
+
+    def close(self, jobs: list[Job]) -> None:
+        """Stop `jobs`, which have not ended, leave them resumable and let go of everything."""
 
 
-def run(
-    cells: list[Cell],
-    jobs: int,
-    threads: int = 1,
-    done: Callable[[Cell], list[str]] = lambda cell: [],
-) -> list[str]:
-    """Run the cells that have no result, `jobs` at a time; returns a sentence for each that failed.
+@dataclass
+class Turn:
+    """A cell that waits: how often it was tried, and when it may start (monotonic seconds)."""
+
+    cell: Cell
+    tries: int = 0
+    start: float = 0.0
+    told: bool = False  # that another process trains it
+
+
+Done = Callable[[Cell], list[str]]
+
+
+def run(cells: list[Cell], jobs: int, threads: int = 1, done: Done = lambda cell: []) -> list[str]:
+    """Run the cells on this machine, `jobs` at a time: see `run_on`."""
+    return run_on(Local(jobs, threads), cells, done)
+
+
+def run_on(engine: Engine, cells: list[Cell], done: Done = lambda cell: []) -> list[str]:
+    """Run the cells that have no result; returns a sentence for each that failed.
 
     `done` is called with every cell that has its results, as soon as it has them, and returns a
     sentence for each thing that failed.
 
     A cell that dies is started again from its last checkpoint, RETRIES times; one that diverged
-    has its result, and one that cannot run (exit status 2) is not tried again. On an interrupt the
-    running cells are stopped and stay resumable.
+    has its result, and one that cannot run (exit status 2) is not tried again. One that another
+    process trains, as a second scheduler may, is waited for. On an interrupt the running cells are
+    stopped and stay resumable.
     """
-    waiting = deque((cell, 0) for cell in cells if not cell.done())
-    board = Board(total=len(cells), done=len(cells) - len(waiting))
-    running: dict[Job, int] = {}
-    left = {cell for cell, _ in waiting}
-    failures = [told for cell in cells if cell not in left for told in done(cell)]
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                cell, tries = waiting.popleft()
-                running[start(cell, threads)] = tries
-            for job in [job for job in running if job.process.poll() is not None]:
-                tries, status = running.pop(job), job.process.returncode
-                written = all(path.exists() for path in job.cell.results())
-                if status in (0, Diverged.status) and written:
-                    board.finished(job.cell, "diverged" if status else "done")
-                    failures += done(job.cell)
-                elif status != UsageError.status and tries < RETRIES:
-                    board.say(f"{job.cell.name} ended with status {status}; trying again")
-                    waiting.append((job.cell, tries + 1))
-                else:
-                    failures.append(f"{job.cell.name}: {job.last_words()} (see {job.log})")
-                    board.finished(job.cell, "failed")
-            board.show({job.cell: job.state for job in running})
-            time.sleep(POLL)
-    finally:
-        stop(list(running))
-        board.close()
-        signal.signal(signal.SIGTERM, previous)
-    return failures
+    return _Table(engine, cells, done).work()
+
+
+class _Table:
+    """The state of one `run_on`."""
+
+    def __init__(self, engine: Engine, cells: list[Cell], done: Done):
+        self.engine, self.done = engine, done
+        self.waiting = deque(Turn(cell) for cell in cells if not cell.done())
+        self.running: dict[Job, Turn] = {}
+        self.board = Board(total=len(cells), done=len(cells) - len(self.waiting))
+        left = {turn.cell for turn in self.waiting}
+        self.failures = [told for cell in cells if cell not in left for told in done(cell)]
+
+    def work(self) -> list[str]:
+        """Run until nothing is left."""
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            while self.waiting or self.running:
+                self.fill()
+                self.reap()
+                self.board.show({job.cell: job.state for job in self.running})
+                time.sleep(POLL)
+        finally:
+            self.engine.close(list(self.running))
+            self.board.close()
+            signal.signal(signal.SIGTERM, previous)
+        return self.failures
+
+    def fill(self) -> None:
+        """Start what may start while there is a place."""
+        for _ in range(len(self.waiting)):
+            if len(self.running) >= self.engine.jobs:
+                return
+            turn, now = self.waiting.popleft(), time.monotonic()
+            if turn.start > now:
+                self.waiting.append(turn)
+            elif any(in_use(path.parent) for path in turn.cell.results()):
+                self.wait(turn)
+            elif turn.cell.done():
+                self.finished(turn.cell, "done by another process")
+            else:
+                job = self.engine.start(turn.cell, RETRIES - turn.tries)
+                self.running[job] = turn
+
+    def reap(self) -> None:
+        """Decide on what has ended."""
+        for job, status in [(job, job.status()) for job in self.running]:
+            if status is None:
+                continue
+            turn, cell = self.running.pop(job), job.cell
+            written = all(path.exists() for path in cell.results())
+            if status == InUse.status:
+                self.wait(turn)
+                continue
+            turn.tries += job.tries
+            if status in (0, Diverged.status) and written:
+                self.finished(cell, "diverged" if status else "done")
+            elif status != UsageError.status and turn.tries <= RETRIES:
+                self.board.say(f"{cell.name} ended with status {status}; trying again")
+                self.waiting.append(turn)
+            else:
+                self.failures.append(f"{cell.name}: {job.last_words()}")
+                self.board.finished(cell, "failed")
+
+    def wait(self, turn: Turn) -> None:
+        """Come back to a cell that another process trains."""
+        if not turn.told:
+            self.board.say(f"{turn.cell.name} is trained by another process; waiting for it")
+        turn.told, turn.start = True, time.monotonic() + WAIT
+        self.waiting.append(turn)
+
+    def finished(self, cell: Cell, how: str) -> None:
+        """Note that `cell` has its results."""
+        self.board.finished(cell, how)
+        self.failures += self.done(cell)
 
 
 def _interrupt(*_) -> None:
     raise KeyboardInterrupt
-
-
-def stop(jobs: list[Job]) -> None:
-    """Ask every process to end, and kill what has not ended after GRACE seconds."""
-    for job in jobs:
-        job.process.terminate()
-    deadline = time.monotonic() + GRACE
-    for job in jobs:
-        try:
-            job.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            job.process.kill()
-            job.process.wait()

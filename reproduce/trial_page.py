@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from annealed.data.images import NAMES
+from annealed.data.images import BINARY
 from annealed.errors import UsageError
 from reproduce import trials
 from reproduce.__main__ import choose_data, default_jobs
@@ -30,7 +30,7 @@ def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write
     """
     parser = argparse.ArgumentParser(prog=f"reproduce.{name}", description=words)
     parser.add_argument("--preset", default="quick", help="quick or full")
-    parser.add_argument("--data", choices=NAMES, help="default: mnist")
+    parser.add_argument("--data", choices=BINARY, help="default: mnist")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to SEEDS - 1, side by side")
     parser.add_argument("--jobs", type=int, default=default_jobs(), help="trials at a time")
     parser.add_argument("--runs", default="runs", help="where run folders are")

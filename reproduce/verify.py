@@ -12,12 +12,14 @@ from pathlib import Path
 
 from annealed import command
 from annealed.config import config_folder
-from annealed.data.images import NAMES
+from annealed.data.images import BINARY
 from annealed.errors import UsageError
 from reproduce import readme, report, trial_page
 from reproduce.__main__ import reports_folder
 from reproduce.ablations import __main__ as ablations
 from reproduce.checklist import page as checklist
+from reproduce.overview import page as overview
+from reproduce.overview.found import tables
 from reproduce.published import SMOKE
 from reproduce.results import RESULTS, kept
 from reproduce.trials import gather
@@ -35,10 +37,10 @@ def presets() -> list[str]:
 
 def places(root: Path) -> list[Path]:
     """What reports the committed results may make: folders, and files whose name says so."""
-    folders = [root / reports_folder(preset, data) for preset in presets() for data in NAMES]
+    folders = [root / reports_folder(preset, data) for preset in presets() for data in BINARY]
     files = [path for folder in folders for path in folder.glob("*") if path.is_file()]
     for name in PAGES:
-        for data in NAMES:
+        for data in BINARY:
             folder = root / trial_page.folder(name, "full", data)
             files += [*folder.glob("*"), *folder.parent.glob(f"{folder.name}.md")]
     return [*files, *(root / "reports").glob(f"{checklist.NAME}.*")]
@@ -54,12 +56,12 @@ def make(root: Path, into: Path) -> None:
         return
     checklist.write(root, into / "reports")
     for preset in presets():
-        for data in NAMES:
+        for data in BINARY:
             if kept(preset, data, results):
                 report.write(preset, data, results, into / reports_folder(preset, data))
     pool = results / "trials"
     for name, page in PAGES.items():
-        for data in NAMES:
+        for data in BINARY:
             plan, folder = page.planned("full", data), trial_page.folder(name, "full", data)
             found = gather(plan, pool, "full", data)
             committed = (root / folder).with_name(f"{folder.name}.md").exists()
@@ -137,7 +139,18 @@ def verify(root: Path = Path()) -> tuple[list[str], int]:
     text = readme.read(root)
     source = f"{readme.table_of(text)} has"
     told += compare(readme.README, text, readme.update(text, root), source)
-    return told, count
+    return [*told, *page_differences(root)], count
+
+
+def page_differences(root: Path) -> list[str]:
+    """A sentence where the page below `root` is not what the reports below `root` give."""
+    path = root / overview.PAGE
+    if not (path.is_file() or tables(root)):
+        return []
+    if path.is_file() and path.read_text() == overview.render(root):
+        return []
+    state = "is not that of the reports beside it" if path.is_file() else "is not there"
+    return [f"{overview.PAGE} {state}; `make page` writes it."]
 
 
 def main() -> None:
@@ -148,7 +161,8 @@ def main() -> None:
     if told:
         raise UsageError(f"{len(told)} differences from the committed results, as told above.")
     print(
-        f"{count} files of reports/ and README's table are those that the committed results give. "
+        f"{count} files of reports/ and README's table are those that the committed results give, "
+        f"and {overview.PAGE} is that of reports/. "
         "Pages made of run folders, the benchmark and what is written by hand are not checked."
     )
 

@@ -14,7 +14,7 @@ from conftest import TINY, annealed, sentence
 from annealed import config as configuration, mirror
 from annealed.checkpoints import AtomicCheckpointIO, load, load_weights
 from annealed.data.images import load_images
-from annealed.errors import Diverged, UsageError
+from annealed.errors import Diverged, InUse, UsageError
 from annealed.evaluate import evaluate
 from annealed.fit import fit
 from annealed.importance import Estimate, log_marginal
@@ -178,6 +178,7 @@ def test_the_validation_set_may_be_scored_in_place_of_the_test_set(tmp_path):
     folder = fit(configuration.load("vae", options))
     result = json.loads((folder / "result.json").read_text())
     assert result["split"] == "validation"
+    assert result["data_images"] == {"train": 1297, "validation": 250, "test": 250}
     bits, scored = load_images("digits", None, 0), np.load(folder / "result.npz")["log_prob"]
     config = configuration.load("vae", options)
     method = method_class("vae")(config, 64)
@@ -372,7 +373,9 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
         time.sleep(0.01)
     arguments = ["--config", "hvi_avo", *TINY, f"runs={tmp_path}", "--resume"]
     arguments += ["trainer.epochs=400"]
-    assert "in use by another process" in sentence(annealed("fit", *arguments, cwd=tmp_path))
+    refused = annealed("fit", *arguments, cwd=tmp_path)
+    assert refused.returncode == InUse.status
+    assert f"annealed: the run folder {folder} is in use by another process" in refused.stderr
     first.kill()
     first.wait()
 

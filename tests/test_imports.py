@@ -20,16 +20,28 @@ def test_every_package_that_the_code_imports_is_declared_and_locked():
     ours = {"annealed", "reproduce"}
     distribution = {
         "PIL": "torchvision",  # which draws with it
+        "markdown_it": "markdown-it-py",
+        "markupsafe": "jinja2",  # whose strings they are
         "sklearn": "scikit-learn",
         "yaml": "omegaconf",  # which reads with it
         "lightning_fabric": "pytorch-lightning",
         "pytorch_lightning": "pytorch-lightning",
+        "wandb_workspaces": "wandb-workspaces",
     }
     needed = {distribution.get(name, name) for name in found - ours - sys.stdlib_module_names}
-    block = re.search(
-        r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S
-    )
-    declared = names("\n".join(re.findall(r'"(.+?)"', block[1])))
+    text = (ROOT / "pyproject.toml").read_text()
+    blocks = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1]
+    blocks += re.search(r"^dashboard = \[(.*)\]", text, re.M)[1]  # asked for where it is used
+    declared = names("\n".join(re.findall(r'"(.+?)"', blocks)))
     peers = names("\n".join(PEERS))  # which the benchmark installs into a folder of their own
     assert needed - peers <= declared
     assert declared <= names((ROOT / "requirements.lock").read_text())
+
+
+def test_the_extra_for_clusters_is_locked_on_top_of_the_rest():
+    extra = re.search(r"^cluster = \[(.*)\]", (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    declared = names("\n".join(re.findall(r'"(.+?)"', extra)))
+    locked = names((ROOT / "requirements-cluster.lock").read_text())
+    assert declared == {"ray"}
+    assert declared <= locked
+    assert not locked - {"#"} & names((ROOT / "requirements.lock").read_text())

@@ -8,6 +8,9 @@ from PIL import Image
 
 from annealed import config as configuration, mirror
 from annealed.errors import UsageError
+from annealed.fit import fit
+from annealed.record import read_metrics
+from annealed.score import RESULT, read_result
 
 
 @pytest.fixture
@@ -87,14 +90,31 @@ def test_a_server_that_does_not_answer_leaves_the_run_offline(nobody, tmp_path, 
         modes.append(options["mode"])
         if options["mode"] == "online":
             raise wandb.errors.CommError("Run initialization has timed out")
-        return "offline run"
+        return offline
 
+    offline = SimpleNamespace(define_metric=lambda *names, **options: None)
     nobody.setattr(wandb, "init", init)
-    nobody.setattr(mirror, "WandbLogger", lambda experiment: experiment)
     config = configuration.load("vae", [*TINY[:-1], "wandb.mode=online"])
     runs = [(config, tmp_path / "a"), (config, tmp_path / "b")]
     for _, folder in runs:
         folder.mkdir()
-    assert mirror.start(runs, "train") == ["offline run"] * 2
+    assert [logger.experiment for logger in mirror.start(runs, "train")] == [offline] * 2
     assert modes == ["online", "offline", "offline"]
     assert "logged offline" in capsys.readouterr().err
+
+
+def test_an_error_of_w_and_b_never_ends_a_run_nor_touches_its_record(tmp_path, monkeypatch, capsys):
+    def full(*arguments, **options):
+        raise OSError("No space left on device")
+
+    options = [*TINY[:-1], "wandb.mode=offline"]
+    whole = fit(configuration.load("vae", [*TINY, f"runs={tmp_path / 'whole'}"]))
+    monkeypatch.setattr(wandb.Run, "log", full)
+    broken = fit(configuration.load("vae", [*options, f"runs={tmp_path / 'broken'}"]))
+    told = capsys.readouterr().err
+    assert told.count("W&B could not log (No space left on device)") == 1
+    results = [read_result(folder / RESULT) for folder in (whole, broken)]
+    assert results[0]["nll"] == results[1]["nll"]
+    records = [read_metrics(folder).drop(columns="seconds") for folder in (whole, broken)]
+    assert records[0].equals(records[1])
+    assert len(records[0]) == 3

@@ -18,6 +18,8 @@ from annealed.errors import UsageError
 from annealed.fit import fit
 from reproduce import board, schedule, table
 from reproduce.cells import Cell, grid
+from reproduce.local import Local
+from reproduce.process import Process
 
 
 def result(row, seed, nll, **changes):
@@ -146,27 +148,31 @@ class TinyCell(Cell):
         return [*super().overrides, *TINY[2:]]
 
 
+class KillOnce(Local):
+    """Sends its first cell a signal, at once or when it has trained for an epoch."""
+
+    def __init__(self, jobs, name, trained):
+        super().__init__(jobs)
+        self.name, self.trained, self.killed = name, trained, []
+
+    def start(self, cell, retries):
+        job = super().start(cell, retries)
+        if not self.killed:
+            self.killed.append(cell)
+            while self.trained and not (cell.folder() / "last.ckpt").exists():
+                time.sleep(0.01)
+            job.process.popen.send_signal(self.name)
+        return job
+
+
 @pytest.mark.parametrize("name", [signal.SIGKILL, signal.SIGTERM])
-def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(
-    tmp_path, capfd, monkeypatch, name
-):
+def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(tmp_path, capfd, name):
     cells = [TinyCell("quick", "digits", "vae", seed, str(tmp_path)) for seed in (0, 1)]
     fit(cells[0].config())
     before = cells[0].results()[0].stat().st_mtime_ns
-    start, killed = schedule.start, []
-
-    def start_and_kill_once(cell, threads):
-        job = start(cell, threads)
-        if not killed:
-            killed.append(cell)
-            while name == signal.SIGTERM and not (cell.folder() / "last.ckpt").exists():
-                time.sleep(0.01)
-            job.process.send_signal(name)
-        return job
-
-    monkeypatch.setattr(schedule, "start", start_and_kill_once)
-    assert schedule.run(cells, jobs=2) == []
-    assert killed == [cells[1]]
+    engine = KillOnce(2, name, trained=name == signal.SIGTERM)
+    assert schedule.run_on(engine, cells) == []
+    assert engine.killed == [cells[1]]
     assert cells[0].results()[0].stat().st_mtime_ns == before
     assert json.loads(cells[1].results()[0].read_text())["seed"] == 1
     shown = capfd.readouterr().err
@@ -175,22 +181,11 @@ def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(
     assert "[2/2] vae seed 1: done" in shown
 
 
-def test_seeds_side_by_side_are_killed_resumed_and_tabled_as_seeds(tmp_path, monkeypatch):
+def test_seeds_side_by_side_are_killed_resumed_and_tabled_as_seeds(tmp_path):
     cells = [TinyCell("quick", "digits", "vae", 1, str(tmp_path), replicas=2, compile=False)]
-    start, killed = schedule.start, []
-
-    def start_and_kill_once(cell, threads):
-        job = start(cell, threads)
-        while not killed and not (cell.folder() / "last.ckpt").exists():
-            time.sleep(0.01)
-        if not killed:
-            job.process.kill()
-            killed.append(cell)
-        return job
-
-    monkeypatch.setattr(schedule, "start", start_and_kill_once)
-    assert schedule.run(cells, jobs=1) == []
-    assert killed == cells
+    engine = KillOnce(1, signal.SIGKILL, trained=True)
+    assert schedule.run_on(engine, cells) == []
+    assert engine.killed == cells
     assert cells[0].done()
     results = table.collect(cells[0].results())
     assert [r["seed"] for r in results] == [1, 2]
@@ -212,10 +207,10 @@ def test_a_cell_that_cannot_run_is_reported_with_its_sentence(tmp_path):
 def test_lines_that_are_no_progress_are_passed_over(tmp_path):
     lines = ["3", "[]", '{"a": 1}', "not json", '{"phase": "train", "done": 1, "total": 4}', "x"]
     command = [sys.executable, "-c", f"print({chr(10).join(lines)!r})"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    job = schedule.Job(Cell("quick", "digits", "vae", 0), process, tmp_path / "log.txt")
-    job.listen()
-    assert job.state == {"phase": "train", "done": 1, "total": 4}
+    popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    heard = Process(popen, tmp_path / "log.txt")
+    heard.listen()
+    assert heard.state == {"phase": "train", "done": 1, "total": 4}
 
 
 def test_what_an_earlier_session_did_is_not_counted_as_this_ones_speed(monkeypatch):
@@ -232,7 +227,7 @@ def test_what_an_earlier_session_did_is_not_counted_as_this_ones_speed(monkeypat
 
 def reproduce(tmp_path, *arguments, **environment):
     command = [sys.executable, "-m", "reproduce", "--runs", str(tmp_path / "runs"), *arguments]
-    paths = {"PYTHONPATH": str(ROOT), "WANDB_MODE": "disabled"}
+    paths = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "WANDB_MODE": "disabled"}
     return subprocess.Popen(
         command,
         cwd=tmp_path,

@@ -24,7 +24,7 @@ IMAGES = 10
 def real_images(name: str, root: str) -> Images:
     """The first images of each split, so that an epoch is 50 steps."""
     images = load_images(name, root, 0)
-    return Images(images.train[:5000], images.validation[:200], images.test[:150])
+    return Images(images.train[:5000], images.validation[:200], images.test[:150], images.shape)
 
 
 def scoring_noise(row, options, seed: int, sizes: list[int], latent: int):

@@ -17,6 +17,7 @@ from annealed.score import RESULT
 from reproduce import readme, report, rerun, results, verify
 from reproduce.ablations import __main__ as ablations
 from reproduce.checklist import page as checklist
+from reproduce.overview import page as overview
 from reproduce.trials import Trial
 
 SHORT = ["preset=short", *TINY[1:], "trainer.warmup_epochs=0"]
@@ -48,6 +49,7 @@ def made(tmp_path_factory):
     (root / "README.md").write_text(f"# x\n<!-- the rows of {TABLE}.md -->\n<!-- end -->\nend\n")
     assert readme.refresh(root, root / "reports" / "short" / "digits")
     checklist.write(root, root / "reports")
+    overview.write(root)
     shutil.rmtree(root / "runs")
     return root
 
@@ -59,8 +61,9 @@ def root(made, tmp_path):
 
 
 def differences(root):
-    """What is told of all but the checklist, which reads the other reports."""
-    return [sentence for sentence in verify.verify(root)[0] if checklist.NAME not in sentence]
+    """What is told of all but the checklist and the page, which read the other reports."""
+    others = (checklist.NAME, str(overview.PAGE))
+    return [told for told in verify.verify(root)[0] if not any(name in told for name in others)]
 
 
 def spoil(path, old, new):
@@ -137,8 +140,22 @@ def test_figures_are_to_be_there_and_no_more(root):
 
 def test_the_checklist_is_verified_too(root):
     spoil(root / "reports" / f"{checklist.NAME}.md", "**No.**", "**Yes.**")
-    (told,) = verify.verify(root)[0]
+    told, page = verify.verify(root)[0]
     assert told.startswith(f"reports/{checklist.NAME}.md, line ")
+    assert page == "reports/index.html is not that of the reports beside it; `make page` writes it."
+
+
+def test_the_page_is_held_to_the_reports_byte_for_byte(root):
+    page = root / overview.PAGE
+    before = page.read_text()
+    page.write_text(before + " ")
+    (told,) = verify.verify(root)[0]
+    assert told.startswith("reports/index.html is not that of the reports")
+    page.unlink()
+    (told,) = verify.verify(root)[0]
+    assert told == "reports/index.html is not there; `make page` writes it."
+    assert overview.write(root).read_text() == before
+    assert verify.verify(root)[0] == []
 
 
 def test_a_report_without_results_is_told(root):
@@ -180,6 +197,7 @@ def test_a_repository_without_a_readme_is_one_sentence(root):
 
 def test_differences_end_with_status_2_and_nothing_to_verify_too(root, tmp_path, monkeypatch):
     spoil(root / f"{TABLE}.csv", "VAE", "VAF")
+    overview.write(root)
     monkeypatch.chdir(root)
     with pytest.raises(UsageError, match="1 differences from the committed results"):
         verify.main()

@@ -41,7 +41,7 @@ def training(
     """An epoch over `train`, uint8 (N, X), by `seeds` seeds side by side, as a case."""
     configs = cells(row, seeds, *overrides)
     kind, first = method_class(configs[0].method), configs[0]
-    images = Images(train, train[:1], train[:1])
+    images = Images(train, train[:1], train[:1], (1, 28, 28))
     data = ImageData(images, first.data.batch_size, first.trainer.steps_per_call, device)
     methods = [kind(config, train.shape[1]).to(device) for config in configs]
     module = Training(methods, first, data.steps_an_epoch)

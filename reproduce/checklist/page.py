@@ -28,8 +28,9 @@ def markdown(lists: list[tuple[dict, list[Answer]]], runs: int) -> str:
         blocks += [f"## {each['list']}", f"Source: {each['source']}. Answers: {told}."]
         for number, one in enumerate(found, 1):
             lines = [f"{number}. **{one.title}.** {one.asks} **{one.answer}.**"]
-            lines += [f"   - {_mark(e)}{e.text}{_links(e)}" for e in one.evidence]
-            lines += [f"   - To be filled in: {one.fill_in}"] if one.fill_in else []
+            deep = " " * len(f"{number}. ")
+            lines += [f"{deep}- {_mark(e)}{e.text}{_links(e)}" for e in one.evidence]
+            lines += [f"{deep}- To be filled in: {one.fill_in}"] if one.fill_in else []
             blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 

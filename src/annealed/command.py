@@ -14,7 +14,7 @@ from annealed.schema import Config
 
 
 def run(main: Callable[[], None], go_on: str) -> int:
-    """Call `main`; the exit status is 0, 2 for a usage error, 3 for a run that diverged.
+    """Call `main`; the exit status is 0 or that of its UsageError, Diverged or InUse.
 
     It is 1 where a process of a run was lost, and 130 for an interrupt, after which `go_on` says
     how to go on.

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from annealed import plain_yaml
+from annealed.data.images import BINARY
 from annealed.errors import UsageError
 from annealed.options import OptionError, build
 from annealed.registry import METHODS, method_class
@@ -104,6 +105,20 @@ def _check(config: Config) -> None:
         )
     if config.network.kernel % 2 == 0:
         raise OptionError("network.kernel", f"is {config.network.kernel}; accepted: odd numbers")
+    binary, likelihood = config.data.name in BINARY, config.network.likelihood
+    if binary != (likelihood == "bernoulli"):
+        pixels = "binary pixels" if binary else "pixels of 256 levels"
+        fitting = "bernoulli" if binary else "discretised_logistic, logistic_mixture"
+        raise OptionError(
+            "network.likelihood",
+            f"is {likelihood!r} and {config.data.name} has {pixels}; accepted: {fitting}",
+        )
+    if not binary and config.network.decoder == "autoregressive":
+        raise OptionError(
+            "network.decoder",
+            f"is 'autoregressive', which is of binary pixels, and {config.data.name} has 256 "
+            "levels; accepted: dense, convolutional",
+        )
     if config.row in ("", ".", "..") or Path(config.row).name != config.row:
         raise OptionError("row", f"is {config.row!r}; accepted: the name of one folder")
     if config.row in METHODS and config.row != config.method:

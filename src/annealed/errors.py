@@ -2,7 +2,7 @@
 
 
 class UsageError(Exception):
-    """Something the user can put right: a bad key, missing data, a folder in use. Exit status 2."""
+    """Something the user can put right: a bad key, missing data, a bad folder. Exit status 2."""
 
     status = 2
 
@@ -17,3 +17,9 @@ class Diverged(Exception):
     """A bound stopped being finite; the last good checkpoint is kept. Exit status 3."""
 
     status = 3
+
+
+class InUse(UsageError):
+    """Another process holds the folder; a scheduler waits for it. Exit status 4."""
+
+    status = 4

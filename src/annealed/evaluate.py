@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from annealed import command, config as configuration
+from annealed import command, config as configuration, mirror
 from annealed.checkpoints import BEST, load_weights
 from annealed.data.images import Images, load_images
 from annealed.errors import UsageError
@@ -28,7 +28,8 @@ def configured(folder: Path) -> Config:
 def trained(folder: Path, config: Config) -> tuple[Method, Images]:
     """The best weights of a run folder as a method on the run's device, and the run's images."""
     device, data = command.device(config), config.data
-    images = load_images(data.name, data.root, data.seed, data.train_images)
+    limits = data.train_images, data.size, data.held_out_images
+    images = load_images(data.name, data.root, data.seed, *limits)
     method = method_class(config.method)(config, images.train.shape[1]).to(device)
     load_weights(method, folder / BEST)
     return method.eval(), images
@@ -49,16 +50,23 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
         raise UsageError(
             f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
         )
+    name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
     with locked(folder, "the run folder"):
         method, images = trained(folder, config)
-        name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
-        progress = Progress(f"{config.row} seed{config.seed}")
-        progress.start("score", len(images.held_out(config.evaluate.split)))
-        result = score(method, images, config, folder, progress.update, name)
-        progress.close()
-        if (folder / RESULT).exists():
-            result["training"] = read_result(folder / RESULT).get("training")
-        replace_json(folder / name, result)
+        (logger,) = mirror.start([(config, folder)], "evaluate")
+        result = None
+        try:
+            progress = Progress(f"{config.row} seed{config.seed}")
+            progress.start("score", len(images.held_out(config.evaluate.split)))
+            result = score(method, images, config, folder, progress.update, name)
+            progress.close()
+            if (folder / RESULT).exists():
+                result["training"] = read_result(folder / RESULT).get("training")
+            replace_json(folder / name, result)  # before the mirror, which may fail
+            if logger:
+                mirror.log_result(logger, result, folder, name)
+        finally:
+            mirror.finish(logger, failed=result is None)
     return result
 
 
@@ -75,9 +83,10 @@ def main() -> None:
     result = evaluate(arguments.run_dir, arguments.samples, arguments.replace)
     error = result["nll_mc_error"]  # null for one sample
     words = "undefined" if error is None else f"{error:.3f}"
+    bits = f", {result['bits_per_dim']:.4f} bits per dimension" if "bits_per_dim" in result else ""
     print(
-        f"NLL {result['nll']:.3f} nats (Monte Carlo error {words}, S = "
-        f"{result['samples']}, {result['test_images']} test images), ELBO {result['elbo']:.3f}"
+        f"NLL {result['nll']:.3f} nats{bits} (Monte Carlo error {words}, S = {result['samples']}, "
+        f"{result['test_images']} test images), ELBO {result['elbo']:.3f}"
     )
 
 

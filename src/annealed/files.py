@@ -4,12 +4,13 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from annealed.errors import UsageError
+from annealed.errors import InUse, UsageError
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], None], previous: Path | None = None) -> None:
@@ -61,11 +62,12 @@ def sha256(content: bytes | memoryview) -> str:
 
 
 @contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
 
-    What a process that was killed left half written there is removed.
-    Raises UsageError, naming `what`, where another process holds it or nothing can be written.
+    What a process that was killed left half written there is removed. Where another process holds
+    it: with `wait` says so on standard error and waits, else raises InUse, naming `what`. Raises
+    UsageError where nothing can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,10 +78,24 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError(
-                f"{what} {folder} is in use by another process; wait for it to end, or name "
-                "another folder with runs=..."
-            ) from None
+            if not wait:
+                raise InUse(
+                    f"{what} {folder} is in use by another process; wait for it to end, or name "
+                    "another folder with runs=..."
+                ) from None
+            print(f"waiting for another process that has {what} {folder}", file=sys.stderr)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         for partial in folder.glob(".*.partial"):
             partial.unlink()
         yield
+
+
+def in_use(folder: Path) -> bool:
+    """Whether another process holds the lock of `folder`."""
+    if not (folder / ".lock").exists():
+        return False
+    try:
+        with locked(folder, "the folder"):
+            return False
+    except InUse:
+        return True

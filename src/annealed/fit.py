@@ -9,7 +9,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from annealed import command, config as configuration, mirror, processes
+from annealed import command, config as configuration, leash, mirror, processes
 from annealed.checkpoints import (
     BEST,
     LAST,
@@ -92,7 +92,8 @@ def _prepare(config: Config, left: list[Config]) -> tuple[torch.device, Images, 
     device = command.device(config, processes.ranks(config).rank)
     processes.check(config, device)
     data, folder = config.data, group_folder(config)
-    images = load_images(data.name, data.root, data.seed, data.train_images)
+    limits = data.train_images, data.size, data.held_out_images
+    images = load_images(data.name, data.root, data.seed, *limits)
     seeds = set(seeds_of(folder, left)) or {cell.seed for cell in left}
     cells = [cell for cell in each_seed(config) if cell.seed in seeds]
     kind, pixels = method_class(config.method), images.train.shape[1]
@@ -179,7 +180,7 @@ def _conclude(
     replace_json(folder / RESULT, result)  # before the mirror, which may fail
     if record.logger:
         mirror.log_pictures(record.logger, method, images.held_out(config.evaluate.split))
-        mirror.log_result(record.logger, result)
+        mirror.log_result(record.logger, result, folder, RESULT)
 
 
 def train(
@@ -240,6 +241,7 @@ def main() -> None:
     parser.add_argument("--allow-import", action="store_true", help="method.name may be a class")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as in seed=3")
     arguments = parser.parse_intermixed_args()
+    leash.hold()
     if arguments.allow_import:
         allow_import()
     config = configuration.load(arguments.config, arguments.overrides)

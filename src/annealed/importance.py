@@ -73,14 +73,28 @@ class WeightStream:
 
 
 def chunk_samples(memory_mb: float, batch: int, floats_a_sample: int, samples: int) -> int:
-    """Samples that fit in `memory_mb` for a batch, as a multiple of SAMPLE_BLOCK, at least one.
+    """Samples that fit in `memory_mb` for a batch: whole blocks or an even part of one, at least 1.
 
     The largest that divides `samples`, where there is one: compiled code takes one shape.
     """
-    bytes_a_sample = 4 * batch * floats_a_sample
-    blocks = max(1, int(memory_mb * 2**20 / bytes_a_sample) // SAMPLE_BLOCK)
+    fitting = max(1, int(memory_mb * 2**20 / (4 * batch * floats_a_sample)))
+    if fitting < SAMPLE_BLOCK:
+        return next(n for n in range(fitting, 0, -1) if SAMPLE_BLOCK % n == 0)
+    blocks = fitting // SAMPLE_BLOCK
     even = (n for n in range(blocks, 0, -1) if samples % (n * SAMPLE_BLOCK) == 0)
     return next(even, blocks) * SAMPLE_BLOCK
+
+
+def floats_a_sample(target: nn.Module, posterior: Posterior, values: int, latent: int) -> int:
+    """Floats alive at the widest point of scoring one sample of an image of `values` numbers.
+
+    A dense layer and its activations or what a network of feature maps says that it holds
+    (`floats`), the outputs and the terms of their likelihood (`terms` of a target), the path.
+    """
+    modules = [m for part in (target, posterior) for m in part.modules()]
+    widest = max(getattr(m, "floats", 3 * getattr(m, "out_features", 0)) for m in modules)
+    terms = getattr(target, "terms", 4)
+    return widest + terms * values + 8 * latent * (posterior.draws + 1)
 
 
 def walk_log_weight(target, posterior, x, base, context, noise) -> Tensor:
@@ -103,19 +117,14 @@ def log_marginal(
     """Importance-sampled log p(x) of a batch x (B, X) with S = `samples`, in nats.
 
     The noise is a function of (seed, batch_index, block of samples), the same for any memory_mb.
-    Peak memory is about `memory_mb`, or one block of SAMPLE_BLOCK samples where that is larger.
+    Peak memory is about `memory_mb`, or that of one sample where that is larger.
     `weigh` is `walk_log_weight` or the same compiled. Raises ValueError for `samples` below 1.
     """
     if samples < 1:
         raise ValueError(f"samples is {samples}; accepted: a whole number from 1")
     batch, dtype = len(x), x.dtype
-    # alive at the widest point: a layer and its activations, logits and their terms, the path
-    layers = [
-        m for part in (target, posterior) for m in part.modules() if hasattr(m, "out_features")
-    ]
-    widest = max((m.out_features for m in layers), default=0)
-    floats_a_sample = 3 * widest + 4 * x.shape[-1] + 8 * latent * (posterior.draws + 1)
-    chunk = chunk_samples(memory_mb, batch, floats_a_sample, samples)
+    floats = floats_a_sample(target, posterior, x.shape[-1], latent)
+    chunk = chunk_samples(memory_mb, batch, floats, samples)
     stream = WeightStream(samples)
 
     def noise_for(draws: int, block: int, samples: int = SAMPLE_BLOCK) -> Tensor:
@@ -126,10 +135,12 @@ def log_marginal(
     base, context = posterior.start(x, noise_for(posterior.start_draws, -1, samples=1))
     for first in range(0, samples, chunk):
         count = min(chunk, samples - first)
+        start = first // SAMPLE_BLOCK
         blocks = [
             noise_for(posterior.draws - posterior.start_draws, block)
-            for block in range(first // SAMPLE_BLOCK, math.ceil((first + count) / SAMPLE_BLOCK))
+            for block in range(start, math.ceil((first + count) / SAMPLE_BLOCK))
         ]
-        noise = torch.cat(blocks, dim=1)[:, :count]
+        skip = first - start * SAMPLE_BLOCK  # not zero where a chunk is a part of a block
+        noise = torch.cat(blocks, dim=1)[:, skip : skip + count]
         stream.add(weigh(target, posterior, x, base, context, noise))
     return stream.estimate()

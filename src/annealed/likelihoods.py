@@ -1,9 +1,63 @@
-"""Likelihoods p(x | z) of what the decoder returns; each sums over a whole example."""
+"""Likelihoods p(x | z) of binary pixels, and what every likelihood is asked."""
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from annealed import randomness
 
-def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
-    """Log p(x | z) of binary pixels in nats: logits (S, B, X), x (B, X) of 0 and 1 -> (S, B)."""
-    return (logits * x).sum(-1) - F.softplus(logits).sum(-1)
+
+class Likelihood:
+    """What an image is to the model, and its distribution given what the decoder returns.
+
+    The decoder's outputs are (..., P * X) for images of X values: P = `parameters` numbers for
+    each value, a block of X for each of them.
+    """
+
+    levels: int  # values that x takes: level / (levels - 1)
+    parameters = 1
+    terms = 4  # temporaries of log p(x | z), as many of the size of an image
+
+    def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
+        """What the model sees of images uint8 (B, X): x (B, X) from 0 to 1; uniforms (B, X)."""
+        raise NotImplementedError
+
+    def __call__(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Log p(x | z) in nats: outputs (S, B, P * X), x (B, X) -> (S, B)."""
+        raise NotImplementedError
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """What p(x | z) looks like: outputs (N, P * X) -> (N, X) from 0 to 1."""
+        raise NotImplementedError
+
+    def draw(self, outputs: Tensor, uniforms: Tensor) -> Tensor:
+        """A draw of p(x | z) by uniforms (N, X): outputs (N, P * X) -> x (N, X)."""
+        raise NotImplementedError
+
+    def bias(self) -> list[float] | None:
+        """Where each of the P outputs starts in training; None: as its layer does."""
+        return None
+
+
+class Bernoulli(Likelihood):
+    """Binary pixels; the decoder returns logits."""
+
+    levels = 2
+
+    def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
+        """Grey pixels, binarised afresh by the uniforms."""
+        return randomness.binarise(grey, uniforms)
+
+    def __call__(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Log p(x | z) in nats: logits (S, B, X), x (B, X) of 0 and 1 -> (S, B)."""
+        return (outputs * x).sum(-1) - F.softplus(outputs).sum(-1)
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Logits (N, X) -> probabilities of 1, (N, X)."""
+        return outputs.sigmoid()
+
+    def draw(self, outputs: Tensor, uniforms: Tensor) -> Tensor:
+        """Logits and uniforms (N, X) -> (N, X) of 0 and 1."""
+        return (uniforms < outputs.sigmoid()).to(outputs.dtype)
+
+
+bernoulli = Bernoulli()

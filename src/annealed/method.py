@@ -8,14 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from annealed import randomness
-from annealed.likelihoods import bernoulli
-from annealed.masked import AutoregressiveDecoder
-from annealed.networks import gated_mlp
+from annealed import model, randomness
 from annealed.objectives import Step, Terms, path_terms
 from annealed.posteriors import GaussianHead, Posterior
-from annealed.schema import Config, NetworkOptions
-from annealed.targets import AutoregressiveJoint, Joint
+from annealed.schema import Config
+from annealed.targets import Joint
 from annealed.transitions import Transition
 
 SUMMARY = ("elbo", "log_likelihood", "rate")
@@ -52,9 +49,9 @@ class Method(nn.Module):
         net = config.network
         # parts are keyed apart, so that all rows of a seed start from the same decoder and encoder
         with randomness.initialisation(config.seed, 0):
-            self.target = target(net, pixels)
+            self.target = model.target(net, pixels)
         with randomness.initialisation(config.seed, 1):
-            encoder = gated_mlp(pixels, net.hidden, net.layers)
+            encoder = model.encoder(net, pixels)
         parts = Parts(encoder, self.target, net.hidden, net.latent)
         with randomness.initialisation(config.seed, 2):
             self.posterior, self.objective = self.compose(config.method_options, parts)
@@ -91,11 +88,11 @@ class Method(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The loss of a batch, and the means of SUMMARY, (3,), at beta = 1.
 
-        grey (B, X) uint8 is binarised by uniforms (B, X); noise (draws, S, B, D); `choice` is the
-        objective's (see `Step`). With `each`, every part of the loss is handed to it as soon as it
-        is there, and the loss that comes back is detached.
+        grey (B, X) uint8 and uniforms (B, X) make x (`Likelihood.read`); noise (draws, S, B, D);
+        `choice` is the objective's (see `Step`). With `each`, every part of the loss is handed to
+        it as soon as it is there, and the loss that comes back is detached.
         """
-        x = randomness.binarise(grey, uniforms).to(noise.dtype)
+        x = self.target.likelihood.read(grey, uniforms).to(noise.dtype)
         problem = Step(self.target, self.posterior, x, noise, beta, temper, choice)
         total = 0.0
         with self.rounded():
@@ -123,15 +120,6 @@ class Method(nn.Module):
         """Means over a batch x (B, X) at beta = 1, by name; noise (draws, 1, B, D)."""
         terms = path_terms(self.target, x, self.posterior(x, noise))
         return dict(zip(SUMMARY, summary(terms), strict=True))
-
-
-def target(options: NetworkOptions, pixels: int) -> Joint:
-    """The generative model of binary images that the options describe."""
-    if options.decoder == "autoregressive":
-        sizes = (options.channels, options.blocks, options.kernel, options.pixel_order)
-        return AutoregressiveJoint(AutoregressiveDecoder(options.latent, pixels, *sizes), bernoulli)
-    dense = gated_mlp(options.latent, options.hidden, options.layers)
-    return Joint(nn.Sequential(dense, nn.Linear(options.hidden, pixels)), bernoulli)
 
 
 def summary(terms: Terms) -> Tensor:

@@ -4,6 +4,8 @@ import netrc
 import os
 import sys
 import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -19,13 +21,53 @@ from annealed.pictures import picture, pictures
 from annealed.schema import Config
 
 INIT_SECONDS = 30  # how long the server may take before the run goes on offline
+STEP = "trainer/global_step"  # the optimiser step, which every curve is drawn over
+TABLE = "test/table"  # a line a run
+NUMBERS = (  # of a result
+    "nll",
+    "nll_mc_error",
+    "nll_test_error",
+    "elbo",
+    "log_likelihood",
+    "rate",
+    "active_units",
+    "k_hat_untrusted",
+    "samples",
+)
+
+
+class Logger(WandbLogger):
+    """Lightning's W&B logger; an error of W&B is told once and never ends the run."""
+
+    told = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """The metrics of an epoch that ended at optimiser step `step`."""
+        with _only_told(self):
+            super().log_metrics(metrics, step)
+
+
+@contextmanager
+def _only_told(logger: Logger) -> Iterator[None]:
+    """Tell the first error of W&B in one line and swallow every one: the record is on disk."""
+    try:
+        yield
+    except Exception as error:
+        if not logger.told:
+            print(f"W&B could not log ({error}); the run's own record goes on.", file=sys.stderr)
+        logger.told = True
+
+
+def server() -> str:
+    """The address of the W&B server."""
+    return os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
 
 
 def has_key() -> bool:
     """Whether a W&B key is set in the environment or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    host = urlparse(server()).hostname
     try:
         return netrc.netrc().authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
@@ -49,8 +91,12 @@ def resolve_mode(configured: str) -> str:
     return mode
 
 
-def start(runs: list[tuple[Config, Path]], job_type: str) -> list[WandbLogger | None]:
-    """A logger for each run and its folder, all online or all offline, or None where disabled."""
+def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]:
+    """A logger for each run and its folder, all online or all offline, or None where disabled.
+
+    `job_type` is train or evaluate; an evaluation is a run of its own in the group of that which
+    trained.
+    """
     mode = resolve_mode(runs[0][0].wandb.mode)
     if mode == "disabled":
         return [None] * len(runs)
@@ -66,15 +112,16 @@ def start(runs: list[tuple[Config, Path]], job_type: str) -> list[WandbLogger | 
         return [_logger(config, folder, job_type, "offline") for config, folder in runs]
 
 
-def _logger(config: Config, folder: Path, job_type: str, mode: str) -> WandbLogger:
+def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
     identity = folder / "wandb_id"
     if not identity.exists():
         replace_text(identity, uuid.uuid4().hex[:8])
+    own = "" if job_type == "train" else f"-{job_type}-S{config.evaluate.samples}"
     run = wandb.init(
-        name=f"{config.row}-seed{config.seed}",
+        name=f"{config.row}-seed{config.seed}{own}",
         project=config.wandb.project,
         entity=config.wandb.entity,
-        id=identity.read_text(),
+        id=identity.read_text() + own,
         resume="allow" if mode == "online" else None,
         group=f"{config.data.name}/{config.row}",
         job_type=job_type,
@@ -85,22 +132,37 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> WandbLogg
         reinit="create_new",  # seeds trained side by side have a run each
         settings=wandb.Settings(init_timeout=INIT_SECONDS, console="off", silent=True),
     )
-    return WandbLogger(experiment=run)
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
+    return Logger(experiment=run)
 
 
-def log_pictures(logger: WandbLogger, method: Method, images: Tensor) -> None:
+def log_pictures(logger: Logger, method: Method, images: Tensor) -> None:
     """Samples, reconstructions of `images`, uint8 (N, X), and traversals, as grids."""
-    for name, found in pictures(method, images).items():
-        logger.log_image(f"media/{name}", [picture(found)])
+    with _only_told(logger):
+        for name, found in pictures(method, images).items():
+            logger.log_image(f"media/{name}", [picture(found)])
 
 
-def log_result(logger: WandbLogger, result: dict) -> None:
-    """The test numbers of a run as its summary."""
-    names = ("nll", "nll_mc_error", "elbo", "samples")
-    logger.experiment.summary.update({f"test/{name}": result[name] for name in names})
+def log_result(logger: Logger, result: dict, folder: Path, name: str) -> None:
+    """The numbers of a result as the run's summary and as a line of the project's table.
+
+    Its files in `folder`, of which `name` is the JSON, become an artifact.
+    """
+    with _only_told(logger):
+        run = logger.experiment
+        numbers = {key: result[key] for key in NUMBERS if key in result}
+        run.summary.update({f"test/{key}": value for key, value in numbers.items()})
+        line = {key: result[key] for key in ("row", "data", "preset", "seed", "split")} | numbers
+        run.log({TABLE: wandb.Table(columns=list(line), data=[list(line.values())])})
+        artifact = wandb.Artifact(f"result-{run.id}", "result", metadata=line)
+        files = [folder / name, (folder / name).with_suffix(".npz"), folder / "metrics.csv"]
+        for path in filter(Path.is_file, [*files, folder / "config.yaml"]):
+            artifact.add_file(str(path), policy="immutable", skip_cache=True)  # not copied
+        run.log_artifact(artifact)
 
 
-def finish(logger: WandbLogger | None, failed: bool) -> None:
+def finish(logger: Logger | None, failed: bool) -> None:
     """End a run, if it was started, as finished or failed; an error of W&B is told in one line."""
     if logger is None:
         return

@@ -13,11 +13,14 @@ def number(default=MISSING, low=-math.inf, high=math.inf, open_ends: bool = Fals
 
     A field typed `... | None` takes null too, one typed `list[...]` takes a list of such numbers.
     """
-    return field(default=default, metadata={"range": (low, high, open_ends)})
+    metadata = {"range": (low, high, open_ends)}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
-def choice(*accepted: str, default=MISSING):
-    """One of the strings `accepted`; required without a default."""
+def choice(*accepted: str | int, default=MISSING):
+    """One of the values `accepted`; required without a default."""
     return field(default=default, metadata={"accepted": accepted})
 
 
@@ -30,7 +33,7 @@ def shown(value: Any) -> str:
 def accepted(kind: Any, metadata) -> str:
     """What a field takes, in words."""
     if "accepted" in metadata:
-        return "one of " + ", ".join(metadata["accepted"])
+        return "one of " + ", ".join(map(str, metadata["accepted"]))
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     inner = [k for k in get_args(kind) if k is not type(None)]
     optional = type(None) in get_args(kind)
@@ -55,7 +58,7 @@ def fits(value: Any, kind: Any, metadata) -> bool:
     if options:
         return isinstance(value, list) and all(fits(v, options[0], metadata) for v in value)
     if "accepted" in metadata:
-        return value in metadata["accepted"]
+        return type(value) is kind and value in metadata["accepted"]
     if kind in (int, float):
         types = (int,) if kind is int else (int, float)
         low, high, open_ends = metadata.get("range", (-math.inf, math.inf, False))
@@ -89,7 +92,7 @@ def build(schema: type, values: dict, prefix: str = "") -> Any:
             arguments[name] = build(kind, value, key + ".")
         elif name in values:
             value = values[name]
-            if "accepted" in entry.metadata and type(value) is int:
+            if "accepted" in entry.metadata and kind is str and type(value) is int:
                 value = str(value)  # YAML reads a name of digits as a number
             if not fits(value, kind, entry.metadata):
                 words = accepted(kind, entry.metadata)

@@ -1,4 +1,4 @@
-"""What a trained row draws: samples, reconstructions, traversals of its latents."""
+"""What a trained row draws: samples, reconstructions, traversals, interpolations."""
 
 import torch
 from PIL import Image
@@ -8,6 +8,7 @@ from torchvision.utils import make_grid
 
 from annealed import randomness
 from annealed.method import Method
+from annealed.networks import image_shape
 from annealed.usage import moment_kl
 
 COLUMNS = 8
@@ -51,15 +52,35 @@ def traversals(method: Method, images: Tensor, latents: int = 8) -> Tensor:
     return _show(method, points.flatten(0, 1))
 
 
+@torch.no_grad()
+def interpolations(method: Method, images: Tensor) -> Tensor:
+    """From one image to another in latent space: images uint8 (2N, X) -> (N * COLUMNS, X).
+
+    Row n goes from a posterior sample of image 2n to one of image 2n + 1 along the great circle
+    (White 2016, arXiv 1609.04468): halfway along the straight line the norm would fall out of the
+    prior's.
+    """
+    x = images[: len(images) // 2 * 2].to(method.device, method.dtype) / 255
+    z = method.posterior(x, method.noise("pictures", 1, len(x), 4)).z[-1][0]
+    first, last = z[0::2, None], z[1::2, None]
+    cosine = torch.cosine_similarity(first, last, dim=-1).clamp(-0.9999, 0.9999)
+    angle = cosine.acos()[..., None]
+    along = torch.linspace(0.0, 1.0, COLUMNS, device=z.device, dtype=z.dtype)[:, None]
+    points = ((1 - along) * angle).sin() * first + (along * angle).sin() * last
+    return _show(method, (points / angle.sin()).flatten(0, 1))
+
+
 def _show(method: Method, z: Tensor) -> Tensor:
     shape, key = (len(z), method.pixels), (method.config.seed, "pictures", 3)
     return method.target.show(z, randomness.uniform(shape, *key, device=z.device))
 
 
 def picture(images: Tensor, scale: int = 1) -> Image.Image:
-    """Square images (N, X) from 0 to 1 as one grid of COLUMNS, each pixel `scale` wide."""
-    side = round(images.shape[1] ** 0.5)
-    square = images.reshape(-1, 1, side, side).repeat_interleave(scale, 2)
+    """Square images (N, X) from 0 to 1 as one grid of COLUMNS, each pixel `scale` wide.
+
+    They are grey, or of three channels in the order (C, H, W).
+    """
+    square = images.reshape(-1, *image_shape(images.shape[1])).repeat_interleave(scale, 2)
     square = square.repeat_interleave(scale, 3)
     grid = make_grid(square, nrow=COLUMNS, padding=1, pad_value=1.0)
     return to_pil_image(grid.float().cpu())

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from annealed.data.celeba import SIZES
 from annealed.data.images import NAMES
 from annealed.options import choice, number
 
@@ -16,6 +17,8 @@ class DataOptions:
     seed: int = number(low=0)
     batch_size: int = number(low=1)
     train_images: int | None = number(None, low=1)
+    held_out_images: int | None = number(None, low=1)
+    size: int = choice(*SIZES, default=64)
 
 
 @dataclass
@@ -25,7 +28,14 @@ class NetworkOptions:
     latent: int = number(low=1)
     hidden: int = number(low=1)
     layers: int = number(low=1)
-    decoder: str = choice("dense", "autoregressive", default="dense")
+    encoder: str = choice("dense", "convolutional", default="dense")
+    decoder: str = choice("dense", "autoregressive", "convolutional", default="dense")
+    likelihood: str = choice(
+        "bernoulli", "discretised_logistic", "logistic_mixture", default="bernoulli"
+    )
+    components: int = number(5, low=1)
+    widths: list[int] = number([32, 64, 128, 256, 256], low=1)
+    residual_blocks: int = number(1, low=0)
     channels: int = number(16, low=1)
     blocks: int = number(3, low=0)
     kernel: int = number(5, low=1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from annealed.compiling import compiled
 from annealed.config import to_dict
-from annealed.data.images import Images
+from annealed.data.images import SPLITS, Images
 from annealed.errors import Diverged, UsageError
 from annealed.files import replace
 from annealed.importance import Estimate, joined, log_marginal, walk_log_weight
@@ -22,6 +22,7 @@ from annealed.schema import Config
 from annealed.usage import latent_usage
 
 RESULT = "result.json"
+BINARISATION = {"mnist_static": "static", "celeba": "none"}  # of other data: dynamic
 
 
 def score_images(
@@ -87,6 +88,19 @@ def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
     return {name: v if math.isfinite(v) else None for name, v in numbers.items()}
 
 
+def bits_per_dimension(numbers: dict, values: int) -> dict[str, float | None]:
+    """The NLL of an image of `values` levels and its Monte Carlo error, bits a value.
+
+    `numbers` is of `summary`; an NLL in nats over values * ln 2 (Theis et al. 2016, arXiv
+    1511.01844).
+    """
+    names = {"nll": "bits_per_dim", "nll_mc_error": "bits_per_dim_mc_error"}
+    unit = values * math.log(2)
+    return {
+        name: None if numbers[key] is None else numbers[key] / unit for key, name in names.items()
+    }
+
+
 def identity(config: Config) -> dict:
     """Which cell a result is of."""
     return {
@@ -120,6 +134,8 @@ def score(
     usage = latent_usage(method, held_out) | mutual_information(method, count, weigh)
     by_latent = usage.pop("kl_by_latent")
     numbers = summary(estimate, config.evaluate.samples) | _finite(usage)
+    if images.levels > 2:  # of binary pixels nats an image are usual
+        numbers |= bits_per_dimension(numbers, method.pixels)
     numbers["kl_by_latent"] = by_latent if all(map(math.isfinite, by_latent)) else None
     arrays = {key: value.numpy().astype(np.float64) for key, value in vars(estimate).items()}
     replace((folder / name).with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
@@ -127,8 +143,9 @@ def score(
         **identity(config),
         "status": "finished",
         "split": config.evaluate.split,
-        "binarisation": "static" if config.data.name == "mnist_static" else "dynamic",
+        "binarisation": BINARISATION.get(config.data.name, "dynamic"),
         "data_digest": images.digest(),
+        "data_images": {name: len(getattr(images, name)) for name in SPLITS},
         **numbers,
         "evaluate_seconds": round(time.monotonic() - began, 1),
         "config": to_dict(config),

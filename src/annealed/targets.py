@@ -7,15 +7,21 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from annealed.gaussian import standard_log_prob
+from annealed.likelihoods import Likelihood
 
 
 class Joint(nn.Module):
     """p(x, z) = p(x | z) N(z; 0, I), with log p(x | z) = likelihood(decoder(z), x)."""
 
-    def __init__(self, decoder: nn.Module, likelihood: Callable[[Tensor, Tensor], Tensor]):
+    def __init__(self, decoder: nn.Module, likelihood: Likelihood):
         super().__init__()
         self.decoder = decoder
         self.likelihood = likelihood
+
+    @property
+    def terms(self) -> int:
+        """Temporaries of a sample's likelihood, as many of the size of an image."""
+        return self.likelihood.terms
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
@@ -23,11 +29,11 @@ class Joint(nn.Module):
 
     def show(self, z: Tensor, uniforms: Tensor) -> Tensor:
         """What z (N, D) looks like: pixel means of p(x | z), (N, X); `uniforms` are not used."""
-        return torch.sigmoid(self.decoder(z))
+        return self.likelihood.mean(self.decoder(z))
 
     def draw(self, z: Tensor, uniforms: Tensor) -> Tensor:
-        """Binary images drawn from p(x | z): z (N, D), uniforms (N, X) -> (N, X) of 0 and 1."""
-        return (uniforms < torch.sigmoid(self.decoder(z))).to(z.dtype)
+        """Images drawn from p(x | z): z (N, D), uniforms (N, X) -> (N, X) from 0 to 1."""
+        return self.likelihood.draw(self.decoder(z), uniforms)
 
 
 class AutoregressiveJoint(Joint):

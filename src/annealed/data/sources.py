@@ -21,11 +21,13 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "annealed"
 
 
-def not_found(name: str, missing: str, where: Path, why: str = "") -> DataNotFound:
-    """The one sentence for a data set that is not at hand."""
+def not_found(
+    name: str, missing: str, where: Path, why: str = "", files: str = "the files"
+) -> DataNotFound:
+    """The one sentence for a data set that is not at hand; `files` are all that it needs."""
     reason = f" and could not be downloaded ({why})" if why else ""
     return DataNotFound(
-        f"{name}: {missing} is not in {where}{reason}; place the files there, or point "
+        f"{name}: {missing} is not in {where}{reason}; place {files} there, or point "
         "ANNEALED_DATA or data.root at a folder that has them (README, 'Placing data by hand')."
     )
 

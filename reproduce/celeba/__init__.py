@@ -1,0 +1,1 @@
+"""CelebA: the image experiment at real size, in bits per dimension."""

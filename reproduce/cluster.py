@@ -1,0 +1,168 @@
+"""The engine for a Ray cluster: a task a cell, on whichever node has room.
+
+Ray's retries are for what happens to a machine, the scheduler's for what happens to a cell; both
+are counted together. Moritz et al. 2018 (arXiv 1712.05889) describe Ray.
+"""
+
+import logging
+import math
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from annealed.errors import InUse, UsageError
+from annealed.files import locked, replace as replace_file
+from reproduce import node, process
+from reproduce.cells import Cell
+from reproduce.local import fit_command
+
+OOM_RETRIES = 2  # of a cell that Ray kills because its node runs out of memory
+LOST = -1  # the exit status of a cell whose machines died under it
+STOP = process.GRACE + 10.0  # seconds for tasks to stop what they run
+PASSED_ON = ("WANDB_MODE",)  # variables of the driver that hold for its cells
+
+
+class ClusterJob:
+    """A cell as a Ray task that may start it `retries` times more."""
+
+    def __init__(self, ray, cell: Cell, reference, retries: int):
+        self.ray, self.cell, self.reference = ray, cell, reference
+        self.state, self.tries, self.retries = {}, 1, retries
+        self.ended, self.words = None, ""
+
+    def status(self) -> int | None:
+        """The exit status, once the task has ended and its files are here."""
+        if self.ended is None:
+            ready, _ = self.ray.wait([self.reference], timeout=0)
+            if ready:
+                self.ended = self.receive()
+        return self.ended
+
+    def receive(self) -> int:
+        """Take in what the task returned; LOST where Ray gave it up."""
+        try:
+            outcome = self.ray.get(self.reference)
+        except self.ray.exceptions.RayError as error:
+            self.tries += self.retries
+            reason = str(getattr(error, "cause", None) or error)
+            self.words = f"Ray gave it up: {reason.strip().splitlines()[0]}"
+            return LOST
+        self.words = outcome["words"]
+        try:
+            self.write(outcome["files"])
+        except InUse as error:
+            self.words = str(error)
+            return InUse.status
+        return outcome["status"]
+
+    def write(self, files: dict[str, bytes]) -> None:
+        """Write what came from another disk, the mark of done last, holding the run folders."""
+        if all(path.exists() for path in self.cell.results()):
+            return
+        paths = {Path(self.cell.runs, name): content for name, content in files.items()}
+        with ExitStack() as stack:
+            for folder in dict.fromkeys(path.parent for path in paths):
+                stack.enter_context(locked(folder, "the run folder"))
+            for path, content in paths.items():
+                replace_file(path, lambda f, content=content: f.write(content))
+
+    def last_words(self) -> str:
+        """The last line of the log, and where it is."""
+        return self.words
+
+
+class Cluster:
+    """Cells on the cluster that $RAY_ADDRESS names, or that runs on this machine.
+
+    `jobs` at a time or what the nodes can take, `threads` CPU cores each, and `gpus` GPUs or a
+    share of one, by default one where any node has some. `command` is what runs for a cell, as for
+    `Local`, by each node's own Python. Raises UsageError where Ray is not installed, no cluster
+    answers or it has too little.
+    """
+
+    def __init__(
+        self,
+        jobs: int | None,
+        threads: int = 1,
+        gpus: float | None = None,
+        command: Callable[[Cell, int], list[str]] = fit_command,
+    ):
+        os.environ.setdefault("RAY_task_oom_retries", str(OOM_RETRIES))  # Ray's own is no bound
+        try:
+            import ray
+        except ImportError:
+            raise UsageError(
+                "--engine ray needs Ray; install it with pip install 'annealed[cluster]'."
+            ) from None
+        try:
+            ray.init(
+                address="auto",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                ignore_reinit_error=True,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UsageError(
+                f"no Ray cluster answers ({str(error).strip().splitlines()[0]}); start one with "
+                "`ray start --head`, name it in RAY_ADDRESS, or leave --engine out."
+            ) from None
+        self.ray, self.jobs, self.threads, self.command = ray, jobs or math.inf, threads, command
+        self.seen, self.marked = f".seen-{uuid.uuid4().hex}", set()
+        nodes = [found["Resources"] for found in ray.nodes() if found["Alive"]]
+        has = [(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in nodes]
+        self.gpus = float(any(gpu for _, gpu in has)) if gpus is None else gpus
+        self.check(has)
+        for module in (node, process):  # nodes need no checkout of reproduce/ at the same place
+            ray.cloudpickle.register_pickle_by_value(module)
+        self.task = ray.remote(node.train)
+
+    def check(self, has: list[tuple[float, float]]) -> None:
+        """Refuse what would wait for ever on nodes with these numbers of CPU cores and GPUs."""
+        if not any(cpu >= self.threads and gpu >= self.gpus for cpu, gpu in has):
+            told = ", ".join(f"{cpu:g} and {gpu:g}" for cpu, gpu in has)
+            self.close([])
+            raise UsageError(
+                f"a run takes {self.threads} CPU cores (--threads) and {self.gpus:g} GPUs (--gpus) "
+                f"and no node of the Ray cluster has them; the nodes have {told}."
+            )
+
+    def start(self, cell: Cell, retries: int) -> ClusterJob:
+        """Hand `cell` to Ray, which starts it again `retries` times where a machine fails."""
+        runs = Path(cell.runs).absolute()
+        if runs not in self.marked:
+            runs.mkdir(parents=True, exist_ok=True)
+            (runs / self.seen).touch()
+            self.marked.add(runs)
+        here = replace(cell, runs=str(runs))
+        order = node.Order(
+            arguments=self.command(here, self.threads)[1:],
+            runs=str(runs),
+            seen=self.seen,
+            cwd=os.getcwd(),
+            folder=str(here.folder().relative_to(runs)),
+            each=[str(path.parent.relative_to(runs)) for path in here.results()],
+            threads=self.threads,
+            environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        )
+        task = self.task.options(
+            name=cell.name, num_cpus=self.threads, num_gpus=self.gpus, max_retries=retries
+        )
+        return ClusterJob(self.ray, cell, task.remote(order), retries)
+
+    def close(self, jobs: list[ClusterJob]) -> None:
+        """Cancel the tasks, which stop what they run, and leave the cluster."""
+        references = [job.reference for job in jobs]
+        for reference in references:
+            self.ray.cancel(reference)
+        if references:
+            _, left = self.ray.wait(references, num_returns=len(references), timeout=STOP)
+            for reference in left:
+                print("a task does not stop and is killed", file=sys.stderr)
+                self.ray.cancel(reference, force=True)
+        for runs in self.marked:
+            (runs / self.seen).unlink(missing_ok=True)
+        self.ray.shutdown()

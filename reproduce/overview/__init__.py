@@ -1,0 +1,1 @@
+"""reports/index.html: all of reports/ as one self-contained page."""

@@ -1,0 +1,41 @@
+"""Have a data set ready before runs need it: `python -m annealed.prepare celeba --size 64`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from annealed import command
+from annealed.data import celeba
+from annealed.data.images import NAMES, load_images
+from annealed.data.sources import data_root
+
+
+def prepare(name: str, root: str | None, size: int, check: bool) -> str:
+    """Find, or download, the data set `name` and make its cache; returns what is there, in words.
+
+    With `check` a cache is compared with its digest to the last byte, and made again where it
+    differs. Raises what `load_images` does.
+    """
+    if name == "celeba" and check:
+        celeba.load(data_root(root), size, thorough=True)
+    images = load_images(name, root, 0, size=size)
+    train, validation, test = map(len, images)
+    shape = " x ".join(map(str, images.shape))
+    counts = f"{train} images to train, {validation} to validate, {test} to test"
+    return f"{name}: {counts}, {shape}, SHA-256 {images.digest()}"
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(prog="annealed.prepare", description=__doc__)
+    parser.add_argument("name", choices=NAMES, help="the data set")
+    parser.add_argument("--root", type=Path, help="as data.root")
+    parser.add_argument("--size", type=int, choices=celeba.SIZES, default=64, help="of celeba")
+    parser.add_argument("--check", action="store_true", help="compare the cache with its digest")
+    arguments = parser.parse_args()
+    root = arguments.root and str(arguments.root)
+    print(prepare(arguments.name, root, arguments.size, arguments.check))
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, "Run the same command again to go on."))
