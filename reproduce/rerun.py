@@ -65,7 +65,7 @@ def configuration(path: Path, result: dict, runs: Path) -> Config:
         raise UsageError(
             f"{path}: {error}; the commit that scored it, {commit}, takes it."
         ) from None
-    alone = replace(config.trainer, replicas=1)
+    alone = replace(config.trainer, replicas=1, devices=1, strategy="auto")
     data, silent = replace(config.data, root=None), replace(config.wandb, mode="disabled")
     return replace(config, runs=str(runs), trainer=alone, data=data, wandb=silent)
 
@@ -79,6 +79,8 @@ def elsewhere(old: dict, new: dict) -> list[str]:
         told += [f"{k} {a.get(k)}, here {b[k]}" for k in LIBRARIES if a.get(k) != b[k]]
     together = old["training"].get("replicas", 1)
     told += [f"trained beside {together - 1} seeds, here alone"] if together > 1 else []
+    devices = max(there.get("devices", 1) for there in old["training"]["sessions"])
+    told += [f"trained on {devices} devices, here on one"] if devices > 1 else []
     return list(dict.fromkeys(told))
 
 

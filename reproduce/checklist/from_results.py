@@ -172,9 +172,11 @@ def _known(record: Record) -> list[dict]:
 
 
 def _seconds(result: dict) -> tuple[float, float] | None:
-    """Seconds of training, a seed's share, and of scoring."""
+    """Device seconds of training, a seed's share, and of scoring."""
     training = result.get("training", {})
     trained = training.get("seconds_a_seed", training.get("seconds"))
+    devices = max([s.get("devices", 1) for s in training.get("sessions", [])], default=1)
+    trained = None if trained is None else trained * devices
     scored = result.get("evaluate_seconds", 0.0 if result["status"] == "diverged" else None)
     if trained is None or scored is None or not math.isfinite(trained + scored):
         return None

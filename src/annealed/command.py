@@ -8,14 +8,16 @@ from collections.abc import Callable
 
 import torch
 
-from annealed.errors import Diverged, UsageError
+from annealed.errors import Diverged, Lost, UsageError
+from annealed.precision import exact
 from annealed.schema import Config
 
 
 def run(main: Callable[[], None], go_on: str) -> int:
     """Call `main`; the exit status is 0 or that of its UsageError, Diverged or InUse.
 
-    It is 130 for an interrupt, after which `go_on` says how to go on.
+    It is 1 where a process of a run was lost, and 130 for an interrupt, after which `go_on` says
+    how to go on.
     """
     for name in (
         "pytorch_lightning",
@@ -28,7 +30,7 @@ def run(main: Callable[[], None], go_on: str) -> int:
     warnings.filterwarnings("ignore", module="lightning_fabric")
     try:
         main()
-    except (UsageError, Diverged) as error:
+    except (UsageError, Diverged, Lost) as error:
         print(f"annealed: {error}", file=sys.stderr)
         return error.status
     except BrokenPipeError:
@@ -39,11 +41,15 @@ def run(main: Callable[[], None], go_on: str) -> int:
     return 0
 
 
-def device(config: Config) -> torch.device:
-    """The device that `trainer.accelerator` names; raises UsageError where there is no GPU."""
+def device(config: Config, index: int = 0) -> torch.device:
+    """The device that `trainer.accelerator` names, the GPU `index` where it is one.
+
+    Raises UsageError where there is no GPU.
+    """
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
     wanted, gpu = config.trainer.accelerator, torch.cuda.is_available()
     if wanted == "gpu" and not gpu:
         raise UsageError("trainer.accelerator is 'gpu' but no GPU is visible; accepted: auto, cpu.")
-    return torch.device("cuda", 0) if gpu and wanted != "cpu" else torch.device("cpu")
+    exact()
+    return torch.device("cuda", index) if gpu and wanted != "cpu" else torch.device("cpu")

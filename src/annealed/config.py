@@ -1,5 +1,6 @@
 """Reading a configuration: base, data set, row, preset and command line, merged and checked."""
 
+import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from annealed import plain_yaml
 from annealed.data.images import BINARY
 from annealed.errors import UsageError
 from annealed.options import OptionError, build
@@ -16,6 +18,8 @@ from annealed.schema import Config
 
 COMMAND_LINE = "command line"
 Layer = tuple[str, dict]  # where it came from, what it says
+# ValueError: a number or a date that Python does not take, bytes that are no text
+NOT_YAML = (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError)
 
 
 def config_folder() -> Path:
@@ -144,13 +148,18 @@ def _named(folder: str, name: Any) -> Path:
 
 def _read(path: Path) -> Layer:
     try:
-        content = OmegaConf.load(path)
+        with open(path, encoding="utf-8") as f:
+            text = f.read(plain_yaml.BYTES + 1)
+        plain_yaml.check(text)
+        content = OmegaConf.load(io.StringIO(text))
         if not isinstance(content, DictConfig):
             raise UsageError(f"{path} is not a group of YAML keys.")
         return str(path), _plain(content)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
+    except plain_yaml.HostileYAML as error:
+        raise UsageError(f"{path} {error}.") from None
+    except NOT_YAML as error:
         raise UsageError(f"{path} is not valid YAML: {_words(error)}.") from None
 
 
@@ -159,9 +168,13 @@ def _parse(overrides: list[str]) -> Layer:
         if "=" not in override or override.startswith(("=", "-")):
             raise UsageError(f"{override!r} is not an override; accepted: key=value, as in seed=3.")
     try:
+        for override in overrides:
+            plain_yaml.check(override.partition("=")[2])
         parsed = OmegaConf.from_dotlist(list(overrides))
         return COMMAND_LINE, _plain(parsed)
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
+    except plain_yaml.HostileYAML as error:
+        raise UsageError(f"{COMMAND_LINE}: {override[:60]!r} {error}.") from None
+    except NOT_YAML as error:
         raise UsageError(f"{COMMAND_LINE}: {_words(error)}; accepted: key=value.") from None
 
 

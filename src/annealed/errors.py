@@ -7,6 +7,12 @@ class UsageError(Exception):
     status = 2
 
 
+class Lost(Exception):
+    """A process that trained beside this one ended on its own. Exit status 1: worth another try."""
+
+    status = 1
+
+
 class Diverged(Exception):
     """A bound stopped being finite; the last good checkpoint is kept. Exit status 3."""
 

@@ -13,17 +13,34 @@ from typing import IO
 from annealed.errors import InUse, UsageError
 
 
-def replace(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it over `path`."""
+def replace(path: Path, write: Callable[[IO[bytes]], None], previous: Path | None = None) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it over `path`.
+
+    What `path` was is then `previous`, where one is named. Raises UsageError, with `path` as it
+    was, where the system does not take the file, as when the disk is full.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with open(partial, "wb") as f:
+        with told(path, "what it held before is kept"), open(partial, "wb") as f:
             write(f)
             f.flush()
             os.fsync(f.fileno())
+        if previous is not None and path.exists():
+            os.replace(path, previous)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def told(path: Path, otherwise: str) -> Iterator[None]:
+    """Raise UsageError where the system refuses to write `path` in this block."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise UsageError(f"{path} cannot be written: {error.strerror}; {otherwise}.") from None
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -48,8 +65,9 @@ def sha256(content: bytes | memoryview) -> str:
 def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
 
-    Where another process holds it: with `wait` says so on standard error and waits, else raises
-    InUse, naming `what`. Raises UsageError where nothing can be written.
+    What a process that was killed left half written there is removed. Where another process holds
+    it: with `wait` says so on standard error and waits, else raises InUse, naming `what`. Raises
+    UsageError where nothing can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +85,8 @@ def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
                 ) from None
             print(f"waiting for another process that has {what} {folder}", file=sys.stderr)
             fcntl.flock(handle, fcntl.LOCK_EX)
+        for partial in folder.glob(".*.partial"):
+            partial.unlink()
         yield
 
 

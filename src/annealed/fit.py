@@ -9,8 +9,15 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from annealed import command, config as configuration, leash, mirror
-from annealed.checkpoints import BEST, LAST, AtomicCheckpointIO, load_weights
+from annealed import command, config as configuration, leash, mirror, processes
+from annealed.checkpoints import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    AtomicCheckpointIO,
+    load_weights,
+    recover,
+)
 from annealed.data.images import ImageData, Images, load_images
 from annealed.errors import Diverged
 from annealed.files import locked, replace_json
@@ -24,6 +31,7 @@ from annealed.folders import (
     seeds_of,
 )
 from annealed.method import Method
+from annealed.precision import multiplying
 from annealed.progress import Progress, TrainingProgress
 from annealed.provenance import provenance
 from annealed.record import Record, Recorder
@@ -41,11 +49,15 @@ def fit(config: Config, resume: bool = False) -> Path:
     UsageError for what the user can put right and Diverged, with a result.json that says so, when
     a seed's bound is or was no longer finite; the other seeds are finished first.
     """
+    if not processes.ranks(config).leads:
+        return _follow(config, resume)
     cells, folder = each_seed(config), group_folder(config)
     with ExitStack() as stack:
         for held in dict.fromkeys([folder, *map(run_folder, cells)]):
             stack.enter_context(locked(held, "the run folder"))
-        left = [cell for cell in cells if not (resume and is_finished(cell, run_folder(cell)))]
+        left = _unfinished(cells, resume)
+        if resume and left:
+            recover(folder)
         if left and folder != run_folder(cells[0]):
             check_claim(config, folder, folder, resume)
         for cell in left:
@@ -56,6 +68,36 @@ def fit(config: Config, resume: bool = False) -> Path:
             _run(config, left, folder)
     _tell_diverged([run_folder(cell) for cell in cells])
     return run_folder(config)
+
+
+def _unfinished(cells: list[Config], resume: bool) -> list[Config]:
+    """The seeds that are to be trained or scored."""
+    return [cell for cell in cells if not (resume and is_finished(cell, run_folder(cell)))]
+
+
+def _follow(config: Config, resume: bool) -> Path:
+    """Train beside rank 0, which has claimed the folders, and leave all else to it."""
+    device, images, methods = _prepare(config, _unfinished(each_seed(config), resume))
+    cells, session = {cell.seed: cell for cell in each_seed(config)}, provenance(device)
+    records = {
+        seed: Record(run_folder(cells[seed]), cells[seed], session, writes=False)
+        for seed in methods
+    }
+    train(list(methods.values()), images, config, group_folder(config), device, records)
+    return run_folder(config)
+
+
+def _prepare(config: Config, left: list[Config]) -> tuple[torch.device, Images, dict[int, Method]]:
+    """The device of this process, the images, and a method for each seed in training."""
+    device = command.device(config, processes.ranks(config).rank)
+    processes.check(config, device)
+    data, folder = config.data, group_folder(config)
+    limits = data.train_images, data.size, data.held_out_images
+    images = load_images(data.name, data.root, data.seed, *limits)
+    seeds = set(seeds_of(folder, left)) or {cell.seed for cell in left}
+    cells = [cell for cell in each_seed(config) if cell.seed in seeds]
+    kind, pixels = method_class(config.method), images.train.shape[1]
+    return device, images, {cell.seed: kind(cell, pixels).to(device) for cell in cells}
 
 
 def _tell_diverged(folders: list[Path]) -> None:
@@ -74,15 +116,10 @@ def _tell_diverged(folders: list[Path]) -> None:
 def _run(config: Config, left: list[Config], folder: Path) -> None:
     """Train the seeds of `left` and write their results."""
     mirror.resolve_mode(config.wandb.mode)
-    device = command.device(config)
-    session = provenance(device)  # of the code that trains, not of what is there afterwards
-    data = config.data
-    limits = data.train_images, data.size, data.held_out_images
-    images = load_images(data.name, data.root, data.seed, *limits)
-    seeds = set(seeds_of(folder, left)) or {cell.seed for cell in left}
-    cells = {cell.seed: cell for cell in each_seed(config) if cell.seed in seeds}
-    kind = method_class(config.method)
-    methods = {seed: kind(cell, images.train.shape[1]).to(device) for seed, cell in cells.items()}
+    device, images, methods = _prepare(config, left)
+    cells = {cell.seed: cell for cell in each_seed(config)}
+    # of the code that trains, not of what is there afterwards
+    session = {**provenance(device), "devices": config.trainer.devices}
     records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
     loggers = mirror.start([(cell, run_folder(cell)) for cell in left], "train")
     ended = False
@@ -100,6 +137,7 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
                 report = lambda done, before=i * held_out: progress.update(before + done)  # noqa: E731
                 record, method = records[cell.seed], methods[cell.seed]
                 _conclude(method, images, cell, record, len(methods), report)
+            (folder / PREVIOUS).unlink(missing_ok=True)
             ended = True
         finally:
             progress.close()
@@ -152,19 +190,27 @@ def train(
     folder: Path,
     device: torch.device,
     records: dict[int, Record],
-    progress: Progress,
+    progress: Progress | None = None,
 ) -> None:
     """Train `methods` side by side, from the last checkpoint in `folder` where there is one.
 
-    Ends when every one has reached its last epoch, spent its patience or diverged.
+    Ends when every one has reached its last epoch, spent its patience or diverged. Over several
+    devices each process of the run calls this, and raises Lost where another one has gone.
     """
+    ranks = processes.ranks(config)
     data = ImageData(images, config.data.batch_size, config.trainer.steps_per_call, device)
-    training = Training(methods, config, data.steps_an_epoch)
+    training = Training(methods, config, data.steps_an_epoch, ranks)
+    group = processes.Group(ranks)
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
+        devices=ranks.world,
+        strategy=processes.Strategy(group) if ranks.world > 1 else "auto",
         max_epochs=config.trainer.epochs,
-        callbacks=[Recorder(folder, records), TrainingProgress(progress)],
+        callbacks=[
+            group,
+            Recorder(folder, records),
+            *[TrainingProgress(progress)] * bool(progress),
+        ],
         logger=False,  # each seed has its own, kept by its record
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,  # the order is ours: a pure function of (seed, epoch)
@@ -176,10 +222,12 @@ def train(
     )
     last = folder / LAST
     try:
-        trainer.fit(training, data, ckpt_path=last if last.exists() else None)
-    except Diverged:
-        for seed in training.seeds:
-            records[seed].diverged = training.diverged[seed]
+        with multiplying(config.trainer.precision), group.together():
+            try:
+                trainer.fit(training, data, ckpt_path=last if last.exists() else None)
+            except Diverged:
+                for seed in training.seeds:
+                    records[seed].diverged = training.diverged[seed]
     except SystemExit:  # Lightning's answer to SIGINT and SIGTERM, with a status of its own
         raise KeyboardInterrupt from None
 
@@ -201,7 +249,8 @@ def main() -> None:
         print(configuration.to_yaml(config), end="")
         return
     folder = fit(config, arguments.resume)
-    print(f"result: {folder / RESULT}")
+    if processes.ranks(config).leads:
+        print(f"result: {folder / RESULT}")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class IAF(Transition):
         m, s = self.net(z, context)
         gate = s + self.gate_bias
         new = m + torch.sigmoid(gate) * (z - m)
-        return new.flip(-1) if self.flip else new, -F.logsigmoid(gate).sum(-1)
+        return new.flip(-1) if self.flip else new, -F.logsigmoid(gate.to(z.dtype)).sum(-1)
 
 
 class ConvexLinearIAF(Transition):

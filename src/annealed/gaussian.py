@@ -24,7 +24,7 @@ class Normal(NamedTuple):
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density in nats, summed over the last dimension: (..., D) -> (...)."""
         standardised = (value - self.loc) / self.scale
-        return standard_log_prob(standardised) - self.scale.log().sum(-1)
+        return standard_log_prob(standardised) - self.scale.to(value.dtype).log().sum(-1)
 
     def detach(self) -> "Normal":
         """The same distribution, held fixed."""

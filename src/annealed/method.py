@@ -1,6 +1,7 @@
 """A row of the table: a generative model, a posterior and an objective."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,13 +95,26 @@ class Method(nn.Module):
         x = self.target.likelihood.read(grey, uniforms).to(noise.dtype)
         problem = Step(self.target, self.posterior, x, noise, beta, temper, choice)
         total = 0.0
-        for value, terms in self.objective(problem):  # noqa: B007 - the last terms are the ELBO's
-            loss = -value.mean()
-            if each is not None:
-                each(loss)
-                loss = loss.detach()
-            total = total + loss
+        with self.rounded():
+            for value, terms in self.objective(problem):  # noqa: B007 - the last terms: the ELBO's
+                loss = -value.mean()
+                if each is not None:
+                    with self.rounded(False):
+                        each(loss)
+                    loss = loss.detach()
+                total = total + loss
         return total, summary(terms)
+
+    def rounded(self, on: bool = True) -> AbstractContextManager:
+        """The context of the loss: under `trainer.precision` bf16 networks multiply in bfloat16.
+
+        Parameters, gradients, densities and what comes out of the loss stay as they are.
+        """
+        if self.config.trainer.precision != "bf16":
+            return nullcontext()
+        # without the cache: a cast made under a transform of torch.func must not outlive it
+        kind = self.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=on, cache_enabled=False)
 
     def validate(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """Means over a batch x (B, X) at beta = 1, by name; noise (draws, 1, B, D)."""

@@ -4,6 +4,9 @@ import math
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
+WHOLE = 2**63  # whole numbers are below it
+SHOWN = 100  # characters of a value that a sentence repeats
+
 
 def number(default=MISSING, low=-math.inf, high=math.inf, open_ends: bool = False):
     """A number from `low` to `high`, ends included unless `open_ends`; required without a default.
@@ -19,6 +22,12 @@ def number(default=MISSING, low=-math.inf, high=math.inf, open_ends: bool = Fals
 def choice(*accepted: str | int, default=MISSING):
     """One of the values `accepted`; required without a default."""
     return field(default=default, metadata={"accepted": accepted})
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence can hold it."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
 
 
 def accepted(kind: Any, metadata) -> str:
@@ -56,7 +65,7 @@ def fits(value: Any, kind: Any, metadata) -> bool:
         return (
             isinstance(value, types)
             and not isinstance(value, bool)
-            and math.isfinite(value)
+            and (abs(value) < WHOLE if isinstance(value, int) else math.isfinite(value))
             and low <= value <= high
             and not (open_ends and value in (low, high))
         )
@@ -72,20 +81,23 @@ def build(schema: type, values: dict, prefix: str = "") -> Any:
     for key in values:
         if key not in known:
             names = ", ".join(known) or "none, this group has no keys"
-            raise OptionError(prefix + str(key), f"is not a key; accepted: {names}")
+            raise OptionError(prefix + str(key)[:SHOWN], f"is not a key; accepted: {names}")
     arguments = {}
     for name, entry in known.items():
         key, kind = prefix + name, kinds[name]
         if is_dataclass(kind):
             value = values.get(name, {})
             if not isinstance(value, dict):
-                raise OptionError(key, f"is {value!r}; accepted: a group of keys")
+                raise OptionError(key, f"is {shown(value)}; accepted: a group of keys")
             arguments[name] = build(kind, value, key + ".")
         elif name in values:
-            if not fits(values[name], kind, entry.metadata):
+            value = values[name]
+            if "accepted" in entry.metadata and kind is str and type(value) is int:
+                value = str(value)  # YAML reads a name of digits as a number
+            if not fits(value, kind, entry.metadata):
                 words = accepted(kind, entry.metadata)
-                raise OptionError(key, f"is {values[name]!r}; accepted: {words}")
-            arguments[name] = float(values[name]) if kind is float else values[name]
+                raise OptionError(key, f"is {shown(value)}; accepted: {words}")
+            arguments[name] = float(value) if kind is float else value
         elif _required(entry):
             raise OptionError(key, f"is missing; accepted: {accepted(kind, entry.metadata)}")
     return schema(**arguments)

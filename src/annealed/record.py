@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from annealed.checkpoints import BEST, LAST, save
 from annealed.errors import UsageError
-from annealed.files import replace_text
+from annealed.files import replace_text, told
 from annealed.schema import Config
 from annealed.training import Training
 
@@ -26,8 +26,16 @@ class Record:
 
     state = ("epochs", "best_elbo", "best_epoch", "seconds", "share", "diverged", "sessions")
 
-    def __init__(self, folder: Path, config: Config, session: dict[str, Any], logger=None):
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        session: dict[str, Any],
+        logger=None,
+        writes: bool = True,
+    ):
         self.folder, self.config, self.logger = folder, config, logger
+        self.writes = writes  # false in a process that only trains beside the one that does
         self.epochs, self.best_elbo, self.best_epoch = 0, -float("inf"), -1
         self.seconds, self.share = 0.0, 0.0  # of training; of it, by the seeds beside this one
         self.diverged: str | None = None  # why
@@ -61,13 +69,17 @@ class Record:
         self.share += (seconds - self.seconds) / beside
         epoch, self.seconds = self.epochs, seconds
         row = {"epoch": epoch, "step": step, **dict(sorted(metrics.items()))}
+        better = metrics["val/elbo"] > self.best_elbo
+        if better:
+            self.best_elbo, self.best_epoch = metrics["val/elbo"], epoch
+        self.epochs = epoch + 1
+        if not self.writes:
+            return
         self._append({**row, "seconds": round(seconds, 3)})
         if self.logger:
             self.logger.log_metrics(metrics, step)
-        if metrics["val/elbo"] > self.best_elbo:
-            self.best_elbo, self.best_epoch = metrics["val/elbo"], epoch
+        if better:
             save(self.folder / BEST, {"epoch": epoch, "state_dict": _own(method.state_dict())})
-        self.epochs = epoch + 1
 
     def ended(self) -> bool:
         """Whether this run is not to be trained on, for divergence or patience."""
@@ -79,7 +91,7 @@ class Record:
     def trim(self) -> None:
         """Drop rows of metrics beyond the epochs that are recorded."""
         path = self.folder / METRICS
-        if path.exists():
+        if self.writes and path.exists():
             lines = [line for line in path.read_text().splitlines(True) if line.endswith("\n")]
             kept = [line for line in lines[1:] if int(line.split(",")[0]) < self.epochs]
             replace_text(path, "".join([lines[0], *kept])) if kept else path.unlink()
@@ -87,7 +99,7 @@ class Record:
     def _append(self, row: dict[str, Any]) -> None:
         path = self.folder / METRICS
         line = pd.DataFrame([row]).to_csv(index=False, header=not path.exists())
-        with open(path, "a") as f:
+        with told(path, "the last checkpoint is kept"), open(path, "a") as f:
             f.write(line)
 
 

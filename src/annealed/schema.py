@@ -69,6 +69,9 @@ class TrainerOptions:
     compile: bool
     accelerator: str = choice("auto", "cpu", "gpu")
     threads: int = number(low=0)
+    devices: int = number(1, low=1)
+    strategy: str = choice("auto", "ddp", default="auto")
+    precision: str = choice("32", "tf32", "bf16", default="32")
 
 
 @dataclass

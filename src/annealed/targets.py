@@ -25,7 +25,7 @@ class Joint(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
-        return self.likelihood(self.decoder(z), x), standard_log_prob(z)
+        return self.likelihood(self.decoder(z).to(z.dtype), x), standard_log_prob(z)
 
     def show(self, z: Tensor, uniforms: Tensor) -> Tensor:
         """What z (N, D) looks like: pixel means of p(x | z), (N, X); `uniforms` are not used."""
@@ -41,7 +41,7 @@ class AutoregressiveJoint(Joint):
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
-        return self.likelihood(self.decoder(z, x), x), standard_log_prob(z)
+        return self.likelihood(self.decoder(z, x).to(z.dtype), x), standard_log_prob(z)
 
     def show(self, z: Tensor, uniforms: Tensor) -> Tensor:
         """A draw of p(x | z), whose means have no closed form; arguments as for `draw`."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from annealed import randomness, schedules
 from annealed.errors import Diverged, UsageError
 from annealed.method import SUMMARY, Method
+from annealed.ranks import Ranks
 from annealed.replicas import Replicas
 from annealed.schema import Config
 
@@ -17,11 +18,15 @@ class Training(pl.LightningModule):
     """Trains methods of one row, one a seed; each sees what it would see alone.
 
     Batches are lists of uint8 images (R, B, X), one entry an optimiser step; training binarises
-    them afresh, so 0 and 255 stay what they are. `config` is that of any of the seeds.
+    them afresh, so 0 and 255 stay what they are. `config` is that of any of the seeds. Each process
+    of `ranks` is handed the whole batch and computes the gradient of its share.
     """
 
-    def __init__(self, methods: list[Method], config: Config, steps_an_epoch: int):
+    def __init__(
+        self, methods: list[Method], config: Config, steps_an_epoch: int, ranks: Ranks | None = None
+    ):
         super().__init__()
+        self.ranks = ranks or Ranks()
         self.automatic_optimization = False  # an objective may want several backward passes
         self.config, self.steps_an_epoch = config, steps_an_epoch
         self.replicas = Replicas(methods, config.trainer.compile)
@@ -105,8 +110,14 @@ class Training(pl.LightningModule):
         factors = [self.warmup(step) if weighted == name else 1.0 for name in ("rate", "target")]
         warmth = [torch.full((), f, dtype=noise[0].dtype, device=grey.device) for f in factors]
         choice = objective.choose(coin)
-        own = (grey, torch.stack(uniforms), torch.stack(noise))
-        return self.replicas.backward(own, choice, *warmth)
+        part, weight = self.ranks.share(batch)
+        own = (grey[:, part], torch.stack(uniforms)[:, part], torch.stack(noise)[:, :, :, part])
+        word = self.replicas.backward(own, choice, *warmth)
+        reached = [p for p in self.replicas.parameters() if p.grad is not None]
+        *gradients, word = self.ranks.mean([*(p.grad for p in reached), word], weight)
+        for p, gradient in zip(reached, gradients, strict=True):
+            p.grad = gradient
+        return word
 
     def check(self, values: Tensor, reason: str) -> None:
         """Note the replicas whose value, (R,), is not finite; raises Diverged if none is."""
@@ -122,6 +133,8 @@ class Training(pl.LightningModule):
 
     def validation_step(self, x: Tensor, batch_idx: int) -> None:
         """The bounds at beta = 1 with one sample, on the same noise at every epoch."""
+        if not self.ranks.takes(batch_idx):
+            return
         x = x.to(self.methods[0].dtype) / 255
         for method, means in zip(self.methods, self.validation_means, strict=True):
             noise = method.noise("validate", 1, len(x), batch_idx)
@@ -130,6 +143,9 @@ class Training(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Look whether the validation bounds are finite; raises Diverged when none is."""
+        if self.ranks.world > 1:
+            told = self.ranks.gather([_on_cpu(means) for means in self.validation_means])
+            self.validation_means = [_joined(means) for means in zip(*told, strict=True)]
         bounds = torch.stack([means["elbo"].value for means in self.validation_means])
         self.check(bounds, f"the validation bound is not finite at step {self.global_step}")
 
@@ -175,3 +191,17 @@ class Mean:
     def value(self) -> Tensor:
         """The mean so far."""
         return self.total / self.count
+
+
+def _on_cpu(means: dict[str, Mean]) -> dict[str, tuple[Tensor, int]]:
+    return {name: (mean.total.cpu(), mean.count) for name, mean in means.items()}
+
+
+def _joined(told: tuple[dict[str, tuple[Tensor, int]], ...]) -> dict[str, Mean]:
+    """The means, by name, of all that went into the totals and counts of `told`."""
+    found: dict[str, Mean] = {}
+    for means in told:
+        for name, (total, count) in means.items():
+            mine = found.setdefault(name, Mean())
+            mine.total, mine.count = mine.total + total, mine.count + count
+    return found
