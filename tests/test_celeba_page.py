@@ -90,7 +90,7 @@ def test_the_page_says_what_the_results_say_in_bits(cells, tmp_path):
     written = (folder / "index.md").read_text()
     assert written.count("SMOKE RUN") == 1
     assert page.NO_FID in written
-    assert "clipped at a norm of 20000" in written
+    assert "clipped at a norm of 50000" in written
 
 
 def test_curves_are_the_runs_losses(cells):
