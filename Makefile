@@ -95,7 +95,7 @@ reproduce-celeba: $(READY) ## PRESET=quick|full: faces in bits per dimension, wr
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
 
 dashboard: $(READY) ## W&B workspace and report from code; without a key reports/dashboard.json
-	@$(BIN)/python -m reproduce.dashboard
+	@$(BIN)/python -m reproduce.dashboard --runs $(RUNS)
 
 sync: $(READY) ## send W&B's offline runs under RUNS, each once
 	@$(BIN)/python -m reproduce.sync --runs $(RUNS)

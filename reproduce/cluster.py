@@ -7,10 +7,11 @@ are counted together. Moritz et al. 2018 (arXiv 1712.05889) describe Ray.
 import logging
 import math
 import os
+import socket
 import sys
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from reproduce.local import fit_command
 
 OOM_RETRIES = 2  # of a cell that Ray kills because its node runs out of memory
 LOST = -1  # the exit status of a cell whose machines died under it
+KNOCK = 10.0  # seconds for the head of the cluster to answer
 STOP = process.GRACE + 10.0  # seconds for tasks to stop what they run
 PASSED_ON = ("WANDB_MODE",)  # variables of the driver that hold for its cells
 
@@ -29,10 +31,15 @@ PASSED_ON = ("WANDB_MODE",)  # variables of the driver that hold for its cells
 class ClusterJob:
     """A cell as a Ray task that may start it `retries` times more."""
 
-    def __init__(self, ray, cell: Cell, reference, retries: int):
-        self.ray, self.cell, self.reference = ray, cell, reference
-        self.state, self.tries, self.retries = {}, 1, retries
+    def __init__(self, cluster: "Cluster", cell: Cell, key: int, reference, retries: int):
+        self.cluster, self.ray, self.cell, self.key = cluster, cluster.ray, cell, key
+        self.reference, self.retries, self.tries = reference, retries, 1
         self.ended, self.words = None, ""
+
+    @property
+    def state(self) -> dict:
+        """What the cell last said of its progress."""
+        return self.cluster.heard().get(self.key, {})
 
     def status(self) -> int | None:
         """The exit status, once the task has ended and its files are here."""
@@ -75,6 +82,13 @@ class ClusterJob:
         return self.words
 
 
+def _knock(address: str) -> None:
+    """Raise OSError where nothing listens at host:port, for which Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host:
+        socket.create_connection((host, int(port)), KNOCK).close()
+
+
 class Cluster:
     """Cells on the cluster that $RAY_ADDRESS names, or that runs on this machine.
 
@@ -94,18 +108,22 @@ class Cluster:
         os.environ.setdefault("RAY_task_oom_retries", str(OOM_RETRIES))  # Ray's own is no bound
         try:
             import ray
+            from ray.util.scheduling_strategies import (
+                NodeAffinitySchedulingStrategy as NodeAffinity,
+            )
         except ImportError:
             raise UsageError(
                 "--engine ray needs Ray; install it with pip install 'annealed[cluster]'."
             ) from None
         try:
+            _knock(os.environ.get("RAY_ADDRESS", "auto"))
             ray.init(
                 address="auto",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 ignore_reinit_error=True,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise UsageError(
                 f"no Ray cluster answers ({str(error).strip().splitlines()[0]}); start one with "
                 "`ray start --head`, name it in RAY_ADDRESS, or leave --engine out."
@@ -118,7 +136,10 @@ class Cluster:
         self.check(has)
         for module in (node, process):  # nodes need no checkout of reproduce/ at the same place
             ray.cloudpickle.register_pickle_by_value(module)
-        self.task = ray.remote(node.train)
+        self.task, self.count = ray.remote(node.train), 0
+        here = NodeAffinity(ray.get_runtime_context().get_node_id(), soft=False)
+        self.ear = ray.remote(node.Heard).options(num_cpus=0, scheduling_strategy=here).remote()
+        self.states, self.asked = {}, self.ear.all.remote()
 
     def check(self, has: list[tuple[float, float]]) -> None:
         """Refuse what would wait for ever on nodes with these numbers of CPU cores and GPUs."""
@@ -138,7 +159,9 @@ class Cluster:
             (runs / self.seen).touch()
             self.marked.add(runs)
         here = replace(cell, runs=str(runs))
+        self.count += 1
         order = node.Order(
+            key=self.count,
             arguments=self.command(here, self.threads)[1:],
             runs=str(runs),
             seen=self.seen,
@@ -151,7 +174,14 @@ class Cluster:
         task = self.task.options(
             name=cell.name, num_cpus=self.threads, num_gpus=self.gpus, max_retries=retries
         )
-        return ClusterJob(self.ray, cell, task.remote(order), retries)
+        return ClusterJob(self, cell, order.key, task.remote(order, self.ear), retries)
+
+    def heard(self) -> dict[int, dict]:
+        """What the cells last said of their progress, as far as it is here."""
+        if self.ray.wait([self.asked], timeout=0)[0]:
+            with suppress(self.ray.exceptions.RayError):  # runs go on without it
+                self.states, self.asked = self.ray.get(self.asked), self.ear.all.remote()
+        return self.states
 
     def close(self, jobs: list[ClusterJob]) -> None:
         """Cancel the tasks, which stop what they run, and leave the cluster."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reproduce import process
 
-POLL = 0.2  # seconds
+POLL = 0.5  # seconds
 OWN_RUNS = "ANNEALED_NODE_RUNS"  # where a node without the driver's disk has its run folders
 # of a run folder, the last being the mark of done
 FILES = ("config.yaml", "group", "wandb_id", "metrics.csv", "best.ckpt", "result.npz")
@@ -23,6 +23,7 @@ FILES += ("result.json",)
 class Order:
     """A cell for a node; `folder` and `each` are below the folder of runs."""
 
+    key: int
     arguments: list[str]  # of the node's own Python
     runs: str  # where they are on the driver's machine, absolute
     seen: str  # a file there, by which a node knows that it has the same disk
@@ -33,8 +34,25 @@ class Order:
     environment: dict[str, str]
 
 
-def train(order: Order) -> dict:
+class Heard:
+    """An actor beside the driver that keeps what each cell last said of its progress."""
+
+    def __init__(self):
+        self.states = {}
+
+    def say(self, key: int, state: dict) -> None:
+        """Note the state of a cell."""
+        self.states[key] = state
+
+    def all(self) -> dict[int, dict]:
+        """The states, by the cells' keys."""
+        return self.states
+
+
+def train(order: Order, heard) -> dict:
     """Run the cell; returns the exit status, the last words and, from another disk, its files.
+
+    Its progress goes to `heard`, the handle of a `Heard`.
 
     A cell that was interrupted, or whose worker died, goes on from its last checkpoint where the
     next node sees the same runs. Ended by `ray.cancel`, the training is stopped first.
@@ -44,8 +62,12 @@ def train(order: Order) -> dict:
     command = [sys.executable, *order.arguments, f"runs={runs}"]
     cwd = order.cwd if Path(order.cwd).is_dir() else None
     started = process.start(command, runs / order.folder, order.threads, order.environment, cwd)
+    told = {}
     try:
         while (status := started.ended()) is None:
+            if started.state != told:
+                told = started.state
+                heard.say.remote(order.key, told)
             time.sleep(POLL)  # Ray interrupts between two bytecodes, never in a wait
     except BaseException:
         process.stop([started])

@@ -5,6 +5,7 @@ that the command can be repeated at any time.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import urllib.error
@@ -55,12 +56,16 @@ def check_server() -> None:
         ) from None
 
 
-def send(batch: list[Path]) -> str:
-    """Send pieces by W&B's client; returns its last words. What has arrived is marked."""
+def send(batch: list[Path], runs: Path) -> str:
+    """Send pieces by W&B's client; returns its last words. What has arrived is marked.
+
+    The client's own log goes below `runs`, not to where the command is run.
+    """
+    own = {**os.environ, "WANDB_DIR": str(runs)}
     call = [sys.executable, "-m", "wandb", "sync", *map(str, batch)]
     try:
         done = subprocess.run(
-            call, capture_output=True, text=True, timeout=START + EACH * len(batch)
+            call, capture_output=True, text=True, env=own, timeout=START + EACH * len(batch)
         )
     except subprocess.TimeoutExpired:
         return "the server did not take them in time"
@@ -94,7 +99,7 @@ def sync(runs: Path) -> tuple[int, int, int]:
         said = ""
         for i in range(0, len(whole), BATCH):
             some = [piece for run in whole[i : i + BATCH] for piece in left[run]]
-            said = send(some)
+            said = send(some, runs)
             if not all(map(is_sent, some)):
                 break
         missing = [run for run in whole if not all(map(is_sent, left[run]))]

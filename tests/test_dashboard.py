@@ -29,6 +29,7 @@ def sent(tmp_path_factory):
             fit(configuration.load("hvi_avo", [*options, f"seed={seed}"])) for seed in (0, 1)
         )
         evaluate(first, samples=30)
+        patch.chdir(home)
         (second / "result.json").rename(second / "away")
         calls = [sync(runs)]
         heard = len(server.asked)
@@ -40,7 +41,8 @@ def sent(tmp_path_factory):
 
 
 def test_whole_runs_are_sent_once_and_others_wait(sent):
-    server, calls, _ = sent
+    server, calls, first = sent
+    assert not (first.parents[4] / "wandb" / "logs").exists()  # nothing where the command is run
     assert calls == [(1, 0, 1), (0, 1, 1), (1, 1, 0)]  # sent, sent before, not whole
     names = [v["displayName"] for v in server.variables("UpsertBucket") if v["displayName"]]
     expected = ["hvi_avo-seed0", "hvi_avo-seed0-evaluate-S30", "hvi_avo-seed1"]
@@ -203,15 +205,20 @@ def test_with_a_key_both_are_saved_and_their_addresses_printed(
         monkeypatch.setenv("WANDB_MODE", "online")
         dashboard.main()
         said = capsys.readouterr().out
+        dashboard.main()
+        assert capsys.readouterr().out == said
         monkeypatch.setattr(sys, "argv", ["reproduce.dashboard", "--project", "nowhere"])
         with pytest.raises(UsageError, match=r"did not take the dashboard of tester/nowhere: Run"):
             dashboard.main()
     assert f"report: {server.address}/tester/annealed/reports/" in said
     assert f"workspace: {server.address}/tester/annealed?nw=" in said
     assert not dashboard.SPECIFICATION.exists()
-    (view,) = server.variables("UpsertView2")
+    view, again = server.variables("UpsertView2")
+    assert (again["name"], again["id"]) == (view["name"], "id-annealed")  # saved anew, not twice
+    assert "id" not in view
     assert json.loads(view["spec"])["section"] == before["workspace"]["section"]
-    (report,) = server.variables("upsertView")
+    report, again = server.variables("upsertView")
+    assert (report["id"], again["id"]) == (None, f"id-{report['displayName']}")
     titles = [panel["config"].get("chartTitle") for panel in panels(json.loads(report["spec"]))]
     assert titles == [p["config"].get("chartTitle") for p in panels(before["report"])]
 

@@ -116,6 +116,14 @@ def two_nodes(tmp_path_factory):
     nodes.shutdown()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "nowhere.invalid:6379"])
+def test_a_cluster_that_does_not_answer_is_told(main, tmp_path, monkeypatch, address):
+    pytest.importorskip("ray", reason="Ray is not installed: make test-cluster")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UsageError, match=r"no Ray cluster answers .*; start one with `ray start"):
+        main(tmp_path, "--engine", "ray")
+
+
 def test_what_no_node_has_is_refused(main, tmp_path, two_nodes):
     with pytest.raises(UsageError, match=r"takes 2 CPU cores .* have 1 and [01], 1 and [01]\."):
         main(tmp_path, "--engine", "ray", "--threads", "2")
@@ -132,14 +140,17 @@ def test_ray_gives_a_cell_its_share_of_a_gpu(tmp_path, two_nodes):
 
 def test_an_interrupt_cancels_the_tasks_and_leaves_the_cells_resumable(tmp_path, two_nodes, capfd):
     cells = cheap(tmp_path, 3)
+    engine = Cluster(None, gpus=0.0, command=stand_in(60.0))
+    said = [{"phase": "train", "done": 1, "total": 4}] * 2
 
     def interrupt():
-        until(lambda: sum(trained(cells)) == 2)
+        until(lambda: list(engine.states.values()) == said)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        schedule.run_on(Cluster(None, gpus=0.0, command=stand_in(60.0)), cells)
+        schedule.run_on(engine, cells)
+    assert sum(trained(cells)) == 2
     assert "does not stop" not in capfd.readouterr().err
     assert not any(in_use(cell.folder()) or cell.done() for cell in cells)
     assert not list(tmp_path.glob(".*"))

@@ -17,6 +17,8 @@ from conftest import ROOT
 from PIL import Image
 
 from annealed.errors import UsageError
+from reproduce import published
+from reproduce.checklist.record import Record
 from reproduce.overview import found, page, plots, runs
 from reproduce.overview.prose import Prose
 
@@ -114,7 +116,7 @@ def test_it_can_be_read_without_seeing_it(tree):
     pictures = tree.all("img")
     assert len(pictures) >= 5
     for _, attributes, _, ancestors in pictures:
-        assert len(attributes["alt"]) > 3
+        assert attributes["alt"].strip()
         assert "figure" in ancestors
         content = Image.open(BytesIO(b64decode(attributes["src"].partition(",")[2])))
         assert content.size == (int(attributes["width"]), int(attributes["height"]))
@@ -176,14 +178,13 @@ def test_the_table_and_the_pairs_are_those_of_the_csv(tree, small):
 
 def test_every_committed_run_tells_where_it_comes_from(tree):
     links = {one[1]["href"]: one for one in tree.all("a")}
-    results = sorted((ROOT / "reports" / "results").rglob("seed*.json"))
+    results = Record(ROOT).finished
     lines = [one[2] for one in tree.all("tr")]
     codes = {one[1].get("title") for one in tree.all("code")}
     words = " ".join(one[2] for one in tree.all("dd"))
     assert results
-    for path in results:
-        result = json.loads(path.read_text())
-        assert path.relative_to(ROOT / "reports").as_posix() in links
+    for path, result in results.items():
+        assert path.removeprefix("reports/") in links
         assert {result["provenance"]["commit"], result["data_digest"]} <= codes
         assert runs.config_digest(result) in codes
         assert any(f"{result['nll']:.3f}" in line for line in lines)
@@ -240,6 +241,8 @@ def test_the_forest_places_every_number_on_one_axis():
         assert line["width"] * slope == pytest.approx(0.6, abs=0.01)
         assert len(line["seeds"]) == r.seeds
     assert plots.forest(table.assign(seeds=0), cells, 0.3) is None
+    longest = max(len(row.get("label", "")) for row in published.read()["rows"].values())
+    assert 8 * longest < drawn["label"]  # a letter is less than 8 wide
 
 
 def test_axes_have_round_ticks_within_the_frame():
@@ -311,6 +314,9 @@ def test_what_cannot_be_shown_is_one_sentence(small, tmp_path, monkeypatch):
     shutil.rmtree(small / "reports" / "toy")
     monkeypatch.setattr(page, "LIMIT", 0.001)
     with pytest.raises(UsageError, match=r"would be 0\.\d MB; accepted: 0\.001"):
+        page.render(small)
+    (small / "reports" / "short" / "nll_cells.csv").unlink()
+    with pytest.raises(UsageError, match=r"nll_cells\.csv is not there; make its report again"):
         page.render(small)
     with pytest.raises(UsageError, match="has no NLL table to show"):
         page.render(tmp_path / "nothing")

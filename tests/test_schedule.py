@@ -34,6 +34,7 @@ try:
         if not (folder / "result.json").exists():
             with open(folder / "trained", "a") as f:
                 f.write("x")
+            print('{"phase": "train", "done": 1, "total": 4}', flush=True)
             time.sleep(seconds)
             replace_text(folder / "result.json", text)
 except InUse as error:

@@ -1,10 +1,12 @@
 """Build the W&B workspace and report: `python -m reproduce.dashboard`.
 
-With a key both are saved, as new ones at every call, and their addresses are printed; without one
-their specification is written to reports/dashboard.json.
+With a key both are saved and their addresses printed, and the next call saves the same ones anew:
+RUNS/dashboard.json remembers them. Without a key their specification is written to
+reports/dashboard.json.
 """
 
 import argparse
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +17,7 @@ import wandb
 from annealed import command, config as configuration
 from annealed.errors import UsageError
 from annealed.files import replace_json
-from annealed.mirror import resolve_mode
+from annealed.mirror import resolve_mode, server
 from reproduce.sync import check_server
 
 SPECIFICATION = Path("reports", "dashboard.json")
@@ -31,21 +33,34 @@ def builder() -> ModuleType:
         ) from None
 
 
-def save(entity: str | None, project: str) -> dict[str, str]:
+def save(entity: str | None, project: str, memory: Path) -> dict[str, str]:
     """Save both for `entity`, by default the key's own; returns their addresses.
 
-    Raises UsageError where W&B does not take them.
+    `memory` is a JSON of what earlier calls saved, which is saved anew. Raises UsageError where W&B
+    does not take them.
     """
     check_server()
     build = builder()
+    known = json.loads(memory.read_text()) if memory.is_file() else {}
     try:
         entity = entity or wandb.Api().default_entity
-        report = build.report(entity, project).save()  # first: it asks whether the project is there
-        return {"report": report.url, "workspace": build.workspace(entity, project).save().url}
+        report, workspace = build.report(entity, project), build.workspace(entity, project)
+        place = f"{server()}/{entity}/{project}"
+        if place in known:
+            report.id = known[place]["report"]
+            workspace._internal_name, workspace._internal_id = known[place]["workspace"]
+        report.save()  # first: it asks whether the project is there
+        workspace.save()
     except (wandb.Error, OSError, ValueError, LookupError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        place = f"{entity}/{project}"
-        raise UsageError(f"W&B did not take the dashboard of {place}: {reason}") from None
+        raise UsageError(
+            f"W&B did not take the dashboard of {entity}/{project}: {reason}. Where it was removed "
+            f"there, remove {memory}."
+        ) from None
+    view = [workspace._internal_name, workspace._internal_id]
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    replace_json(memory, {**known, place: {"report": report.id, "workspace": view}})
+    return {"report": report.url, "workspace": workspace.url}
 
 
 def main() -> None:
@@ -54,9 +69,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="reproduce.dashboard", description=__doc__)
     parser.add_argument("--entity", default=own.entity, help="default: the key's own")
     parser.add_argument("--project", default=own.project)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are")
     arguments = parser.parse_args()
     if resolve_mode("auto") == "online":
-        for kind, address in save(arguments.entity, arguments.project).items():
+        memory = arguments.runs / SPECIFICATION.name
+        for kind, address in save(arguments.entity, arguments.project, memory).items():
             print(f"{kind}: {address}")
         return
     replace_json(SPECIFICATION, builder().specification(arguments.project))

@@ -19,7 +19,7 @@ from reproduce.results import RESULTS, kept
 from reproduce.words import number
 
 PAGE = found.REPORTS / "index.html"
-LIMIT = 24  # MB; beyond it a phone takes long to open the page
+LIMIT = 16  # MB; beyond it a phone takes long to open the page
 HERE = Path(__file__).parent
 OPEN = ("Reading", "")  # sections that are not folded, as those with a figure are not
 ANSWERS = {"Yes": "reproduced", "No": "worse", "NA": "none", "Open": "none"}  # as what shown
@@ -29,7 +29,8 @@ MARKS = {"reproduced": "✓", "better": "▼", "worse": "▲", "undecided": "≈
 def render(root: Path) -> str:
     """The page of the reports below `root`.
 
-    Raises UsageError where there is no table, or where the page is larger than LIMIT.
+    Raises UsageError where there is no table, where a figure or the numbers of a table are missing,
+    and where the page is larger than LIMIT.
     """
     folders = found.tables(root)
     if not folders:
@@ -98,8 +99,7 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
     """All that a preset has to show: its table, pairs, curves and pictures."""
     reports, results = root / found.REPORTS, root / RESULTS
     place = folder.relative_to(reports)
-    table = pd.read_csv(folder / found.TABLE)
-    cells = pd.read_csv(folder / "nll_cells.csv")
+    table, cells = (_csv(folder / name) for name in (found.TABLE, "nll_cells.csv"))
     labels = dict(zip(table.row, table.label, strict=True))
     pairs = folder / "paired.csv"
     paths = kept(cells.preset[0], cells.data[0], results)
@@ -123,6 +123,12 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
             for path in _ordered((folder / "pictures").glob("*.png"), list(table.row))
         ],
     }
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UsageError(f"{path} is not there; make its report again.")
+    return pd.read_csv(path)
 
 
 def _picture(path: Path, reports: Path, label: str) -> Markup:

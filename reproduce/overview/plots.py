@@ -9,7 +9,7 @@ from reproduce.curves import SKIP
 
 WIDTH, LEFT, RIGHT = 460, 56, 12  # of a viewBox: in all, and beside the frame
 TOP, HEIGHT, BOTTOM = 12, 270, 42
-LABELS, LINE = 104, 26  # of the forest: room for the names of rows, height of one
+LABELS, LINE = 132, 26  # of the forest: room for the names of rows, height of one
 POINTS = 200  # of a curve; more are not told apart
 COLOURS = 8  # of the style sheet; then dashes begin
 
@@ -65,7 +65,14 @@ def forest(table: pd.DataFrame, cells: pd.DataFrame, near: float) -> dict | None
         printed["seeds"] = [x.at(nll) for nll in done[done.row == r.row].nll]
         lines.append(printed)
     bottom = TOP + LINE * len(known)
-    return {"lines": lines, "ticks": x.ticks(5), "bottom": bottom, "height": bottom + BOTTOM}
+    return {
+        "lines": lines,
+        "ticks": x.ticks(5),
+        "bottom": bottom,
+        "height": bottom + BOTTOM,
+        "label": LABELS - 8,
+        "middle": (x.start + x.end) / 2,
+    }
 
 
 def bands(metrics: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:

@@ -105,6 +105,8 @@ def _check(config: Config) -> None:
         )
     if config.network.kernel % 2 == 0:
         raise OptionError("network.kernel", f"is {config.network.kernel}; accepted: odd numbers")
+    if not config.network.widths:
+        raise OptionError("network.widths", "is empty; accepted: a list of one entry or more")
     binary, likelihood = config.data.name in BINARY, config.network.likelihood
     if binary != (likelihood == "bernoulli"):
         pixels = "binary pixels" if binary else "pixels of 256 levels"
