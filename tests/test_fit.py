@@ -119,9 +119,9 @@ def test_a_run_killed_between_two_files_of_an_epoch_is_the_run_never_killed(tmp_
     code = (
         "import os, sys; from annealed import checkpoints, record; from test_fit import *\n"
         "save = checkpoints.save\n"
-        "def dying(path, checkpoint):\n"
+        "def dying(path, checkpoint, *previous):\n"
         "    if path.name == sys.argv[2] and checkpoint['epoch'] == 2: os._exit(9)\n"
-        "    save(path, checkpoint)\n"
+        "    save(path, checkpoint, *previous)\n"
         "checkpoints.save = record.save = dying\n"
         "fit(tiny('vae', sys.argv[1], 'trainer.epochs=4'))"
     )

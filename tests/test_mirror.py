@@ -1,3 +1,4 @@
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import wandb
 from conftest import TINY, annealed
 from PIL import Image
+from wandb_server import served, settings
 
 from annealed import config as configuration, mirror
 from annealed.errors import UsageError
@@ -118,3 +120,34 @@ def test_an_error_of_w_and_b_never_ends_a_run_nor_touches_its_record(tmp_path, m
     records = [read_metrics(folder).drop(columns="seconds") for folder in (whole, broken)]
     assert records[0].equals(records[1])
     assert len(records[0]) == 3
+
+
+@pytest.mark.parametrize("how", ["hangs", "goes"])
+def test_a_server_that_is_lost_in_the_middle_of_a_run_does_not_keep_it(
+    how, nobody, tmp_path, capsys
+):
+    heard, over, waited = threading.Event(), threading.Event(), []
+
+    def lost(run, content):
+        heard.set()
+        if how == "goes":
+            server.socket.close()
+            raise ConnectionError
+        waited.append(over.wait(120))  # without an answer to what the client has sent
+
+    nobody.setattr(mirror, "FINISH_SECONDS", 2)
+    options = [*TINY[:-1], "wandb.mode=online", f"runs={tmp_path / 'runs'}"]
+    with served() as server:
+        for name, value in settings(server, tmp_path / "wandb").items():
+            nobody.setenv(name, value)
+        server.stream = lost
+        wandb.teardown()  # W&B keeps the server that it once had
+        folder = fit(configuration.load("vae", options))
+        assert heard.is_set()
+        assert not waited  # the run ended while the server was still silent
+        over.set()
+    wandb.teardown()
+    assert read_result(folder / "result.json")["status"] == "finished"
+    assert len(read_metrics(folder)) == 3
+    told = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("W&B could not end a run (") for line in told) == 1

@@ -227,7 +227,7 @@ DOUBLING = "a0: xxxxxxxxxx\n" + "".join(f"a{i + 1}: ${{a{i}}}${{a{i}}}\n" for i 
         ("row: ../../x", "name of one folder"),
         ('row: "a\\0b"', "null character"),
         ("row: /tmp/x", "name of one folder"),
-        ("data: {name: ../x}", "accepted: digits"),
+        ("data: {name: ../x}", "accepted: celeba, digits"),
         ("preset: ../../etc/passwd", "accepted: "),
         ("method: {name: ../../x.Y}", "method.name"),
     ],

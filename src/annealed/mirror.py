@@ -21,6 +21,7 @@ from annealed.pictures import picture, pictures
 from annealed.schema import Config
 
 INIT_SECONDS = 30  # how long the server may take before the run goes on offline
+FINISH_SECONDS = 120  # how long it may take to receive the rest of a run that has ended
 STEP = "trainer/global_step"  # the optimiser step, which every curve is drawn over
 TABLE = "test/table"  # a line a run
 NUMBERS = (  # of a result
@@ -130,7 +131,13 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
         dir=folder,
         mode=mode,
         reinit="create_new",  # seeds trained side by side have a run each
-        settings=wandb.Settings(init_timeout=INIT_SECONDS, console="off", silent=True),
+        settings=wandb.Settings(
+            init_timeout=INIT_SECONDS,
+            finish_timeout=FINISH_SECONDS,
+            finish_timeout_raises=True,
+            console="off",
+            silent=True,
+        ),
     )
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
