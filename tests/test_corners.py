@@ -118,10 +118,25 @@ def test_differences_are_paired_by_seed_and_a_reference_has_none(made):
     assert line.kl_difference_half == pytest.approx((high - low) / 2)
     assert np.isnan(rows.loc[("funnel", f"{name}, ELBO"), "kl_difference"])
     assert line.training_cpu_seconds >= 0
-    a, b = (
-        [r["kl_marginal"] for r in found[grid.mixed(name, grid.SHORT, rho)]] for rho in (1.0, 0.0)
-    )
-    assert line.kl_marginal_difference == pytest.approx(np.subtract(a, b).mean())
+
+
+def test_a_marginal_kl_is_stated_where_its_bounds_are_tight_alone(made):
+    small, found, _, _ = made
+    name = targets.funnel_name(10)
+    cells = [grid.mixed(name, grid.SHORT, rho) for rho in (1.0, 0.0)]
+
+    def line(apart):
+        bounds = {"kl_marginal": 0.5, "kl_marginal_low": 0.5 - apart}
+        known = {cell: [{**r, **bounds} for r in found[cell]] for cell in cells}
+        known[cells[0]] = [{**r, "kl_marginal": 0.52} for r in known[cells[0]]]
+        every = {**found, **known}
+        rows = summary.by_row(every, small, summary.by_seed(every, small))
+        return rows.set_index(["case", "row"]).loc[("funnel", f"{name}, AVO")]
+
+    assert line(0.05).kl_marginal_difference == pytest.approx(0.02)
+    assert np.isnan(line(0.2).kl_marginal)
+    assert np.isnan(line(0.2).kl_marginal_difference)
+    assert np.isfinite(line(0.2).kl_difference)
 
 
 def test_results_are_not_made_again_and_another_setup_is_refused(made, monkeypatch):

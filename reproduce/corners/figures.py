@@ -71,16 +71,21 @@ def funnels(places: dict[Cell, Path], seed: int) -> Figure:
     return figure
 
 
-def along(seeds: pd.DataFrame, case: str, groups: dict[str, dict[float, str]], knob: str) -> Figure:
-    """KLs and total variation of every seed, and the mean, against a number.
+def along(
+    seeds: pd.DataFrame,
+    case: str,
+    groups: dict[str, dict[float, str]],
+    knob: str,
+    titles: dict[str, str],
+) -> Figure:
+    """The measures in `titles` of every seed, and the mean, against a number.
 
     `groups` maps a label to the number of each row of `case`.
     """
-    figure = Figure(figsize=(11, 3.2))
+    figure = Figure(figsize=(4.0 * len(titles), 3.2))
     mine = seeds[seeds.case == case].set_index("row")
-    titles = {"kl": "KL of the path, nats", "kl_marginal": "KL of the last marginal, nats"}
-    titles["total_variation"] = "total variation of the masses"
-    for axis, (measure, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
+    axes = figure.subplots(1, len(titles))
+    for axis, (measure, title) in zip(axes, titles.items(), strict=True):
         for colour, (label, rows) in zip(COLOURS, groups.items(), strict=True):
             values = {x: mine.loc[[row], measure].to_numpy() for x, row in rows.items()}
             places = np.arange(len(values))
@@ -106,9 +111,12 @@ def every(seeds: pd.DataFrame, places: dict[Cell, Path], seed: int) -> dict[str,
     by_target = {
         name: {value: f"{name}, rho = {value:g}" for value in RHOS} for name in (NEAR, FAR)
     }
+    path = {"kl": "KL of the path, nats"}
+    marginal = {"kl_marginal": "KL of the last marginal, nats"}
+    masses = {"total_variation": "total variation of the masses"}
     return {
         "far": far(places, seed),
-        "dimensions": along(seeds, "dimensions", by_objective, "dimensions"),
+        "dimensions": along(seeds, "dimensions", by_objective, "dimensions", path | masses),
         "funnel": funnels(places, seed),
-        "rho": along(seeds, "rho", by_target, "rho"),
+        "rho": along(seeds, "rho", by_target, "rho", path | marginal | masses),
     }

@@ -9,11 +9,23 @@ MEASURES = ("kl", "kl_marginal", "log_z_miss", "energy_distance", "total_variati
 KEPT = ("kl", "kl_mc_error", "log_z_error", "log_z_mc_error", "ess", "k_hat", "energy_distance")
 KEPT += ("noise_floor", "total_variation", "found", "training_cpu_seconds")
 KEPT += ("kl_marginal", "kl_marginal_low", "kl_marginal_mc_error")
+
 MOST = 4  # regions of a target
+TIGHT = 0.1  # nats between the bounds of a marginal's KL, above which it is not stated
+
+
+def marginal(r: dict) -> float | None:
+    """The KL of a result's last marginal, an upper bound in nats, where its bounds are TIGHT."""
+    known = r.get("kl_marginal") is not None
+    return r["kl_marginal"] if known and r["kl_marginal"] - r["kl_marginal_low"] <= TIGHT else None
 
 
 def by_seed(found: dict[Cell, list[dict]], cases: dict[str, Case]) -> pd.DataFrame:
-    """One line a case, row and seed; `log_z_miss` is the absolute error of log Z, in nats."""
+    """One line a case, row and seed; `log_z_miss` is the absolute error of log Z, in nats.
+
+    `kl_marginal_high` is the upper bound of the marginal's KL, and `kl_marginal` what `marginal`
+    says.
+    """
     lines = []
     for name, case in cases.items():
         for line in case.lines:
@@ -21,9 +33,10 @@ def by_seed(found: dict[Cell, list[dict]], cases: dict[str, Case]) -> pd.DataFra
                 key = {"case": name, "row": line.label, "seed": r["seed"], "status": r["status"]}
                 shares = [*r.get("shares", []), *[None] * MOST][:MOST]
                 numbers = {measure: r.get(measure) for measure in KEPT}
+                numbers |= {"kl_marginal": marginal(r), "kl_marginal_high": r.get("kl_marginal")}
                 lines.append(key | numbers | {f"share_{i}": s for i, s in enumerate(shares)})
     table = pd.DataFrame(lines)
-    numbers = [*KEPT, *(f"share_{i}" for i in range(MOST))]
+    numbers = [*KEPT, "kl_marginal_high", *(f"share_{i}" for i in range(MOST))]
     table[numbers] = table[numbers].astype(float)
     table.insert(6, "log_z_miss", table["log_z_error"].abs())
     return table
@@ -45,10 +58,11 @@ def by_row(
             for measure in MEASURES:
                 made[measure], made[f"{measure}_half"] = interval(mine[measure])
             reference = found[line.against if line.against else line.cell]
-            for measure in ("kl", "kl_marginal"):
-                base = pd.Series({r["seed"]: r.get(measure) for r in reference}, dtype=float)
-                paired = mine[measure] - base if line.against != line.cell else []
-                gap = interval(paired)
+            bases = {"kl": {r["seed"]: r["kl"] for r in reference}}
+            bases["kl_marginal"] = {r["seed"]: marginal(r) for r in reference}
+            for measure, base in bases.items():
+                own = line.against in (None, line.cell)
+                gap = interval([] if own else mine[measure] - pd.Series(base, dtype=float))
                 made[f"{measure}_difference"], made[f"{measure}_difference_half"] = gap
             made["kl_marginal_gap"] = (mine.kl_marginal - mine.kl_marginal_low).mean()
             made |= {f"share_{i}": mine[f"share_{i}"].mean() for i in range(MOST)}

@@ -1,5 +1,6 @@
 """A case's table, as Markdown, from the data frame of `summary.by_row`."""
 
+import numpy as np
 import pandas as pd
 
 from annealed.score import trusted_k
@@ -21,12 +22,18 @@ def case(table: pd.DataFrame, shown: Case, draws: int, cost: bool = True) -> str
         mark = "!" if r.k_hat_max > trusted_k(draws) else ""
         lost = f" ({r.lost} of {r.seeds} diverged)" if r.lost else ""
         miss = spread(r.log_z_miss, r.log_z_miss_half, ".3f")
-        below = number(r.kl_marginal - r.kl_marginal_gap, ".3f")
+        low = number(r.kl_marginal - r.kl_marginal_gap, ".3f")
+        below = f" ({low})" if np.isfinite(r.kl_marginal) else ""
         gap = spread(r.kl_marginal_difference, r.kl_marginal_difference_half, "+.3f")
         path = spread(r.kl_difference, r.kl_difference_half, "+.3f")
         distance = spread(r.energy_distance, r.energy_distance_half, ".4f")
         marginal = spread(r.kl_marginal, r.kl_marginal_half, ".3f")
-        cells = [f"{marginal} ({below}){lost}", gap, spread(r.kl, r.kl_half, ".3f"), path]
+        cells = [
+            marginal + below + lost,
+            gap,
+            spread(r.kl, r.kl_half, ".3f"),
+            path,
+        ]
         cells += [f"{miss} ({number(r.k_hat_max)}{mark})"]
         cells += [f"{number(r.found, '.1f')} of {len(masses)}", shares]
         cells += [spread(r.total_variation, r.total_variation_half)]
