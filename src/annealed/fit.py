@@ -6,19 +6,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytorch_lightning as pl
 import torch
 
 from annealed import command, config as configuration, leash, mirror, processes
-from annealed.checkpoints import (
-    BEST,
-    LAST,
-    PREVIOUS,
-    AtomicCheckpointIO,
-    load_weights,
-    recover,
-)
-from annealed.data.images import ImageData, Images, load_images
+from annealed.checkpoints import BEST, LAST, PREVIOUS, load_weights, recover
+from annealed.data.images import Images, load_images
 from annealed.errors import Diverged
 from annealed.files import locked, replace_json
 from annealed.folders import (
@@ -31,14 +23,13 @@ from annealed.folders import (
     seeds_of,
 )
 from annealed.method import Method
-from annealed.precision import multiplying
-from annealed.progress import Progress, TrainingProgress
+from annealed.progress import Progress
 from annealed.provenance import provenance
-from annealed.record import Record, Recorder
+from annealed.record import Record
 from annealed.registry import allow_import, method_class
 from annealed.schema import Config
 from annealed.score import RESULT, identity, read_result, score
-from annealed.training import Training
+from annealed.trainer import train
 
 
 def fit(config: Config, resume: bool = False) -> Path:
@@ -181,55 +172,6 @@ def _conclude(
     if record.logger:
         mirror.log_pictures(record.logger, method, images.held_out(config.evaluate.split))
         mirror.log_result(record.logger, result, folder, RESULT)
-
-
-def train(
-    methods: list[Method],
-    images: Images,
-    config: Config,
-    folder: Path,
-    device: torch.device,
-    records: dict[int, Record],
-    progress: Progress | None = None,
-) -> None:
-    """Train `methods` side by side, from the last checkpoint in `folder` where there is one.
-
-    Ends when every one has reached its last epoch, spent its patience or diverged. Over several
-    devices each process of the run calls this, and raises Lost where another one has gone.
-    """
-    ranks = processes.ranks(config)
-    data = ImageData(images, config.data.batch_size, config.trainer.steps_per_call, device)
-    training = Training(methods, config, data.steps_an_epoch, ranks)
-    group = processes.Group(ranks)
-    trainer = pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=ranks.world,
-        strategy=processes.Strategy(group) if ranks.world > 1 else "auto",
-        max_epochs=config.trainer.epochs,
-        callbacks=[
-            group,
-            Recorder(folder, records),
-            *[TrainingProgress(progress)] * bool(progress),
-        ],
-        logger=False,  # each seed has its own, kept by its record
-        plugins=[AtomicCheckpointIO()],
-        use_distributed_sampler=False,  # the order is ours: a pure function of (seed, epoch)
-        num_sanity_val_steps=0,
-        enable_checkpointing=True,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
-    last = folder / LAST
-    try:
-        with multiplying(config.trainer.precision), group.together():
-            try:
-                trainer.fit(training, data, ckpt_path=last if last.exists() else None)
-            except Diverged:
-                for seed in training.seeds:
-                    records[seed].diverged = training.diverged[seed]
-    except SystemExit:  # Lightning's answer to SIGINT and SIGTERM, with a status of its own
-        raise KeyboardInterrupt from None
 
 
 def main() -> None:
