@@ -87,8 +87,12 @@ def test_no_chunk_is_wider_than_asked_for(linear_gaussian, monkeypatch):
     target, x = linear_gaussian
     q = posterior(1)
     seen = watch_widths(q, monkeypatch)
-    log_marginal(target, q, x, D, samples=1000, seed=0, memory_mb=1e-6)
-    assert seen == [10] * 100
+    one = log_marginal(target, q, x, D, samples=1000, seed=0, memory_mb=1e-6)
+    assert seen == [1] * 1000
+    seen.clear()
+    many = log_marginal(target, q, x, D, samples=1000, seed=0)
+    assert max(seen) > 10
+    torch.testing.assert_close(one.log_prob, many.log_prob, rtol=0, atol=1e-10)
 
 
 def test_a_stream_is_the_direct_formula(linear_gaussian):
