@@ -28,6 +28,7 @@ NUMBERS = (  # of a result
     "nll",
     "nll_mc_error",
     "nll_test_error",
+    "bits_per_dim",
     "elbo",
     "log_likelihood",
     "rate",
