@@ -1,9 +1,12 @@
 """Drawn faces in CelebA's layout: 178 x 218 JPEGs and the list of the split."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 WIDTH, HEIGHT = 178, 218
@@ -21,6 +24,15 @@ def make(folder: Path, count: int, seed: int = 0) -> Path:
         draw(seed, k).save(images / f"{k:06d}.jpg", quality=90)
     write_list(folder / "celeba" / "list_eval_partition.txt", count)
     return folder
+
+
+@contextmanager
+def at_hand(folder: Path, count: int) -> Iterator[None]:
+    """`count` faces below `folder`, with a cache of their own, where CelebA is looked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setenv("ANNEALED_DATA", str(make(folder / "data", count)))
+        yield
 
 
 def write_list(path: Path, count: int) -> None:

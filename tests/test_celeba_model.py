@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from faces import make
+from faces import at_hand
 
 from annealed import config as configuration, randomness
 from annealed.data.images import load_images
@@ -42,10 +42,7 @@ TINY = [
 @pytest.fixture(scope="module", autouse=True)
 def faces(tmp_path_factory):
     """Forty drawn faces where CelebA is looked for; returns their tensors at size 32."""
-    root = tmp_path_factory.mktemp("faces")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
-        patch.setenv("ANNEALED_DATA", str(make(root / "data", 40)))
+    with at_hand(tmp_path_factory.mktemp("faces"), 40):
         yield load_images("celeba", None, 0, size=32)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import torchvision
-from faces import make
+from faces import at_hand
 from scipy import linalg, stats
 from test_celeba_model import TINY
 
@@ -26,9 +26,7 @@ CHANGES = tuple(option for option in TINY if not option.startswith(("preset=", "
 def root(tmp_path_factory):
     """Drawn faces where CelebA is looked for."""
     folder = tmp_path_factory.mktemp("faces")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setenv("ANNEALED_DATA", str(make(folder / "data", 40)))
+    with at_hand(folder, 40):
         yield folder
 
 

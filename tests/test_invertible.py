@@ -149,15 +149,6 @@ def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
     assert len(pd.read_csv(tmp_path / "page" / "toy_seeds.csv")) == 6
 
 
-def test_the_committed_page_shows_the_committed_reading():
-    text = (ROOT / "reports" / "invertible" / "index.md").read_text()
-    _, _, written = page.READING.read_text().partition("\n")
-    answer, _, discussion = written.partition(reading.BREAK)
-    assert "No conclusion is drawn here" not in text
-    assert answer.strip() in text
-    assert discussion.strip() in text
-
-
 def test_a_seed_that_diverged_is_counted_and_left_out(made, tmp_path):
     found, places = made
     lost = {**found[CELLS[1]][1], "kl": None, "log_z_error": None, "status": "diverged"}

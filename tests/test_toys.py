@@ -2,12 +2,11 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT
 
 from annealed import energies
 from annealed.errors import UsageError
 from annealed.replicas import Replicas
-from reproduce import exact, reading, toy
+from reproduce import exact, toy
 from reproduce.toys import page, run
 from reproduce.toys.__main__ import main
 from reproduce.toys.choice import Choice
@@ -100,12 +99,3 @@ def test_a_wrong_argument_is_refused(monkeypatch, wrong):
     monkeypatch.setattr(sys, "argv", ["reproduce.toys", *wrong])
     with pytest.raises(UsageError, match=f"{wrong[0]} is"):
         main()
-
-
-def test_the_committed_page_shows_the_committed_reading():
-    text = (ROOT / "reports" / "toy" / "index.md").read_text()
-    _, _, written = page.READING.read_text().partition("\n")
-    answer, _, discussion = written.partition(reading.BREAK)
-    assert "No conclusion is drawn here" not in text
-    assert answer.strip() in text
-    assert discussion.strip() in text
