@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from annealed import command
-from annealed.data.images import BINARY, load_images
+from annealed.data.catalogue import BINARY
+from annealed.data.images import load_images
 from annealed.data.sources import DataNotFound
 from annealed.errors import UsageError
 from annealed.registry import METHODS, allow_import

@@ -8,7 +8,7 @@ import matplotlib
 
 from annealed import command
 from annealed.checkpoints import BEST
-from annealed.data.images import BINARY
+from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from annealed.evaluate import configured, trained
 from annealed.files import replace

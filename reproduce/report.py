@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from annealed import command
-from annealed.data.images import BINARY
+from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from annealed.files import replace, replace_text
 from reproduce import curves, forest, paired, readme, table

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import stats
 
 from annealed import command
+from annealed.cell import fit
 from annealed.config import from_dict
 from annealed.errors import UsageError
-from annealed.fit import fit
 from annealed.folders import run_folder
 from annealed.options import OptionError
 from annealed.registry import allow_import

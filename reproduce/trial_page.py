@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from annealed.data.images import BINARY
+from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from reproduce import trials
 from reproduce.__main__ import choose_data, default_jobs

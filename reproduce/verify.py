@@ -12,7 +12,7 @@ from pathlib import Path
 
 from annealed import command
 from annealed.config import config_folder
-from annealed.data.images import BINARY
+from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from reproduce import readme, report, trial_page
 from reproduce.__main__ import reports_folder

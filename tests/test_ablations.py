@@ -9,8 +9,8 @@ from conftest import TINY
 from scipy import stats
 
 from annealed import config as configuration
+from annealed.cell import fit
 from annealed.errors import UsageError
-from annealed.fit import fit
 from annealed.folders import run_folder
 from annealed.score import RESULT
 from reproduce import trials

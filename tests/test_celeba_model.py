@@ -9,9 +9,9 @@ import torch
 from faces import at_hand
 
 from annealed import config as configuration, randomness
+from annealed.cell import fit
 from annealed.data.images import load_images
 from annealed.errors import UsageError
-from annealed.fit import fit
 from annealed.importance import SAMPLE_BLOCK
 from annealed.logistic import DiscretisedLogistic, level_log_prob
 from annealed.pictures import COLUMNS, interpolations, picture, pictures

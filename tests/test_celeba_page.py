@@ -11,9 +11,9 @@ from faces import at_hand
 from scipy import linalg, stats
 from test_celeba_model import TINY
 
+from annealed.cell import fit
 from annealed.data.sources import DataNotFound
 from annealed.errors import UsageError
-from annealed.fit import fit
 from annealed.folders import run_folder
 from annealed.score import read_result
 from reproduce.celeba import fid, numbers, page, plan

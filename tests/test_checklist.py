@@ -11,7 +11,8 @@ from conftest import ROOT
 from test_reproduce import result
 
 from annealed import config as configuration
-from annealed.data.images import NAMES, load_images
+from annealed.data.catalogue import NAMES
+from annealed.data.images import load_images
 from annealed.score import identity
 from reproduce import readme, report
 from reproduce.checklist import answers, page
@@ -136,7 +137,7 @@ TAKE = {  # evidence -> one way to take it away
     "licence": without("LICENSE"),
     "package_licences": say("pyproject.toml", '"zuko>', '"another>'),
     "dependencies": say("requirements.lock", "torch==", "torch>="),
-    "training_code": without("src/annealed/fit.py"),
+    "training_code": without("src/annealed/cell.py"),
     "evaluation_code": without("src/annealed/evaluate.py"),
     "weights": without("reports/vae.ckpt"),
     "readme_table": say("README.md", "| VAE |", "| VAF |"),

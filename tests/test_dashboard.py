@@ -8,10 +8,10 @@ from conftest import ROOT, TINY
 from wandb_server import KEY, served, settings
 
 from annealed import config as configuration
+from annealed.cell import fit
 from annealed.errors import UsageError
 from annealed.evaluate import evaluate
 from annealed.files import locked
-from annealed.fit import fit
 from reproduce.dashboard import __main__ as dashboard, layout
 from reproduce.sync import pieces, sync
 

@@ -12,11 +12,11 @@ import torch
 from conftest import TINY, annealed, sentence
 
 from annealed import config as configuration, mirror
+from annealed.cell import fit
 from annealed.checkpoints import AtomicCheckpointIO, load, load_weights
 from annealed.data.images import load_images
 from annealed.errors import Diverged, InUse, UsageError
 from annealed.evaluate import evaluate
-from annealed.fit import fit
 from annealed.importance import Estimate, log_marginal
 from annealed.record import read_metrics
 from annealed.registry import method_class
@@ -409,6 +409,18 @@ def test_usage_errors_of_the_command_line_are_one_sentence(tmp_path):
             continue
         result = annealed("fit", *arguments, cwd=tmp_path, **environment)
         assert words in sentence(result), arguments
+
+
+def test_a_wrong_key_is_told_before_lightning_is_imported(tmp_path):
+    code = (
+        "import sys; sys.argv = ['fit', '--config', 'vae', 'trainer.epoch=1']; import annealed.fit\n"
+        "status = annealed.command.run(annealed.fit.main, '')\n"
+        "print(status, sorted({'pytorch_lightning', 'torchvision', 'wandb'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.stdout == "2 []\n", result.stderr
 
 
 def test_print_config_shows_the_resolved_configuration_and_stops(tmp_path):

@@ -3,7 +3,7 @@ import torch
 from conftest import TINY, D, noise_for, posterior
 
 from annealed import config as configuration
-from annealed.fit import fit
+from annealed.cell import fit
 from annealed.objectives import DoublyReparameterised, Maximise, Step, elbo, iwae, log_weight
 from annealed.record import read_metrics
 

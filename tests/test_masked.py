@@ -9,8 +9,8 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 from annealed import config as configuration, randomness
+from annealed.cell import fit
 from annealed.errors import UsageError
-from annealed.fit import fit
 from annealed.information import mutual_information
 from annealed.likelihoods import bernoulli
 from annealed.masked import AutoregressiveDecoder, LocallyMaskedConv, pixel_order

@@ -9,8 +9,8 @@ from PIL import Image
 from wandb_server import served, settings
 
 from annealed import config as configuration, mirror
+from annealed.cell import fit
 from annealed.errors import UsageError
-from annealed.fit import fit
 from annealed.record import read_metrics
 from annealed.score import RESULT, read_result
 

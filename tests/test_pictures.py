@@ -6,7 +6,7 @@ import torch
 from conftest import TINY
 
 from annealed import config as configuration
-from annealed.fit import fit
+from annealed.cell import fit
 from annealed.pictures import COLUMNS, picture, pictures, traversals
 from annealed.registry import METHODS, method_class
 from reproduce import pictures as page

@@ -13,7 +13,7 @@ import torch
 from conftest import TINY, annealed
 from test_fit import assert_same_run, start, tiny, weights
 
-from annealed.fit import fit
+from annealed.cell import fit
 from annealed.record import read_metrics
 
 # the last of three batches has one image, which is fewer than there are processes

@@ -12,10 +12,10 @@ import pytest
 import torch
 from test_fit import assert_same_run, tiny
 
+from annealed.cell import fit
 from annealed.checkpoints import AtomicCheckpointIO, load, recover
 from annealed.config import load as load_config, read_resolved
 from annealed.errors import UsageError
-from annealed.fit import fit
 from annealed.record import read_metrics
 from annealed.training import Training
 

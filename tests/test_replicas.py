@@ -10,9 +10,9 @@ from conftest import TINY, annealed, sentence
 from test_fit import poisoned
 
 from annealed import compiling, config as configuration
+from annealed.cell import fit
 from annealed.checkpoints import load
 from annealed.errors import Diverged, UsageError
-from annealed.fit import fit
 from annealed.folders import run_folder
 from annealed.objectives import Maximise
 from annealed.record import read_metrics

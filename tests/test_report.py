@@ -10,8 +10,8 @@ from conftest import TINY
 from scipy import stats
 
 from annealed import config as configuration
+from annealed.cell import fit
 from annealed.errors import UsageError
-from annealed.fit import fit
 from reproduce import curves, paired, report, results
 
 

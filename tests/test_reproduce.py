@@ -14,8 +14,8 @@ from scipy import stats
 from test_readme import blocks
 
 from annealed import config as configuration
+from annealed.cell import fit
 from annealed.errors import UsageError
-from annealed.fit import fit
 from reproduce import board, schedule, table
 from reproduce.cells import Cell, grid
 from reproduce.local import Local

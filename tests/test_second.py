@@ -10,9 +10,9 @@ import torch
 from conftest import TINY, mnist_folder
 
 from annealed import config as configuration, randomness
+from annealed.cell import fit
 from annealed.checkpoints import load
 from annealed.data.images import Images, load_images
-from annealed.fit import fit
 from annealed.importance import SAMPLE_BLOCK
 from annealed.registry import METHODS
 
@@ -94,7 +94,7 @@ def test_a_row_trained_on_real_images_scores_as_a_second_evaluation_says(
     if data == "mnist_static" and not list((mnist_folder() / "binarized_mnist").glob("*_test*")):
         pytest.skip("static MNIST is not at hand")
     images = real_images(data, root)
-    monkeypatch.setattr("annealed.fit.load_images", lambda *_: images)
+    monkeypatch.setattr("annealed.cell.load_images", lambda *_: images)
     tiny = [*TINY, f"runs={tmp_path}", f"data.name={data}", f"data.root={root}"]
     tiny += ["data.batch_size=100", "trainer.epochs=1", f"evaluate.samples={S}"]
     check(fit(configuration.load(row, tiny)), images)

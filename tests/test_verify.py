@@ -11,8 +11,8 @@ from conftest import ROOT, TINY
 from scipy import stats
 
 from annealed import config as configuration
+from annealed.cell import fit
 from annealed.errors import UsageError
-from annealed.fit import fit
 from annealed.score import RESULT
 from reproduce import readme, report, rerun, results, verify
 from reproduce.ablations import __main__ as ablations

@@ -8,7 +8,7 @@ import pytest
 from conftest import TINY
 
 from annealed import config as configuration
-from annealed.fit import fit
+from annealed.cell import fit
 from annealed.score import RESULT
 from reproduce import trials
 from reproduce.results import keep_all

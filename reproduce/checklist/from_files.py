@@ -146,7 +146,7 @@ def dependencies(record: Record) -> Evidence:
 
 def training_code(record: Record) -> Evidence:
     """The code that trains, and its command."""
-    needed = {"src/annealed/fit.py": "", "README.md": "python -m annealed.fit --config"}
+    needed = {"src/annealed/cell.py": "", "README.md": "python -m annealed.fit --config"}
     return _files(record, needed, "`python -m annealed.fit --config hvi_avo.yaml` trains one run")
 
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from annealed import plain_yaml
-from annealed.data.images import BINARY
+from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from annealed.options import OptionError, build
 from annealed.registry import METHODS, method_class

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from annealed import command
 from annealed.data import celeba
-from annealed.data.images import NAMES, load_images
+from annealed.data.catalogue import FACE_SIZES, NAMES
+from annealed.data.images import load_images
 from annealed.data.sources import data_root
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="annealed.prepare", description=__doc__)
     parser.add_argument("name", choices=NAMES, help="the data set")
     parser.add_argument("--root", type=Path, help="as data.root")
-    parser.add_argument("--size", type=int, choices=celeba.SIZES, default=64, help="of celeba")
+    parser.add_argument("--size", type=int, choices=FACE_SIZES, default=64, help="of celeba")
     parser.add_argument("--check", action="store_true", help="compare the cache with its digest")
     arguments = parser.parse_args()
     root = arguments.root and str(arguments.root)

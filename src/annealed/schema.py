@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from annealed.data.celeba import SIZES
-from annealed.data.images import NAMES
+from annealed.data.catalogue import FACE_SIZES, NAMES
 from annealed.options import choice, number
 
 
@@ -18,7 +17,7 @@ class DataOptions:
     batch_size: int = number(low=1)
     train_images: int | None = number(None, low=1)
     held_out_images: int | None = number(None, low=1)
-    size: int = choice(*SIZES, default=64)
+    size: int = choice(*FACE_SIZES, default=64)
 
 
 @dataclass

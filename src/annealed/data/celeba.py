@@ -23,7 +23,6 @@ from annealed.data.sources import cache_root
 from annealed.errors import UsageError
 from annealed.files import locked
 
-SIZES = (32, 64)
 RECIPE = 1  # raised with anything that changes a pixel
 PICTURE = (178, 218)  # width and height of an aligned image
 THREADS = 16  # more wait for one another

@@ -15,8 +15,6 @@ from annealed.data import celeba, digits, mnist, mnist_static
 from annealed.data.sources import data_root
 from annealed.errors import UsageError
 
-BINARY = ("mnist", "mnist_static", "digits")  # data sets that are binarised
-NAMES = (*BINARY, "celeba")
 SPLITS = ("train", "validation", "test")
 RESIDENT = 1 / 8  # of a GPU's memory
 
