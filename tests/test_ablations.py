@@ -10,6 +10,7 @@ from scipy import stats
 
 from annealed import config as configuration
 from annealed.cell import fit
+from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from annealed.folders import run_folder
 from annealed.score import RESULT
@@ -37,7 +38,7 @@ def kept(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("data", ["mnist", "digits"])
+@pytest.mark.parametrize("data", BINARY)
 def test_every_planned_trial_has_a_valid_configuration_and_a_folder_of_its_own(data):
     trials, budget = plan.read(data)
     configs = [trial.cell("ablation", data, "runs", replicas=3).config() for trial in trials]

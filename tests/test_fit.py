@@ -413,7 +413,8 @@ def test_usage_errors_of_the_command_line_are_one_sentence(tmp_path):
 
 def test_a_wrong_key_is_told_before_lightning_is_imported(tmp_path):
     code = (
-        "import sys; sys.argv = ['fit', '--config', 'vae', 'trainer.epoch=1']; import annealed.fit\n"
+        "import sys, annealed.fit\n"
+        "sys.argv = ['fit', '--config', 'vae', 'trainer.epoch=1']\n"
         "status = annealed.command.run(annealed.fit.main, '')\n"
         "print(status, sorted({'pytorch_lightning', 'torchvision', 'wandb'} & set(sys.modules)))"
     )

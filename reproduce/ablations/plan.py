@@ -10,13 +10,13 @@ CHOICES = Path(__file__).parent / "choices.yaml"
 
 
 def read(data: str, path: Path = CHOICES) -> tuple[list[Trial], int]:
-    """The trials on a data set, and the budget: how many of a row's count in a comparison."""
+    """The trials on a data set, and its budget: how many of a row's count in a comparison."""
     content = yaml.safe_load(path.read_text())
     trials = [
         Trial(block["setting"], row, change)
         for block in content["runs"]
-        if block.get("only", data) == data
+        if data in block.get("data", [data])
         for change in block["choices"]
         for row in block["rows"]
     ]
-    return trials, content["budget"]
+    return trials, content["budget"][data]
