@@ -6,10 +6,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -87,6 +89,22 @@ def _end_with_parent() -> None:
     os._exit(1)  # a cell in the making leaves no result, and is made again
 
 
+def in_processes(calls: Sequence[Callable[[], Any]], jobs: int) -> Iterator[tuple[int, Any]]:
+    """The index and the result of every call as they end, `jobs` at a time, a process each.
+
+    What a call raises is raised here, and no further one is begun.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=quiet_worker) as pool:
+        futures = {pool.submit(call): index for index, call in enumerate(calls)}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
 def finish_all(tasks: list[Task], seeds: list[int], jobs: int, code: dict) -> list[list[dict]]:
     """The results of every task, in order, `jobs` tasks at a time, a process each."""
     found, began = {}, time.monotonic()
@@ -96,17 +114,11 @@ def finish_all(tasks: list[Task], seeds: list[int], jobs: int, code: dict) -> li
     if whole:
         print(f"{len(whole)} of {len(tasks)} cells are done already and are skipped")
     rest = [index for index in range(len(tasks)) if index not in found]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=quiet_worker) as pool:
-        futures = {pool.submit(finish, tasks[index], seeds, code): index for index in rest}
-        try:
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                left = (time.monotonic() - began) / (len(found) - len(whole))
-                left *= len(tasks) - len(found)
-                said = f"[{len(found)}/{len(tasks)}] {tasks[futures[future]].name}: done"
-                print(f"{said}; about {left / 60:.1f} min left", file=sys.stderr, flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    calls = [partial(finish, tasks[index], seeds, code) for index in rest]
+    for which, results in in_processes(calls, jobs):
+        index = rest[which]
+        found[index] = results
+        left = (time.monotonic() - began) / (len(found) - len(whole)) * (len(tasks) - len(found))
+        said = f"[{len(found)}/{len(tasks)}] {tasks[index].name}: done"
+        print(f"{said}; about {left / 60:.1f} min left", file=sys.stderr, flush=True)
     return [found[index] for index in range(len(tasks))]

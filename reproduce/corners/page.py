@@ -9,6 +9,7 @@ from pathlib import Path
 
 from annealed.errors import UsageError
 from annealed.files import replace_text
+from annealed.marginal import TIGHT
 from annealed.score import trusted_k
 from reproduce import pages
 from reproduce.corners import figures, summary, tables
@@ -70,7 +71,7 @@ def write(
         "## How to read the tables",
         "KL is KL(q_T || f) of the last marginal in nats, bounded from both sides with "
         f"{size.particles} draws of z_(T-1): the upper bound, in brackets the mean of the lower; "
-        f"it is not stated where they are more than {summary.TIGHT:g} apart. "
+        f"it is not stated where they are more than {TIGHT:g} apart. "
         "The path's KL, which is trained, is never smaller. The log Z error is "
         "the absolute error of the importance-sampled log Z, nats; in brackets the worst k-hat "
         f"over seeds, with ! above {trusted_k(size.draws):.2f}, where the error is not to be "

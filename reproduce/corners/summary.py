@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from annealed.marginal import TIGHT
 from reproduce.corners.grid import Case, Cell
 from reproduce.words import interval
 
@@ -11,7 +12,6 @@ KEPT += ("noise_floor", "total_variation", "found", "training_cpu_seconds")
 KEPT += ("kl_marginal", "kl_marginal_low", "kl_marginal_mc_error")
 
 MOST = 4  # regions of a target
-TIGHT = 0.1  # nats between the bounds of a marginal's KL, above which it is not stated
 
 
 def marginal(r: dict) -> float | None:

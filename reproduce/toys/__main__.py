@@ -1,8 +1,6 @@
 """The toy page: `python -m reproduce.toys --preset quick`."""
 
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import torch
 from annealed import command
 from annealed.provenance import provenance
 from reproduce import pages
-from reproduce.tasks import quiet_worker
+from reproduce.tasks import in_processes
 from reproduce.toys import page
 from reproduce.toys.grid import TARGETS, cells, families
 from reproduce.toys.run import SIZES, run_family
@@ -33,18 +31,11 @@ def main() -> None:
         seeds=seeds,
         code=code,
     )
-    found = {}
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(arguments.jobs, mp_context=spawn, initializer=quiet_worker) as pool:
-        futures = {pool.submit(one, family): family for family in families()}
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                found |= future.result()
-                label = futures[future].label
-                print(f"[{done}/{len(futures)}] {label}: done", file=sys.stderr, flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    found, todo = {}, families()
+    calls = [partial(one, family) for family in todo]
+    for done, (which, results) in enumerate(in_processes(calls, arguments.jobs), 1):
+        found |= results
+        print(f"[{done}/{len(todo)}] {todo[which].label}: done", file=sys.stderr, flush=True)
     found = {cell: found[cell] for cell in cells()}
     folder = pages.folder("toy", arguments.preset)
     written = page.write(found, size, runs, folder, arguments.preset)

@@ -10,6 +10,7 @@ from annealed.gaussian import Normal
 from annealed.posteriors import Posterior
 
 AT_ONCE = 10_000_000  # pairs of a point and a particle held at a time
+TIGHT = 0.1  # nats between the bounds, above which they do not tell the KL
 
 
 @torch.no_grad()
