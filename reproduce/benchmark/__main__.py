@@ -60,7 +60,7 @@ def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.benchmark", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each case")
-    parser.add_argument("--images", type=int, default=5000, help="of a training turn")
+    parser.add_argument("--images", type=int, default=20_000, help="of a training turn")
     parser.add_argument("--samples", type=int, default=200, help="of a scoring turn")
     parser.add_argument("--sections", default="", help="some of the sections, comma-separated")
     parser.add_argument("--no-peers", action="store_true", help="leave pythae out")
@@ -78,6 +78,7 @@ def main() -> None:
             raise UsageError(f"--sections names {name!r}; accepted: {', '.join(known)}.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
+    command.forget_nvml()  # as a run does, for the bare loop's good too
     peers = None if arguments.no_peers else install_peers(Path("runs", "benchmark", "peers"))
     size = sections.Size(arguments.rounds, arguments.images, arguments.samples, device, peers)
     folder, code, lines = Path(arguments.folder), provenance(device), []

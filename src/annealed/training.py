@@ -113,10 +113,11 @@ class Training(pl.LightningModule):
         part, weight = self.ranks.share(batch)
         own = (grey[:, part], torch.stack(uniforms)[:, part], torch.stack(noise)[:, :, :, part])
         word = self.replicas.backward(own, choice, *warmth)
-        reached = [p for p in self.replicas.parameters() if p.grad is not None]
-        *gradients, word = self.ranks.mean([*(p.grad for p in reached), word], weight)
-        for p, gradient in zip(reached, gradients, strict=True):
-            p.grad = gradient
+        if self.ranks.world > 1:
+            reached = [p for p in self.replicas.stacks if p.grad is not None]
+            *gradients, word = self.ranks.mean([*(p.grad for p in reached), word], weight)
+            for p, gradient in zip(reached, gradients, strict=True):
+                p.grad = gradient
         return word
 
     def check(self, values: Tensor, reason: str) -> None:
