@@ -1,10 +1,13 @@
 """Shared pieces: small models in float64, a run's command line, the real data where it is."""
 
+import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -19,6 +22,8 @@ from annealed.targets import LinearGaussian
 from annealed.transitions import MeanField, Refinement, Transition
 
 ROOT = Path(__file__).parents[1]
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["annealed.cell", "annealed.evaluate"])
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models
 
 
@@ -105,11 +110,28 @@ def train_to(target, q: Posterior, x: torch.Tensor, steps: int = 400) -> Posteri
 
 
 def annealed(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run `python -m annealed.<arguments>` as a user would."""
-    command = [sys.executable, "-m", f"annealed.{arguments[0]}", *map(str, arguments[1:])]
-    return subprocess.run(
-        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True
-    )
+    """Run `python -m annealed.<arguments>` as a user would, in a process of its own.
+
+    It is forked off a server that has imported the package, which takes seconds each time.
+    """
+    with TemporaryDirectory() as folder:
+        command = [str(argument) for argument in arguments]
+        where = (str(cwd), {**os.environ, **environment}, folder)
+        process = SERVER.Process(target=_command, args=(command, *where))
+        process.start()
+        process.join()
+        told = [Path(folder, name).read_text() for name in ("out", "err")]
+    return subprocess.CompletedProcess(command, process.exitcode, *told)
+
+
+def _command(command: list[str], cwd: str, environment: dict[str, str], folder: str) -> None:
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT), stream)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = command
+    runpy.run_module(f"annealed.{command[0]}", run_name="__main__", alter_sys=True)
 
 
 def sentence(result: subprocess.CompletedProcess) -> str:
