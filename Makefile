@@ -23,6 +23,8 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 CLUSTER := $(VENV)/.cluster
+RAY     := $(if $(filter ray,$(ENGINE)),$(CLUSTER))
+WHERE   := $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS),--gpus $(GPUS))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce reproduce-table reproduce-cell report page dashboard sync checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners reproduce-celeba benchmark test test-cluster lint format lock clean
@@ -36,10 +38,9 @@ reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset shor
 	@for page in $(PAGES); do $(MAKE) reproduce-$$page PRESET=$(PRESET) || exit; done
 	@$(if $(filter full,$(PRESET)),$(MAKE) page)
 
-reproduce-table: $(READY) $(if $(filter ray,$(ENGINE)),$(CLUSTER)) ## train and score what is missing, write reports/<preset>/nll_table.*
+reproduce-table: $(READY) $(RAY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
-	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(if $(JOBS),--jobs $(JOBS)) \
-	  $(if $(DEVICES),--devices $(DEVICES)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS),--gpus $(GPUS)) \
+	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(WHERE) \
 	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
 
 reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
@@ -58,13 +59,13 @@ checklist: $(READY) ## answer the NeurIPS and reproducibility checklists from wh
 verify: $(READY) ## make all that reports/results/ gives again, and tell what differs from reports/
 	@$(BIN)/python -m reproduce.verify
 
-reproduce-ablations: $(READY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
+reproduce-ablations: $(READY) $(RAY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
 	@$(BIN)/python -m reproduce.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
 
-reproduce-warmup: $(READY) ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
+reproduce-warmup: $(READY) $(RAY) ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
 	@$(BIN)/python -m reproduce.warmup --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
 
 reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write reports/<preset>/pictures/
 	@$(BIN)/python -m reproduce.pictures --preset $(PRESET) --runs $(RUNS) \
@@ -90,9 +91,9 @@ reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, writ
 	@$(BIN)/python -m reproduce.corners --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
-reproduce-celeba: $(READY) ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
+reproduce-celeba: $(READY) $(RAY) ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
 	@$(BIN)/python -m reproduce.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) $(if $(SET),--set $(SET)) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE) $(if $(KEEP),--keep)
 
 dashboard: $(READY) ## W&B workspace and report from code; without a key reports/dashboard.json
 	@$(BIN)/python -m reproduce.dashboard --runs $(RUNS)

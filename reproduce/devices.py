@@ -1,6 +1,7 @@
 """Which GPUs the runs of this machine are handed: `--devices 2` or `--devices 0,3`."""
 
 import os
+import sys
 
 import torch
 
@@ -14,7 +15,7 @@ def parse(text: str) -> list[str]:
 
     Devices are counted among those that CUDA_VISIBLE_DEVICES leaves visible, as torch counts them.
     Raises UsageError for what is no count or list, is named twice or is not there; a machine
-    without a GPU takes any number, and runs train on its CPU.
+    without a GPU takes any number, and is told that runs train on its CPU.
     """
     wanted = _indices(text)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -27,6 +28,8 @@ def parse(text: str) -> list[str]:
             f"--devices {text} names device {max(wanted)} but {there} GPUs are visible{why}; "
             f"{accepted}."
         )
+    if not there:
+        print(f"--devices {text}: no GPU is visible, so runs train on the CPU", file=sys.stderr)
     return [names[index] if names else str(index) for index in wanted]
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from annealed.errors import UsageError
 from annealed.files import replace, replace_text
-from reproduce.__main__ import default_jobs
+from reproduce import engines
 
 
 def arguments(
@@ -17,27 +17,34 @@ def arguments(
     description: str,
     sizes: Mapping,
     own: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+    by_engine: bool = False,
 ) -> argparse.Namespace:
     """The options of `python -m reproduce.<name>`: preset, seeds, jobs, runs.
 
-    `sizes` maps a preset to what has its number of `seeds`; `own` adds options. Raises UsageError
-    for a preset that it does not have and for a number below 1.
+    `sizes` maps a preset to what has its number of `seeds`; `own` adds options. With `by_engine`
+    the options of `engines` take the place of jobs. Raises UsageError for a preset that it does not
+    have and for a number below 1.
     """
     parser = argparse.ArgumentParser(prog=f"reproduce.{name}", description=description)
     accepted = " or ".join(sizes)
     parser.add_argument("--preset", default="quick", help=accepted)
     parser.add_argument("--seeds", type=int, help="seeds 0 to SEEDS - 1; default: by preset")
-    parser.add_argument("--jobs", type=int, default=default_jobs(), help="cells at a time")
     parser.add_argument("--runs", default="runs", help="where results are")
+    if by_engine:
+        engines.add_options(parser)
+    else:
+        jobs = engines.default_jobs()
+        parser.add_argument("--jobs", type=int, default=jobs, help="cells at a time")
     own(parser)
     found = parser.parse_args()
     if found.preset not in sizes:
         raise UsageError(f"--preset is {found.preset!r}; accepted: {', '.join(sizes)}.")
     if found.seeds is None:
         found.seeds = sizes[found.preset].seeds
-    for option in ("seeds", "jobs"):
-        if getattr(found, option) < 1:
-            raise UsageError(f"--{option} is {getattr(found, option)}; accepted: 1 or more.")
+    for option in ("seeds", "jobs", "threads"):
+        value = getattr(found, option, None)
+        if value is not None and value < 1:
+            raise UsageError(f"--{option} is {value}; accepted: 1 or more.")
     return found
 
 

@@ -49,7 +49,9 @@ def compare(difference: np.ndarray) -> dict[str, float]:
     low, high = np.quantile(draws, [0.025, 0.975])
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     beyond = min(2 * (tail + 1) / (DRAWS + 1), 1.0)  # never 0: the draws are as many as they are
-    p_t = 2 * stats.t.sf(abs(mean) / (sd / seeds**0.5), seeds - 1) if seeds > 1 else np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):  # runs that do not differ have neither
+        effect = mean / sd
+        p_t = 2 * stats.t.sf(abs(effect) * seeds**0.5, seeds - 1) if seeds > 1 else np.nan
     return {
         "seeds": seeds,
         "images": images,
@@ -58,7 +60,7 @@ def compare(difference: np.ndarray) -> dict[str, float]:
         "t_high": mean + half,
         "bootstrap_low": low,
         "bootstrap_high": high,
-        "effect": mean / sd,
+        "effect": effect,
         "p_t": p_t,
         "p_bootstrap": beyond if seeds > 1 else np.nan,
     }

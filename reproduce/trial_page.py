@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
-from reproduce import pages, trials
+from reproduce import engines, pages, trials
 from reproduce.__main__ import choose_data
 from reproduce.trials import Trial
 
@@ -33,13 +33,13 @@ def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write
     returns the page's last word. Raises UsageError where an argument is wrong or a trial failed.
     """
     sizes = dict.fromkeys(trials.PRESETS, SimpleNamespace(seeds=3))
-    arguments = pages.arguments(name, words, sizes, _own)
+    arguments = pages.arguments(name, words, sizes, _own, by_engine=True)
     preset = arguments.preset
     data, _ = choose_data(arguments.data, preset)
     plan, failures = planned(preset, data), []
     if not arguments.page:
-        counts = arguments.seeds, arguments.jobs
-        failures = trials.run(plan, preset, data, arguments.runs, *counts)
+        how = arguments.seeds, engines.chosen(arguments)
+        failures = trials.run(plan, preset, data, arguments.runs, *how)
     pool = trials.pool(preset, arguments.runs)
     if not trials.gather(plan, pool, preset, data):
         raise UsageError(f"{pool} has no trial of this page; run it without --page.")

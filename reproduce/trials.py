@@ -66,7 +66,9 @@ def pool(preset: str, runs: str) -> Path:
     return RESULTS / "trials" if preset == "full" else Path(runs, "trials", "kept")
 
 
-def run(trials: list[Trial], preset: str, data: str, runs: str, seeds: int, jobs: int) -> list[str]:
+def run(
+    trials: list[Trial], preset: str, data: str, runs: str, seeds: int, engine: schedule.Engine
+) -> list[str]:
     """Make the trials that have no result, `seeds` side by side, and keep each as it comes.
 
     `preset` is quick or full. Returns a sentence for each that failed.
@@ -78,7 +80,7 @@ def run(trials: list[Trial], preset: str, data: str, runs: str, seeds: int, jobs
     def done(cell: Cell) -> list[str]:
         return keep_all(cell.results(), cells[cell].folder(root))
 
-    return schedule.run(list(cells), jobs, done=done)
+    return schedule.run_on(engine, list(cells), done)
 
 
 Found = dict[Trial, dict[int, Path]]  # kept results by seed

@@ -14,7 +14,7 @@ from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from annealed.folders import run_folder
 from annealed.score import RESULT
-from reproduce import trials
+from reproduce import trial_page, trials
 from reproduce.ablations import numbers, page, plan
 from reproduce.ablations.__main__ import planned
 from reproduce.results import keep_all, log_prob
@@ -100,6 +100,19 @@ def test_a_result_on_test_images_is_refused(kept, tmp_path):
     found = trials.gather([BASE], tmp_path, "quick", "digits")
     with pytest.raises(UsageError, match="was scored on test, not on validation"):
         trials.table(found)
+
+
+def test_trials_go_where_the_command_line_says(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(trials, "run", lambda *arguments: asked.append(arguments[-1]) or [])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    options = ["--preset", "quick", "--data", "digits", "--runs", str(tmp_path)]
+    for where in (["--devices", "0,1", "--threads", "2"], ["--jobs", "3"], ["--gpus", "1"]):
+        monkeypatch.setattr("sys.argv", ["ablations", *options, *where])
+        with pytest.raises(UsageError, match=r"has no trial of this page|is of --engine ray"):
+            trial_page.run("ablations", "", planned, page.write)
+    told = [(engine.jobs, engine.threads, engine.devices) for engine in asked]
+    assert told == [(2, 2, ["4", "6"]), (3, 1, [])]
 
 
 def test_the_page_says_what_was_run_and_what_was_not(kept, tmp_path):

@@ -184,10 +184,11 @@ def test_each_process_sees_its_own_device_and_slots_are_spread_evenly(tmp_path, 
     assert seen[None] == {"GPU-a,GPU-b,GPU-c": 4}
 
 
-def test_devices_are_a_count_or_a_list(monkeypatch):
+def test_devices_are_a_count_or_a_list(monkeypatch, capsys):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    assert devices.parse("3") == ["0", "1", "2"]  # on a machine without a GPU they change nothing
+    assert devices.parse("3") == ["0", "1", "2"]
+    assert "--devices 3: no GPU is visible, so runs train on the CPU" in capsys.readouterr().err
     assert devices.parse("0,3") == ["0", "3"]
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert devices.parse("2") == devices.parse("0,1") == ["0", "1"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from annealed import command
 from annealed.errors import UsageError
-from reproduce import pages, schedule
+from reproduce import engines, pages, schedule
 from reproduce.celeba import fid, page, plan
 from reproduce.results import keep_all
 
@@ -22,14 +22,14 @@ def own(parser: ArgumentParser) -> None:
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = pages.arguments("celeba", __doc__, plan.SIZES, own)
+    arguments = pages.arguments("celeba", __doc__, plan.SIZES, own, by_engine=True)
     weights = arguments.fid_weights
     if weights:
         fid.load(weights)  # what is wrong with them is told before hours of training
     cells = plan.cells(arguments.preset, arguments.seeds, arguments.runs, arguments.set)
     plan.check_data(cells[0])
     keeping = {"done": lambda cell: keep_all(cell.results())} if arguments.keep else {}
-    failures = schedule.run(cells, arguments.jobs, **keeping)
+    failures = schedule.run_on(engines.chosen(arguments), cells, **keeping)
     folder = pages.folder("celeba", arguments.preset)
     print(page.write(cells, folder, arguments.preset, weights))
     for failure in failures:

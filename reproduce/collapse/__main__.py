@@ -15,6 +15,7 @@ from reproduce.collapse.linear.grid import SIZES
 from reproduce.collapse.linear.section import section
 from reproduce.collapse.nonlinear import section as nonlinear
 from reproduce.collapse.section import Section
+from reproduce.local import Local
 
 
 def autoregressive(
@@ -22,7 +23,7 @@ def autoregressive(
 ) -> tuple[list[Section], list[str]]:
     """The section on autoregressive decoders, none without results, and what failed on the way."""
     plan, pool = nonlinear.plan(), trials.pool(preset, runs)
-    failures = trials.run(plan, preset, data, runs, seeds, jobs)
+    failures = trials.run(plan, preset, data, runs, seeds, Local(jobs))
     if not trials.gather(plan, pool, preset, data):
         return [], failures
     return [nonlinear.section(pool, preset, data)], failures
