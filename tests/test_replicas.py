@@ -297,6 +297,27 @@ def test_a_group_on_the_command_line_mirrors_every_seed(tmp_path):
     assert "already holds a run" in sentence(again)
 
 
+@pytest.mark.parametrize(
+    ("row", "options"),
+    [(row, ()) for row in METHODS]
+    + [
+        ("hvi_avo", ("train_encoder=true",)),
+        ("householder_avo", ("train_encoder=true", "train_decoder=false")),
+        ("hvi_avo", ("mixing=convex", "anchor=prior")),
+        ("hvi_avo", ("stagewise=true", "warm_up=false", "alphas=geometric")),
+    ],
+)
+def test_every_row_and_choice_of_avo_is_one_graph_a_kind_of_step(row, options, grey, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    torch._dynamo.reset()
+    options = [f"method.avo.{option}" for option in options]
+    options += ["method.avo.rho=0.5"] if row.endswith("avo") else []
+    fast, other = training(row, range(2), *options, "trainer.compile=true")
+    plain, adam = training(row, range(2), *options)
+    expected = walk(plain, adam, 6, grey)
+    torch.testing.assert_close(walk(fast, other, 6, grey), expected, rtol=0, atol=1e-10)
+
+
 def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp_path):
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()

@@ -11,7 +11,6 @@ from annealed.objectives import Maximise, Objective, Step, Terms, elbo
 from annealed.options import choice, number
 from annealed.posteriors import Posterior
 from annealed.targets import held_fixed
-from annealed.transitions import Advance
 
 
 def avo_stages(
@@ -51,8 +50,8 @@ def avo_stages(
         if t == 0 or train_encoder:
             with torch.set_grad_enabled(train_encoder):
                 base, context = posterior.start(x, lead)
-            for before in posterior.transitions[:t]:
-                context = held_fixed(Advance(before))(context)
+            for before in posterior.advances[:t]:
+                context = held_fixed(before)(context)
             base = base.detach()
         if t == 0:
             z = base.rsample(noise[0])

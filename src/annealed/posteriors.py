@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from annealed.gaussian import Normal
-from annealed.transitions import Transition
+from annealed.transitions import Advance, Transition
 
 
 class Path(NamedTuple):
@@ -48,6 +48,8 @@ class Posterior(nn.Module):
         self.encoder = encoder
         self.head = head
         self.transitions = nn.ModuleList(transitions)
+        # a tuple, so that no parameter is registered twice; ready, since compiled code makes none
+        self.advances = tuple(Advance(step) for step in transitions)
 
     @property
     def draws(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
 from torch.func import functional_call, vmap
 
 from annealed.compiling import compiled
@@ -92,7 +93,7 @@ class Replicas(nn.Module):
         try:
             total, word = (self.compiled or together)(*model, own, shared)
         except RuntimeError as error:
-            if self.proven:
+            if self.proven and not isinstance(error, TorchDynamoException):
                 raise
             reason = str(error).strip().partition("\n")[0]
             raise UsageError(
