@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -79,8 +80,13 @@ def test_the_wheel_carries_its_configurations_to_any_folder(tmp_path):
     (wheel,) = tmp_path.glob("annealed-*.whl")
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
-    result = annealed(
-        "fit", "--config", "hvi_avo.yaml", "--print-config", cwd=tmp_path, PYTHONPATH=str(site)
+    command = [sys.executable, "-m", "annealed.fit", "--config", "hvi_avo.yaml", "--print-config"]
+    result = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 0, result.stderr
     assert yaml.safe_load(result.stdout)["method"]["name"] == "hvi_avo"
