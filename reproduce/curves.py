@@ -9,6 +9,8 @@ import pandas as pd
 matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
 
+from reproduce.published import label
+
 SKIP = 0.1  # of the epochs, whose bounds would hide the rest
 
 
@@ -34,15 +36,15 @@ def draw(metrics: pd.DataFrame, file) -> None:
     metrics = metrics[metrics["epoch"] >= SKIP * metrics["epoch"].max()]
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
     names = {"validation": "validation ELBO, nats", "gap": "training less validation ELBO, nats"}
-    colours = plt.get_cmap("tab20").colors
-    for axis, (column, label) in zip(axes, names.items(), strict=True):
+    colours = [plt.get_cmap("tab20").colors[i] for i in (*range(0, 20, 2), *range(1, 20, 2))]
+    for axis, (column, title) in zip(axes, names.items(), strict=True):
         for colour, (row, mine) in zip(cycle(colours), metrics.groupby("row"), strict=False):
             together = mine.groupby("epoch")["seed"].transform("size") == mine["seed"].nunique()
             by_epoch = mine[together].groupby("epoch")[column]
             mean = by_epoch.mean()
-            axis.plot(mean.index, mean, color=colour, label=row, linewidth=1.4)
+            axis.plot(mean.index, mean, color=colour, label=label(row), linewidth=1.4)
             axis.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.2)
-        axis.set(xlabel="epoch", ylabel=label)
+        axis.set(xlabel="epoch", ylabel=title)
         axis.grid(alpha=0.3)
     axes[0].legend(frameon=False, fontsize=9)
     figure.savefig(file, format="png", dpi=110)

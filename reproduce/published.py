@@ -40,16 +40,21 @@ def tolerance() -> float:
     return read()["tolerance"]["nats"]
 
 
+def label(row: str) -> str:
+    """What tables and figures call a row; its own name where it has no other."""
+    return read()["rows"].get(row, {}).get("label", row)
+
+
 def of(result: dict) -> Published:
     """What was published of the row that `result` is of, on its data and split."""
     content = read()
     known = content["rows"].get(result["row"], {})
-    label = known.get("label", result["row"])
+    name = label(result["row"])
     same = result["data"] in content["comparable_data"] and result.get("split", "test") == "test"
     if not same:
-        return Published(label)
+        return Published(name)
     numbers = (known.get(source, math.nan) for source in ("huang2018", "replication2020"))
-    return Published(label, *numbers)
+    return Published(name, *numbers)
 
 
 def verdict(preset: str, seeds: int, low: float, high: float, published: float) -> str:

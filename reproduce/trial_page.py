@@ -35,7 +35,9 @@ def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write
     sizes = dict.fromkeys(trials.PRESETS, SimpleNamespace(seeds=3))
     arguments = pages.arguments(name, words, sizes, _own, by_engine=True)
     preset = arguments.preset
-    data, _ = choose_data(arguments.data, preset)
+    data = arguments.data or "mnist"
+    if not arguments.page:  # which needs no image
+        data, _ = choose_data(arguments.data, preset)
     plan, failures = planned(preset, data), []
     if not arguments.page:
         how = arguments.seeds, engines.chosen(arguments)

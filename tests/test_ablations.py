@@ -115,6 +115,14 @@ def test_trials_go_where_the_command_line_says(monkeypatch, tmp_path):
     assert told == [(2, 2, ["4", "6"]), (3, 1, [])]
 
 
+def test_the_page_alone_takes_no_image(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANNEALED_DATA", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["ablations", "--preset", "full", "--page"])
+    with pytest.raises(UsageError, match="has no trial of this page"):  # not: MNIST is not there
+        trial_page.run("ablations", "", planned, page.write)
+
+
 def test_the_page_says_what_was_run_and_what_was_not(kept, tmp_path):
     wanted, folder = [BASE, OTHER, Trial("all images", "hvi")], tmp_path / "page"
     arguments = wanted, 2, kept, folder, "quick", "digits"

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import re
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -12,6 +14,8 @@ from conftest import ROOT, TINY, annealed, sentence
 
 from annealed.record import read_metrics
 from reproduce import readme
+from reproduce.results import RESULTS
+from reproduce.words import interval
 
 README = (ROOT / "README.md").read_text()
 
@@ -94,17 +98,25 @@ def test_the_wheel_carries_its_configurations_to_any_folder(tmp_path):
     assert packaged == {p.relative_to(ROOT / "configs") for p in (ROOT / "configs").rglob("*.yaml")}
 
 
+FINDINGS = " ".join((ROOT / "reports" / "findings.md").read_text().split())
+
+
 def test_the_findings_numbers_are_those_of_the_committed_table():
-    text = " ".join((ROOT / "reports" / "findings.md").read_text().split())
+    text = FINDINGS
     short = ROOT / "reports" / "short"
     table = pd.read_csv(short / "nll_table.csv").set_index("row")
     pairs = pd.read_csv(short / "paired.csv").set_index(["row", "against"])["difference"]
-    rows = ("vae", "hvi", "iaf", "hvi_avo")
-    vae, hvi, iaf, avo = (f"{table.nll[row]:.2f}" for row in rows)
-    vae_then, hvi_then, iaf_then, avo_then = (f"{table.published[row]:.2f}" for row in rows)
+    rows = ("vae", "hvi", "iaf", "hvi_avo", "cc_lin_iaf")
+    vae, hvi, iaf, avo, linear = (f"{table.nll[row]:.2f}" for row in rows)
+    vae_then, hvi_then, iaf_then, avo_then, linear_then = (
+        f"{table.published[row]:.2f}" for row in rows
+    )
     assert f"{vae} (published {vae_then}), {hvi} ({hvi_then}) and {iaf} ({iaf_then})" in text
-    gap, gap_then = -pairs["iaf", "vae"], table.published["vae"] - table.published["iaf"]
-    assert f"IAF is {gap:.2f} nats better than the VAE (published: {gap_then:.2f})" in text
+    assert f"ccLinIAF's {linear} ({linear_then}) is {table.verdict['cc_lin_iaf']}" in text
+    gap, linear_gap = -pairs["iaf", "vae"], -pairs["cc_lin_iaf", "vae"]
+    then, linear_then = (table.published["vae"] - table.published[r] for r in ("iaf", "cc_lin_iaf"))
+    assert f"IAF is {gap:.2f} nats better than the VAE (published: {then:.2f}) and" in text
+    assert f"ccLinIAF {linear_gap:.2f} ({linear_then:.2f}): three seeds" in text
     assert f"gets {avo} where the paper has {avo_then}" in text
     against = f"{pairs['hvi_avo', 'hvi']:.2f}", f"{pairs['hvi_avo', 'vae']:.2f}"
     assert f"{against[0]} nats worse than HVI and {against[1]} worse than the VAE" in text
@@ -115,3 +127,22 @@ def test_the_findings_numbers_are_those_of_the_committed_table():
     assert f"For {shares[0]} to {shares[-1]} % of the test images" in text
     assert set(table.seeds) == {3}
     assert len(text.split()) <= 400
+
+
+def test_how_far_avo_lies_behind_is_what_the_committed_curves_say():
+    curves = {row: {} for row in ("hvi", "hvi_avo")}
+    for row, seed in itertools.product(curves, range(3)):
+        metrics = pd.read_csv(ROOT / RESULTS / "short" / "mnist" / row / f"seed{seed}.csv")
+        curves[row][seed] = metrics.sort_values("epoch")["val/elbo"].to_numpy()
+    epochs = np.arange(20, 51)
+
+    def ahead(share):
+        each = [
+            np.mean(avo[epochs - 1] - np.interp(share * epochs, np.arange(1, len(hvi) + 1), hvi))
+            for avo, hvi in zip(curves["hvi_avo"].values(), curves["hvi"].values(), strict=True)
+        ]
+        return interval(each)
+
+    (behind, behind_half), (equal, equal_half) = ahead(1.0), ahead(0.8)
+    assert f"{-behind:.2f} ± {behind_half:.2f} below HVI's" in FINDINGS
+    assert f"{equal:.2f} ± {equal_half:.2f} above that of HVI after 0.8 times" in FINDINGS
