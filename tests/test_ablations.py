@@ -94,6 +94,20 @@ def test_the_best_of_a_budget_looks_at_no_trial_beyond_it():
     assert best.choice["hvi"] == "defaults"
 
 
+def test_rows_are_compared_under_shared_choices_and_where_the_plan_says_so(kept):
+    found = trials.gather([BASE, OTHER], kept, "quick", "digits")
+    mine, theirs = found[BASE], found[OTHER]
+    long = Trial("all images", "hvi_avo", "trainer.epochs=25")
+    known = {BASE: mine, Trial("all images", "hvi"): theirs, long: mine, OTHER: theirs}
+    (shared, extra) = numbers.rows(known, [(long, Trial("all images", "hvi"))]).itertuples()
+    assert (shared.row, shared.choice, shared.against) == ("hvi", "defaults", "vae")
+    assert (extra.row, extra.choice, extra.against) == ("hvi_avo", "trainer.epochs=25", "hvi")
+    assert shared.difference == pytest.approx(-extra.difference)
+    assert [(one.change, other.row) for one, other in plan.matched("digits")] == [
+        ("trainer.epochs=500", "hvi")
+    ]
+
+
 def test_a_result_on_test_images_is_refused(kept, tmp_path):
     options = [*TINY, f"runs={tmp_path}", "trainer.epochs=1"]
     keep_all([fit(configuration.load("vae", options)) / RESULT], BASE.folder(tmp_path))

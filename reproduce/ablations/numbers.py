@@ -3,6 +3,7 @@
 import pandas as pd
 
 from reproduce import paired
+from reproduce.ablations.plan import Pair
 from reproduce.trials import KEYS, Found, Trial, between
 from reproduce.words import interval
 
@@ -34,15 +35,20 @@ def effects(plan: list[Trial], runs: pd.DataFrame, found: Found, budget: int) ->
     return paired.adjust(pd.DataFrame(lines))
 
 
-def rows(found: Found) -> pd.DataFrame:
-    """Rows against each other with their defaults, under each setting."""
+def rows(found: Found, matched: list[Pair]) -> pd.DataFrame:
+    """Rows against each other under every choice that both have, and the pairs `matched`."""
+    pairs = [
+        (trial, Trial(trial.setting, second, trial.change))
+        for first, second in ROW_PAIRS
+        for trial in found
+        if trial.row == first
+    ]
     lines = []
-    for setting in dict.fromkeys(trial.setting for trial in found):
-        for first, second in ROW_PAIRS:
-            pair = Trial(setting, first), Trial(setting, second)
-            numbers = between(*(found.get(trial, {}) for trial in pair))
-            if numbers:
-                lines.append({"setting": setting, "row": first, "against": second, **numbers})
+    for one, other in [*pairs, *matched]:
+        numbers = between(found.get(one, {}), found.get(other, {}))
+        if numbers:
+            line = {"setting": one.setting, "row": one.row, "choice": one.change}
+            lines.append({**line, "against": other.row, "its_choice": other.change, **numbers})
     return paired.adjust(pd.DataFrame(lines))
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from annealed.files import replace, replace_text
 from reproduce import curves, pages, trials
 from reproduce.ablations import figures, numbers
+from reproduce.ablations.plan import matched
 from reproduce.reading import digest, reading
 from reproduce.trials import DEFAULTS, SETTINGS, Trial
 from reproduce.words import grid, number, spread
@@ -37,7 +38,7 @@ def trials_table(table: pd.DataFrame) -> str:
     for line in table.itertuples():
         known = getattr(line, "difference", None)
         known = known is not None and known == known
-        name = line.change if line.change == DEFAULTS else f"`{line.change}`"
+        name = _named(line.change)
         seeds = f"{line.seeds}" + (f" ({line.diverged} diverged)" if line.diverged else "")
         cells = [name, seeds, spread(line.nll, line.nll_half)]
         cells += [effect(line), both(line)] if known else ["", ""]
@@ -49,12 +50,17 @@ def trials_table(table: pd.DataFrame) -> str:
 
 
 def rows_table(table: pd.DataFrame) -> str:
-    """Rows with their defaults against each other."""
+    """Rows against each other."""
     lines = [
-        [r.setting, r.row, r.against, effect(r), both(r)] for r in table.itertuples(index=False)
+        [r.setting, r.row, _named(r.choice), r.against, _named(r.its_choice), effect(r), both(r)]
+        for r in table.itertuples(index=False)
     ]
-    head = ["setting", "row", "against", "difference", "over seeds and images"]
-    return grid(head, lines, 3)
+    head = ["setting", "row", "choice", "against", "its choice", "difference"]
+    return grid([*head, "over seeds and images"], lines, 5)
+
+
+def _named(change: str) -> str:
+    return change if change == DEFAULTS else f"`{change}`"
 
 
 def budget_table(table: pd.DataFrame) -> str:
@@ -78,7 +84,7 @@ def write(
     """Write <folder>.md, its PNG and CSV into `folder`; returns the digest of its numbers."""
     found = trials.gather(plan, pool, preset, data)
     runs = trials.table(found)
-    table, pairs = numbers.effects(plan, runs, found, budget), numbers.rows(found)
+    table, pairs = numbers.effects(plan, runs, found, budget), numbers.rows(found, matched(data))
     folder.mkdir(parents=True, exist_ok=True)
     pages.save_frames({"runs": runs, "effects": table, "rows": pairs}, folder)
     parts = [
@@ -92,7 +98,7 @@ def write(
     smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
     blocks = ["# Ablations: what decides the table", smoke + answer]
     blocks += [source(runs, plan, len(plan) - len(found), preset, data, folder.name)]
-    blocks += ["## Rows against each other, with their defaults", against]
+    blocks += ["## Rows against each other", against]
     blocks += [f"## An equal budget of {budget} trials a row, {first}", best]
     blocks += ["The best is chosen and reported on the same images, which flatters every row."]
     for setting, row, text in parts:
