@@ -120,13 +120,32 @@ def test_the_findings_numbers_are_those_of_the_committed_table():
     assert f"gets {avo} where the paper has {avo_then}" in text
     against = f"{pairs['hvi_avo', 'hvi']:.2f}", f"{pairs['hvi_avo', 'vae']:.2f}"
     assert f"{against[0]} nats worse than HVI and {against[1]} worse than the VAE" in text
-    minutes = [round(table.train_minutes[row]) for row in ("vae", "hvi", "iaf")]
-    assert f"in {minutes[0]}, {minutes[1]} and {minutes[2]} minutes a seed" in text
     assert table.nll.idxmax() == "hvi_avo"
     shares = sorted(round(100 * share) for share in table.k_hat_untrusted)
     assert f"For {shares[0]} to {shares[-1]} % of the test images" in text
     assert set(table.seeds) == {3}
     assert len(text.split()) <= 400
+
+
+def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
+    folder = ROOT / "reports" / "ablations"
+    table = pd.read_csv(folder / "effects.csv")
+    table = table[table.setting == "all images"].set_index(["row", "change"])
+    rows = pd.read_csv(folder / "rows.csv").set_index(["row", "choice", "against"])
+
+    def told(line):
+        return f"{line.difference:+.2f} ± {(line.t_high - line.t_low) / 2:.2f}"
+
+    warmed = [told(table.loc[row, "trainer.warmup_epochs=16"]) for row in ("hvi_avo", "hvi", "vae")]
+    assert f"HVI-AVO by {warmed[0]}, HVI by {warmed[1]} and the VAE by {warmed[2]}" in FINDINGS
+    assert f"HVI ({told(rows.loc['hvi_avo', 'trainer.epochs=25', 'hvi'])})" in FINDINGS
+    avo = table.loc["hvi_avo"]
+    costs = [told(avo.loc[f"method.avo.{c}"])[1:] for c in ("rho=0.5", "train_decoder=false")]
+    assert f"half the steps under AVO cost {costs[0]}" in FINDINGS
+    assert f"without the decoder AVO steps cost {costs[1]}" in FINDINGS
+    small = [f"method.avo.{c}" for c in ("anchor=prior", "mixing=convex", "train_encoder=true")]
+    largest = avo.loc[small].difference.abs().max()
+    assert f"training the encoder in AVO steps change at most {largest:.2f};" in FINDINGS
 
 
 def test_how_far_avo_lies_behind_is_what_the_committed_curves_say():
