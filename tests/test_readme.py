@@ -131,7 +131,8 @@ def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
     folder = ROOT / "reports" / "ablations"
     table = pd.read_csv(folder / "effects.csv")
     table = table[table.setting == "all images"].set_index(["row", "change"])
-    rows = pd.read_csv(folder / "rows.csv").set_index(["row", "choice", "against"])
+    rows = pd.read_csv(folder / "rows.csv").set_index(["setting", "row", "choice", "against"])
+    few, rows = rows.loc["5000 images"], rows.loc["all images"]
 
     def told(line):
         return f"{line.difference:+.2f} ± {(line.t_high - line.t_low) / 2:.2f}"
@@ -139,6 +140,8 @@ def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
     warmed = [told(table.loc[row, "trainer.warmup_epochs=16"]) for row in ("hvi_avo", "hvi", "vae")]
     assert f"HVI-AVO by {warmed[0]}, HVI by {warmed[1]} and the VAE by {warmed[2]}" in FINDINGS
     assert f"HVI ({told(rows.loc['hvi_avo', 'trainer.epochs=25', 'hvi'])})" in FINDINGS
+    worse = told(few.loc["hvi_avo", "defaults", "vae"])[1:]
+    assert f"5000 images HVI-AVO is {worse} worse than the VAE" in FINDINGS
     avo = table.loc["hvi_avo"]
     costs = [told(avo.loc[f"method.avo.{c}"])[1:] for c in ("rho=0.5", "train_decoder=false")]
     assert f"half the steps under AVO cost {costs[0]}" in FINDINGS
