@@ -32,7 +32,7 @@ def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write
     numbers, beside which the page is (<folder>.md), the preset (quick or full) and the data; it
     returns the page's last word. Raises UsageError where an argument is wrong or a trial failed.
     """
-    sizes = dict.fromkeys(trials.PRESETS, SimpleNamespace(seeds=3))
+    sizes = dict.fromkeys(trials.PRESETS, SimpleNamespace(seeds=trials.SEEDS))
     arguments = pages.arguments(name, words, sizes, _own, by_engine=True)
     preset = arguments.preset
     data = arguments.data or "mnist"

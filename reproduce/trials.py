@@ -25,6 +25,7 @@ SETTINGS = {  # overrides of every trial under it
 LENGTHS = ("trainer.", "data.train_images=")  # what a smoke run does not take from a setting
 PRESETS = {"quick": "quick", "full": "ablation"}
 KEYS = ["setting", "row", "change"]
+SEEDS = 3  # of a trial, where none are given
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,14 @@ def run(
         return keep_all(cell.results(), cells[cell].folder(root))
 
     return schedule.run_on(engine, list(cells), done)
+
+
+def command(page: str, preset: str, data: str, seeds: int) -> str:
+    """What makes a page of `seeds` seeds again, in one line."""
+    words = [f"make reproduce-{page} PRESET={preset}"]
+    words += [f"DATA={data}"] if data != "mnist" else []
+    words += [f"SEEDS={seeds}"] if seeds != SEEDS else []
+    return " ".join(words)
 
 
 Found = dict[Trial, dict[int, Path]]  # kept results by seed

@@ -78,6 +78,7 @@ def test_the_page_holds_both_rows_and_says_what_is_missing(pool, tmp_path):
     folder = tmp_path / "page"
     page.write(numbers.plan("digits"), pool, folder, "quick", "digits", tmp_path / "none")
     text = (tmp_path / "page.md").read_text()
+    assert "`make reproduce-warmup PRESET=quick DATA=digits SEEDS=2`" in text
     assert "8 of 12 trials are still to be run" in text
     assert "| hvi_avo less hvi | 2 |" in text
     assert (folder / "latents.png").read_bytes().startswith(b"\x89PNG")

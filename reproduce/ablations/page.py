@@ -12,7 +12,7 @@ from reproduce.reading import digest, reading
 from reproduce.trials import DEFAULTS, SETTINGS, Trial
 from reproduce.words import grid, number, spread
 
-READING = Path(__file__).parent / "reading.md"
+READINGS = Path(__file__).parent
 NOTE = (
     "± is half a 95% t-interval over seeds. Differences are from the row's defaults, over the same "
     "seeds and images: the first interval is Student's t over seeds, the second a bootstrap over "
@@ -79,7 +79,7 @@ def write(
     folder: Path,
     preset: str,
     data: str,
-    note: Path = READING,
+    note: Path | None = None,
 ) -> str:
     """Write <folder>.md, its PNG and CSV into `folder`; returns the digest of its numbers."""
     found = trials.gather(plan, pool, preset, data)
@@ -94,7 +94,7 @@ def write(
     first = next(iter(SETTINGS))
     against, best = rows_table(pairs), budget_table(numbers.equal_budget(table, first))
     made = [against, best, *(text for *_, text in parts)]
-    answer, discussion = reading(digest(made), note)
+    answer, discussion = reading(digest(made), note or READINGS / f"reading_{data}.md")
     smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
     blocks = ["# Ablations: what decides the table", smoke + answer]
     blocks += [source(runs, plan, len(plan) - len(found), preset, data, folder.name)]
@@ -129,7 +129,7 @@ def source(
     own = {trial.setting: SETTINGS[trial.setting] for trial in plan}
     settings = [f" {k}: {', '.join(f'`{o}`' for o in v)}." for k, v in own.items() if v]
     return (
-        f"`make reproduce-ablations PRESET={preset}`: data {data}, preset "
+        f"`{trials.command('ablations', preset, data, runs.seed.nunique())}`: data {data}, preset "
         f"{trials.PRESETS[preset]}.{''.join(settings)} NLL is the importance-sampled one of the "
         f"validation images, in nats, S = {runs.samples.max():.0f}, of which "
         f"{100 * runs.k_hat_untrusted.mean():.0f} % have a k-hat too high for it; no test image "

@@ -13,7 +13,7 @@ from reproduce.trials import Trial
 from reproduce.warmup import figures, numbers
 from reproduce.words import grid, interval, number, spread
 
-READING = Path(__file__).parent / "reading.md"
+READINGS = Path(__file__).parent
 NOTE = (
     "± is half a 95% t-interval over seeds; the difference is paired by seed and image, and its "
     "last interval a bootstrap over seeds and images together. Active units are latents whose "
@@ -59,7 +59,7 @@ def spread_table(table: pd.DataFrame) -> str:
 
 
 def write(
-    plan: list[Trial], pool: Path, folder: Path, preset: str, data: str, note: Path = READING
+    plan: list[Trial], pool: Path, folder: Path, preset: str, data: str, note: Path | None = None
 ) -> str:
     """Write <folder>.md, its figures and CSV into `folder`; returns the digest of its numbers."""
     found = trials.gather(plan, pool, preset, data)
@@ -78,16 +78,16 @@ def write(
         pages.save(figure, folder, name)
         plt.close(figure)
     made = [schedules_table(summary, differences), spread_table(spreads)]
-    answer, discussion = reading(digest(made), note)
+    answer, discussion = reading(digest(made), note or READINGS / f"reading_{data}.md")
     left, own = len(plan) - len(found), _trainer(preset, data)
     missing = f" **{left} of {len(plan)} trials are still to be run.**" if left else ""
     smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
     blocks = [
         "# Robustness to the annealing of beta: HVI against HVI-AVO",
         smoke + answer,
-        f"`make reproduce-warmup PRESET={preset}`: data {data}, preset {trials.PRESETS[preset]}, "
-        f"{own.epochs} epochs, of which the default warm-up takes {own.warmup_epochs}; validation "
-        f"images, S = {runs.samples.max():.0f}. Commit "
+        f"`{trials.command('warmup', preset, data, runs.seed.nunique())}`: data {data}, preset "
+        f"{trials.PRESETS[preset]}, {own.epochs} epochs, of which the default warm-up takes "
+        f"{own.warmup_epochs}; validation images, S = {runs.samples.max():.0f}. Commit "
         f"{', '.join(sorted(set(runs.commit)))}.{missing} All numbers are in `{folder.name}/`.",
         made[0],
         NOTE,
