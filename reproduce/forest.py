@@ -1,21 +1,18 @@
 """Every row of the NLL table beside its published number."""
 
-import matplotlib
 import pandas as pd
+from matplotlib.figure import Figure
 
 from reproduce import published
-
-matplotlib.use("agg")  # no screen is needed
-from matplotlib import pyplot as plt
 
 MARGIN = 0.15  # of the range of the NLLs, left and right
 
 
-def draw(table: pd.DataFrame, results: list[dict], file, form: str) -> None:
+def draw(table: pd.DataFrame, results: list[dict]) -> Figure:
     """Mean and 95% interval over seeds of each line of `table`, its seeds, what was published.
 
-    `results` are those that `table` summarises; `form` is png or pdf. An interval that is wider
-    than the range of the numbers runs out of the frame.
+    `results` are those that `table` summarises. An interval that is wider than the range of the
+    numbers runs out of the frame.
     """
     known = table[table.seeds > 0]
     places = {row: place for place, row in enumerate(known.row)}
@@ -23,7 +20,8 @@ def draw(table: pd.DataFrame, results: list[dict], file, form: str) -> None:
         [(places[r["row"]], r["nll"]) for r in results if r["status"] == "finished"],
         columns=["place", "nll"],
     )
-    figure, axis = plt.subplots(figsize=(8, 0.9 + 0.36 * len(known)), constrained_layout=True)
+    figure = Figure(figsize=(8, 0.9 + 0.36 * len(known)), layout="constrained")
+    axis = figure.subplots()
     at = list(places.values())
     axis.hlines(at, known.ci_low, known.ci_high, color="tab:blue", linewidth=2)
     axis.plot(seeds.nll, seeds.place, "|", color="grey", markersize=9, label="seed")
@@ -41,5 +39,4 @@ def draw(table: pd.DataFrame, results: list[dict], file, form: str) -> None:
     axis.invert_yaxis()
     axis.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(file, format=form, dpi=110)
-    plt.close(figure)
+    return figure

@@ -13,7 +13,7 @@ from annealed import command
 from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from annealed.files import replace, replace_text
-from reproduce import curves, forest, paired, readme, table
+from reproduce import curves, forest, pages, paired, readme, table
 from reproduce.__main__ import reports_folder
 from reproduce.overview import page
 from reproduce.overview.found import tables
@@ -70,8 +70,7 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     table.write(paths, folder, preset)
     runs = table.collect(paths)
     rows = table.summarise(runs)
-    for form in ("png", "pdf"):
-        replace(folder / f"nll.{form}", lambda f, form=form: forest.draw(rows, runs, f, form))
+    pages.save(forest.draw(rows, runs), folder, "nll")
     found = paired.table(paths)
     if len(found):
         replace_text(folder / "paired.md", paired_markdown(found))

@@ -36,12 +36,14 @@ def test_the_s_curve_goes_back_every_second_row():
 @pytest.mark.parametrize("strict", [True, False])
 def test_in_raster_order_it_is_the_masked_convolution_of_pixelcnn(strict):
     conv = LocallyMaskedConv(2, 3, pixel_order("raster", 5), 3, strict).double()
-    weight = conv.linear.weight.reshape(3, 2, 3, 3).clone()
-    weight[:, :, 2] = 0.0  # the row below
-    weight[:, :, 1, 2 - strict :] = 0.0  # to the right, and the pixel itself
+    before = [(0, 0), (0, 1), (0, 2), (1, 0)] + [(1, 1)] * (not strict)
+    assert conv.taps == before  # no product is spent on what comes after
+    weight = torch.zeros(3, 2, 3, 3, dtype=torch.float64)
+    for tap, of_tap in zip(before, conv.linear.weight.split(2, dim=1), strict=True):
+        weight[:, :, tap[0], tap[1]] = of_tap
     x = torch.randn(4, 2, 25, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     expected = F.conv2d(x.reshape(4, 2, 5, 5), weight, conv.linear.bias, padding=1)
-    torch.testing.assert_close(conv(x), expected.flatten(2))
+    torch.testing.assert_close(conv(x.mT), expected.flatten(2).mT)
 
 
 @pytest.mark.parametrize("order", ["raster", "s_curve"])

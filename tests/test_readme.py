@@ -140,6 +140,12 @@ def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
     warmed = [told(table.loc[row, "trainer.warmup_epochs=16"]) for row in ("hvi_avo", "hvi", "vae")]
     assert f"HVI-AVO by {warmed[0]}, HVI by {warmed[1]} and the VAE by {warmed[2]}" in FINDINGS
     assert f"HVI ({told(rows.loc['hvi_avo', 'trainer.epochs=25', 'hvi'])})" in FINDINGS
+    faster = table.xs("optimiser.learning_rate=2e-3", level="change")
+    gains = -faster.difference
+    assert f"gains every row {gains.min():.1f} to {gains.max():.1f} nats" in FINDINGS
+    assert set(gains.index) == {"vae", "hvi", "hvi_avo", "iaf"}
+    assert "HVI-AVO stays last" in FINDINGS
+    assert faster.nll.idxmax() == "hvi_avo"
     worse = told(few.loc["hvi_avo", "defaults", "vae"])[1:]
     assert f"5000 images HVI-AVO is {worse} worse than the VAE" in FINDINGS
     avo = table.loc["hvi_avo"]

@@ -1,5 +1,8 @@
 """An autoregressive decoder of binary images, by locally masked convolutions."""
 
+import itertools
+from collections.abc import Iterable, Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,24 +37,31 @@ class LocallyMaskedConv(nn.Module):
         self, channels_in: int, channels_out: int, order: Tensor, kernel: int, strict: bool
     ):
         super().__init__()
-        self.side, self.kernel = round(len(order) ** 0.5), kernel
-        self.linear = nn.Linear(channels_in * kernel**2, channels_out)
-        self.register_buffer("mask", self._mask(order, strict).repeat(channels_in, 1))
-
-    def _mask(self, order: Tensor, strict: bool) -> Tensor:
-        """Which taps each location reads: (kernel^2, side^2) of 0 and 1."""
-        last = torch.full((), len(order))  # outside the image comes after every pixel
-        places = F.pad(
-            order.reshape(1, 1, self.side, self.side).float(), [self.kernel // 2] * 4, value=last
+        self.side, self.radius = round(len(order) ** 0.5), kernel // 2
+        places = order.reshape(self.side, self.side, 1)
+        # outside the image comes after every pixel
+        neighbours = dict(
+            self._shifted(places, itertools.product(range(kernel), repeat=2), 1 << 30)
         )
-        neighbours = F.unfold(places, self.kernel)[0]
-        return ((neighbours < order) if strict else (neighbours <= order)).float()
+        read = {at: n < places if strict else n <= places for at, n in neighbours.items()}
+        self.taps = [at for at, mask in read.items() if mask.any()]
+        self.register_buffer("mask", torch.stack([read[at] for at in self.taps]).float())
+        self.linear = nn.Linear(channels_in * len(self.taps), channels_out)
+
+    def _shifted(
+        self, square: Tensor, taps: Iterable[tuple[int, int]], outside: float = 0.0
+    ) -> Iterator[tuple[tuple[int, int], Tensor]]:
+        """Each tap (row, column) with what it shows of (..., side, side, C) to every location."""
+        padded = F.pad(square, (0, 0, *[self.radius] * 4), value=outside)
+        for row, column in taps:
+            shown = padded[..., row : row + self.side, column : column + self.side, :]
+            yield (row, column), shown
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels_in, side^2) -> (B, channels_out, side^2)."""
-        square = x.unflatten(-1, (self.side, self.side))
-        taps = F.unfold(square, self.kernel, padding=self.kernel // 2) * self.mask
-        return self.linear(taps.mT).mT
+        """(..., side^2, channels_in) -> (..., side^2, channels_out)."""
+        shifted = self._shifted(x.unflatten(-2, (self.side, self.side)), self.taps)
+        shown = [n * mask for (_, n), mask in zip(shifted, self.mask, strict=True)]
+        return self.linear(torch.cat(shown, -1)).flatten(-3, -2)
 
 
 class MaskedBlock(nn.Module):
@@ -62,8 +72,8 @@ class MaskedBlock(nn.Module):
         self.conv = LocallyMaskedConv(channels, 2 * channels, order, kernel, strict=False)
 
     def forward(self, h: Tensor) -> Tensor:
-        """(B, C, L) -> (B, C, L)."""
-        return h + F.glu(self.conv(F.elu(h)), dim=-2)
+        """(..., L, C) -> (..., L, C)."""
+        return h + F.glu(self.conv(F.elu(h)))
 
 
 class AutoregressiveDecoder(nn.Module):
@@ -95,7 +105,7 @@ class AutoregressiveDecoder(nn.Module):
 
     def forward(self, z: Tensor, x: Tensor) -> Tensor:
         """z (..., B, D), x (B, X) of 0 and 1 -> logits (..., B, X)."""
-        seen = self.blocks(self.first(2.0 * x[:, None] - 1.0)).mT  # (B, X, C)
+        seen = self.blocks(self.first(2.0 * x[..., None] - 1.0))  # (B, X, C)
         told = self.spread(z).unflatten(-1, (-1, self.channels))
         return self.join(F.elu(seen + told)).squeeze(-1)
 

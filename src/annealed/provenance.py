@@ -26,10 +26,14 @@ PACKAGES = (
 
 
 def commit() -> str:
-    """The commit of the checkout this code runs from, with `-dirty` where tracked files differ."""
+    """The commit of the checkout this code runs from, with `-dirty` where tracked files differ.
+
+    Changes below `reports/` do not count: runs write there, and no training reads from it.
+    """
     try:
         _git("ls-files", "--error-unmatch", Path(__file__).name)
-        changed = _git("status", "--porcelain", "--untracked-files=no")
+        code = (":/", ":(exclude,top)reports")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *code)
         return _git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown: not run from a git checkout"
