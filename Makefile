@@ -10,6 +10,7 @@ GPUS    ?=
 REPLICAS ?=
 COMPILE ?=
 KEEP    ?=
+MISSING ?=
 IMPORT  ?=
 CELL    ?=
 FID_WEIGHTS ?=
@@ -31,7 +32,7 @@ WHERE   := $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n DEVICES=0,1 ENGINE=local|ray GPUS=0.5 REPLICAS=n COMPILE=1 KEEP=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n DEVICES=0,1 ENGINE=local|ray GPUS=0.5 REPLICAS=n COMPILE=1 KEEP=1 MISSING=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value"
 
 reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset short under full)
 	@$(MAKE) reproduce-table PRESET=$(if $(filter full,$(PRESET)),short,$(PRESET)) KEEP=$(filter full,$(PRESET))
@@ -60,11 +61,11 @@ verify: $(READY) ## make all that reports/results/ gives again, and tell what di
 	@$(BIN)/python -m reproduce.verify
 
 reproduce-ablations: $(READY) $(RAY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
-	@$(BIN)/python -m reproduce.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \
+	@$(BIN)/python -m reproduce.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
 
 reproduce-warmup: $(READY) $(RAY) ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
-	@$(BIN)/python -m reproduce.warmup --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) \
+	@$(BIN)/python -m reproduce.warmup --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
 
 reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write reports/<preset>/pictures/

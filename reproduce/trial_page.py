@@ -12,6 +12,7 @@ from reproduce import engines, pages, trials
 from reproduce.__main__ import choose_data
 from reproduce.trials import Trial
 
+MISSING = "take kept results for done: make no trial that has them for every seed"
 Write = Callable[[list[Trial], Path, Path, str, str], str]
 
 
@@ -23,6 +24,7 @@ def folder(name: str, preset: str, data: str) -> Path:
 def _own(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=BINARY, help="default: mnist")
     parser.add_argument("--page", action="store_true", help="make no trial, only the page")
+    parser.add_argument("--missing", action="store_true", help=MISSING)
 
 
 def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write: Write) -> None:
@@ -39,10 +41,11 @@ def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write
     if not arguments.page:  # which needs no image
         data, _ = choose_data(arguments.data, preset)
     plan, failures = planned(preset, data), []
+    pool, seeds = trials.pool(preset, arguments.runs), arguments.seeds
     if not arguments.page:
-        how = arguments.seeds, engines.chosen(arguments)
-        failures = trials.run(plan, preset, data, arguments.runs, *how)
-    pool = trials.pool(preset, arguments.runs)
+        wanted = trials.missing(plan, pool, preset, data, seeds) if arguments.missing else plan
+        engine = engines.chosen(arguments)
+        failures = trials.run(wanted, preset, data, arguments.runs, seeds, engine)
     if not trials.gather(plan, pool, preset, data):
         raise UsageError(f"{pool} has no trial of this page; run it without --page.")
     place = folder(name, preset, data)

@@ -13,13 +13,15 @@ from reproduce.cells import Cell
 from reproduce.results import RESULTS, keep_all, kept
 
 DEFAULTS = "defaults"
+AUTOREGRESSIVE = ("network.decoder=autoregressive", "network.channels=8", "network.kernel=3")
 SETTINGS = {  # overrides of every trial under it
     "all images": (),
     "5000 images": ("data.train_images=5000", "trainer.epochs=200", "trainer.warmup_epochs=40"),
-    "autoregressive decoder": (
-        "network.decoder=autoregressive",
-        "network.channels=8",
-        "network.kernel=3",
+    "autoregressive decoder": AUTOREGRESSIVE,
+    "autoregressive decoder, 10000 images": (
+        *AUTOREGRESSIVE,
+        "data.train_images=10000",
+        "data.held_out_images=2000",
     ),
 }
 LENGTHS = ("trainer.", "data.train_images=")  # what a smoke run does not take from a setting
@@ -82,6 +84,12 @@ def run(
         return keep_all(cell.results(), cells[cell].folder(root))
 
     return schedule.run_on(engine, list(cells), done)
+
+
+def missing(trials: list[Trial], root: Path, preset: str, data: str, seeds: int) -> list[Trial]:
+    """Those without a kept result of every seed from 0 to `seeds` - 1."""
+    found = gather(trials, root, preset, data)
+    return [trial for trial in trials if not set(range(seeds)) <= found.get(trial, {}).keys()]
 
 
 def command(page: str, preset: str, data: str, seeds: int) -> str:

@@ -129,6 +129,12 @@ def test_trials_go_where_the_command_line_says(monkeypatch, tmp_path):
     assert told == [(2, 2, ["4", "6"]), (3, 1, [])]
 
 
+def test_kept_trials_are_not_made_again_where_only_missing_ones_are_asked_for(kept):
+    wanted = [BASE, OTHER, Trial("all images", "hvi")]
+    assert trials.missing(wanted, kept, "quick", "digits", 2) == wanted[2:]
+    assert trials.missing(wanted, kept, "quick", "digits", 3) == wanted
+
+
 def test_the_page_alone_takes_no_image(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANNEALED_DATA", str(tmp_path))

@@ -229,12 +229,20 @@ def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
     note = tmp_path / "reading.md"
     note.write_text(f"<!-- written for none -->\nYes.\n{reading.BREAK}\nBecause.\n")
     sections, folder = [section.section(found, TINY)], tmp_path / "page"
-    digest = page.write(sections, [0, 1], folder, "full", note)
+    digest = page.write(sections, 2, folder, "full", note)
     assert "No conclusion is drawn here" in (folder / "index.md").read_text()
     note.write_text(f"<!-- written for {digest} -->\nYes.\n{reading.BREAK}\nBecause.\n")
-    assert page.write(sections, [0, 1], folder, "full", note) == digest
+    assert page.write(sections, 2, folder, "full", note) == digest
     text = (folder / "index.md").read_text()
-    for shown in ("Yes.", "Because.", "commit abc", "S = 30", "## The linear VAE"):
+    for shown in (
+        "Yes.",
+        "Because.",
+        "commit abc",
+        "SEEDS=2",
+        "2 seeds",
+        "S = 30",
+        "## The linear VAE",
+    ):
         assert shown in text
     for name in ("linear_counts", "linear_spectra"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -248,8 +256,8 @@ def test_a_second_section_follows_the_first(made, tmp_path):
     found, _ = made
     first = section.section(found, TINY)
     second = dataclasses.replace(first, title="Another", blocks=["text"], figures={}, frames={})
-    one = page.write([first], [0, 1], tmp_path, "quick")
-    two = page.write([first, second], [0, 1], tmp_path, "quick")
+    one = page.write([first], 2, tmp_path, "quick")
+    two = page.write([first, second], 2, tmp_path, "quick")
     text = (tmp_path / "index.md").read_text()
     assert text.index("## The linear VAE") < text.index("## Another\n\ntext")
     assert "SMOKE RUN" in text
@@ -266,7 +274,7 @@ def test_a_model_that_diverged_is_counted_and_left_out(made, tmp_path):
     first, second = found["IWAE"]
     points = [*second["points"][:1], {**second["points"][1], "status": "diverged"}]
     found = {**found, "IWAE": [first, {**second, "points": points}]}
-    page.write([section.section(found, TINY)], [0, 1], tmp_path, "full")
+    page.write([section.section(found, TINY)], 2, tmp_path, "full")
     assert "(1 diverged)" in (tmp_path / "index.md").read_text()
 
 

@@ -13,7 +13,7 @@ from reproduce import trials
 from reproduce.collapse.nonlinear import section as nonlinear
 from reproduce.results import keep_all
 
-PLAN = [t for t in nonlinear.plan() if t.row != "hvi" and t == t.base]
+PLAN = [t for t in nonlinear.plan("digits") if t.row != "hvi" and t == t.base]
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +22,18 @@ def pool(tmp_path_factory):
     root = tmp_path_factory.mktemp("pool")
     for trial in PLAN:
         options = [*TINY, f"runs={root / 'runs'}", "trainer.replicas=2", "network.latent=3"]
-        options += ["evaluate.split=validation", *trials.SETTINGS[nonlinear.DECODER]]
+        options += ["evaluate.split=validation", *trials.SETTINGS[trial.setting]]
         first = fit(configuration.load(trial.row, options))
         paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
         assert keep_all(paths, trial.folder(root)) == []
     return root
 
 
-@pytest.mark.parametrize("preset", ["quick", "ablation"])
-def test_every_trial_has_the_autoregressive_decoder_and_a_schedule_of_its_own(preset):
-    configs = [trial.cell(preset, "digits", "runs").config() for trial in nonlinear.plan()]
+@pytest.mark.parametrize(
+    ("preset", "data"), [("quick", "digits"), ("ablation", "digits"), ("ablation", "mnist")]
+)
+def test_every_trial_has_the_autoregressive_decoder_and_a_schedule_of_its_own(preset, data):
+    configs = [trial.cell(preset, data, "runs").config() for trial in nonlinear.plan(data)]
     assert all(config.network.decoder == "autoregressive" for config in configs)
     kinds = {(c.row, c.trainer.warmup, c.trainer.warmup_epochs > 0) for c in configs}
     assert len(kinds) == (9 if preset == "ablation" else 6)  # a smoke run has no warm-up anyway

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -17,12 +18,16 @@ from reproduce.collapse.nonlinear import section as nonlinear
 from reproduce.collapse.section import Section
 from reproduce.local import Local
 
+DATA = {"quick": ("digits",), "full": ("digits", "mnist")}  # of the trials
+SEEDS = {"quick": 2, "full": trials.SEEDS}  # of the trials
+BY_PART = SimpleNamespace(seeds=None)  # without --seeds each part has its own number
+
 
 def autoregressive(
     preset: str, data: str, runs: str, seeds: int, jobs: int
 ) -> tuple[list[Section], list[str]]:
-    """The section on autoregressive decoders, none without results, and what failed on the way."""
-    plan, pool = nonlinear.plan(), trials.pool(preset, runs)
+    """The section on a data set, none without results, and what failed on the way."""
+    plan, pool = nonlinear.plan(data), trials.pool(preset, runs)
     failures = trials.run(plan, preset, data, runs, seeds, Local(jobs))
     if not trials.gather(plan, pool, preset, data):
         return [], failures
@@ -31,18 +36,20 @@ def autoregressive(
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = pages.arguments("collapse", __doc__, SIZES)
+    arguments = pages.arguments("collapse", __doc__, dict.fromkeys(SIZES, BY_PART))
     torch.set_num_threads(1)
     size, preset = SIZES[arguments.preset], arguments.preset
     cells = run.tasks(size, Path(arguments.runs), preset)
-    seeds, code = list(range(arguments.seeds)), provenance(torch.device("cpu"))
+    seeds, code = list(range(arguments.seeds or size.seeds)), provenance(torch.device("cpu"))
     results = tasks.finish_all(list(cells.values()), seeds, arguments.jobs, code)
     found = dict(zip(cells, results, strict=True))
-    sections, failures = autoregressive(
-        preset, "digits", arguments.runs, len(seeds), arguments.jobs
-    )
+    sections, failures = [section(found, size), nonlinear.setting()], []
+    for name in DATA[preset]:
+        of_trials = arguments.seeds or SEEDS[preset]
+        more, failed = autoregressive(preset, name, arguments.runs, of_trials, arguments.jobs)
+        sections, failures = [*sections, *more], [*failures, *failed]
     folder = pages.folder("collapse", preset)
-    written = page.write([section(found, size), *sections], seeds, folder, preset)
+    written = page.write(sections, arguments.seeds, folder, preset)
     print(f"page: {folder / 'index.md'} (numbers {written})")
     for failure in failures:
         print(failure, file=sys.stderr)

@@ -14,9 +14,12 @@ READING = Path(__file__).parent / "reading.md"
 
 
 def write(
-    sections: list[Section], seeds: list[int], folder: Path, preset: str, note: Path = READING
+    sections: list[Section], seeds: int | None, folder: Path, preset: str, note: Path = READING
 ) -> str:
-    """Write index.md, figures and CSV of `sections` into `folder`; returns the numbers' digest."""
+    """Write index.md, figures and CSV of `sections` into `folder`; returns the numbers' digest.
+
+    `seeds` is the number that was asked for, None where each section has its own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for one in sections:
         pages.save_frames(one.frames, folder)
@@ -27,11 +30,12 @@ def write(
     smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
     results = [result for one in sections for result in one.results]
     files = ", ".join(f"`{name}.csv`" for one in sections for name in one.frames)
+    asked = f" SEEDS={seeds}" if seeds else ""
     blocks = [
         "# Posterior collapse",
         smoke + answer,
-        f"Source: `make reproduce-collapse PRESET={preset} SEEDS={len(seeds)}`, seeds {seeds[0]} "
-        f"to {seeds[-1]}, commit {pages.commits(results)}. ± is half a 95% t-interval over seeds. "
+        f"Source: `make reproduce-collapse PRESET={preset}{asked}`, "
+        f"commit {pages.commits(results)}. ± is half a 95% t-interval over seeds. "
         f"All numbers: {files}.",
     ]
     for one in sections:

@@ -73,7 +73,7 @@ class MaskedBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """(..., L, C) -> (..., L, C)."""
-        return h + F.glu(self.conv(F.elu(h)))
+        return h + F.glu(self.conv(F.relu(h)))
 
 
 class AutoregressiveDecoder(nn.Module):
@@ -107,7 +107,7 @@ class AutoregressiveDecoder(nn.Module):
         """z (..., B, D), x (B, X) of 0 and 1 -> logits (..., B, X)."""
         seen = self.blocks(self.first(2.0 * x[..., None] - 1.0))  # (B, X, C)
         told = self.spread(z).unflatten(-1, (-1, self.channels))
-        return self.join(F.elu(seen + told)).squeeze(-1)
+        return self.join(F.relu(seen + told)).squeeze(-1)
 
     @torch.no_grad()
     def draw(self, z: Tensor, uniforms: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ def section(found: dict[str, list[dict]], size: Size) -> Section:
     by_q, by_decoder, loss, overall = made
     blocks = [
         SETTING.read_text().strip(),
-        f"{size.steps} steps of Adam on batches of {size.batch}; evaluation with S = {size.draws} "
+        f"{seeds.seed.nunique()} seeds; {size.steps} steps of Adam on batches of {size.batch}; "
+        f"evaluation with S = {size.draws} "
         f"on {size.counted} images; log p(x) is exact, over all images.",
         "### Collapsed latents, by q",
         tables.note(),

@@ -15,7 +15,10 @@ matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
 
 SETTING = Path(__file__).parent / "setting.md"
-DECODER = "autoregressive decoder"  # the setting of the trials
+SETTINGS = {  # of the trials on a data set
+    "digits": "autoregressive decoder",
+    "mnist": "autoregressive decoder, 10000 images",
+}
 ROWS = ("vae", "hvi", "hvi_avo")
 SCHEDULES = {  # name on the page -> the change that a trial makes
     "none": "trainer.warmup_epochs=0",
@@ -25,9 +28,9 @@ SCHEDULES = {  # name on the page -> the change that a trial makes
 MEASURES = ("nll", "elbo", "rate", "active_units", "mutual_information")
 
 
-def plan() -> list[Trial]:
+def plan(data: str) -> list[Trial]:
     """Every row under every schedule."""
-    return [Trial(DECODER, row, change) for change in SCHEDULES.values() for row in ROWS]
+    return [Trial(SETTINGS[data], row, change) for change in SCHEDULES.values() for row in ROWS]
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
@@ -43,12 +46,12 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def table(found: Found, lines: pd.DataFrame) -> str:
+def table(found: Found, lines: pd.DataFrame, setting: str) -> str:
     """NLL, bound and use of the latents, with each row's difference from the VAE beside it."""
     cells = []
     for r in lines.itertuples():
         change = SCHEDULES[r.schedule]
-        pair = between(*(found.get(Trial(DECODER, row, change), {}) for row in (r.row, "vae")))
+        pair = between(*(found.get(Trial(setting, row, change), {}) for row in (r.row, "vae")))
         against = ""
         if pair and r.row != "vae":
             half = (pair["t_high"] - pair["t_low"]) / 2 if pair["seeds"] > 1 else float("nan")
@@ -70,12 +73,12 @@ def table(found: Found, lines: pd.DataFrame) -> str:
     return grid([*head, "mutual information"], cells, 2)
 
 
-def figure(found: Found) -> plt.Figure:
+def figure(found: Found, setting: str) -> plt.Figure:
     """The KL of every latent, largest first: a panel a schedule, a line a row, bands over seeds."""
     drawn, axes = plt.subplots(1, len(SCHEDULES), figsize=(10, 3.2), sharey=True)
     for axis, (name, change) in zip(axes, SCHEDULES.items(), strict=True):
         for row in ROWS:
-            paths = found.get(Trial(DECODER, row, change), {}).values()
+            paths = found.get(Trial(setting, row, change), {}).values()
             kls = [read_result(path).get("kl_by_latent") for path in paths]
             if kls := [sorted(kl, reverse=True) for kl in kls if kl]:
                 sorted_kl = pd.DataFrame(kls)
@@ -90,18 +93,23 @@ def figure(found: Found) -> plt.Figure:
     return drawn
 
 
+def setting() -> Section:
+    """What the sections of all data sets have in common."""
+    return Section("Autoregressive decoders", [SETTING.read_text().strip()], [], [])
+
+
 def section(pool: Path, preset: str, data: str) -> Section:
     """The section of the trials on `data` whose results are kept in `pool`."""
-    wanted = plan()
+    wanted, which = plan(data), SETTINGS[data]
     found = trials.gather(wanted, pool, preset, data)
     runs = trials.table(found)
     lines = summary(runs)
-    made, left = table(found, lines), len(wanted) - len(found)
+    made, left = table(found, lines, which), len(wanted) - len(found)
     missing = f" **{left} of {len(wanted)} trials are still to be run.**" if left else ""
     blocks = [
-        SETTING.read_text().strip(),
-        f"Data {data}, preset {trials.PRESETS[preset]}, S = {runs.samples.max():.0f}, k-hat too "
-        f"high for {100 * runs.k_hat_untrusted.mean():.0f} % of the images.{missing}",
+        f"Data {data}, setting `{which}`, preset {trials.PRESETS[preset]}, "
+        f"S = {runs.samples.max():.0f}, k-hat too high for "
+        f"{100 * runs.k_hat_untrusted.mean():.0f} % of the images.{missing}",
         made,
         f"![KL of each latent](nonlinear_{data}.png)",
     ]
@@ -111,6 +119,6 @@ def section(pool: Path, preset: str, data: str) -> Section:
         blocks,
         [made],
         results,
-        {f"nonlinear_{data}": figure(found)},
+        {f"nonlinear_{data}": figure(found, which)},
         {f"nonlinear_{data}_runs": runs, f"nonlinear_{data}": lines},
     )
