@@ -88,7 +88,8 @@ def figure(found: Found, setting: str) -> plt.Figure:
         axis.set(title=f"warm-up: {name}", xlabel="latent, sorted")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("KL from N(0, 1), nats")
-    axes[0].legend(frameon=False)
+    for axis in [axis for axis in axes if axis.lines][:1]:
+        axis.legend(frameon=False)
     drawn.tight_layout()
     return drawn
 
