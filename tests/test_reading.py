@@ -10,6 +10,7 @@ PAGES = {
     "corners/reading.md": "corners/index.md",
     "ablations/reading_mnist.md": "ablations.md",
     "warmup/reading_digits.md": "warmup_digits.md",
+    "warmup/reading_mnist.md": "warmup.md",
 }
 
 
