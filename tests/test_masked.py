@@ -41,9 +41,9 @@ def test_in_raster_order_it_is_the_masked_convolution_of_pixelcnn(strict):
     weight = torch.zeros(3, 2, 3, 3, dtype=torch.float64)
     for tap, of_tap in zip(before, conv.linear.weight.split(2, dim=1), strict=True):
         weight[:, :, tap[0], tap[1]] = of_tap
-    x = torch.randn(4, 2, 25, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    expected = F.conv2d(x.reshape(4, 2, 5, 5), weight, conv.linear.bias, padding=1)
-    torch.testing.assert_close(conv(x.mT), expected.flatten(2).mT)
+    x = torch.randn(4, 2, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = F.conv2d(x, weight, conv.linear.bias, padding=1)
+    torch.testing.assert_close(conv(x.movedim(1, -1)), expected.movedim(1, -1))
 
 
 @pytest.mark.parametrize("order", ["raster", "s_curve"])
@@ -78,6 +78,17 @@ def test_draws_have_the_probabilities_of_the_model():
     probability = target(images, z[None, :16])[0][0].exp()
     counts = (drawn[:, None] == images).all(-1).double().mean(0)
     assert ((counts - probability).abs() < 5 * (probability / n).sqrt()).all()
+
+
+@pytest.mark.parametrize("order", ["raster", "s_curve"])
+def test_draws_read_within_reach_what_the_whole_image_says(order):
+    with randomness.initialisation(0):
+        net = AutoregressiveDecoder(2, 64, 4, 1, 3, order).double()
+    assert net.reach == 2  # of 8 rows
+    z = torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    uniforms = randomness.uniform((50, 64), 0, "information").double()
+    x = net.draw(z, uniforms)
+    torch.testing.assert_close((uniforms < net(z, x).sigmoid()).double(), x)  # and no other image
 
 
 def test_several_at_once_are_each_alone():

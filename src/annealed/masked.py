@@ -24,6 +24,10 @@ def pixel_order(name: str, side: int) -> Tensor:
     return places.flatten()
 
 
+Window = tuple[slice, slice]  # rows and columns of an image
+WHOLE = (slice(None), slice(None))
+
+
 class LocallyMaskedConv(nn.Module):
     """A convolution whose mask differs by location, for any order of generation.
 
@@ -37,8 +41,8 @@ class LocallyMaskedConv(nn.Module):
         self, channels_in: int, channels_out: int, order: Tensor, kernel: int, strict: bool
     ):
         super().__init__()
-        self.side, self.radius = round(len(order) ** 0.5), kernel // 2
-        places = order.reshape(self.side, self.side, 1)
+        side, self.radius = round(len(order) ** 0.5), kernel // 2
+        places = order.reshape(side, side, 1)
         # outside the image comes after every pixel
         neighbours = dict(
             self._shifted(places, itertools.product(range(kernel), repeat=2), 1 << 30)
@@ -51,17 +55,17 @@ class LocallyMaskedConv(nn.Module):
     def _shifted(
         self, square: Tensor, taps: Iterable[tuple[int, int]], outside: float = 0.0
     ) -> Iterator[tuple[tuple[int, int], Tensor]]:
-        """Each tap (row, column) with what it shows of (..., side, side, C) to every location."""
+        """Each tap (row, column) with what it shows of (..., h, w, C) to every location."""
         padded = F.pad(square, (0, 0, *[self.radius] * 4), value=outside)
         for row, column in taps:
-            shown = padded[..., row : row + self.side, column : column + self.side, :]
-            yield (row, column), shown
+            height, width = square.shape[-3:-1]
+            yield (row, column), padded[..., row : row + height, column : column + width, :]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., side^2, channels_in) -> (..., side^2, channels_out)."""
-        shifted = self._shifted(x.unflatten(-2, (self.side, self.side)), self.taps)
-        shown = [n * mask for (_, n), mask in zip(shifted, self.mask, strict=True)]
-        return self.linear(torch.cat(shown, -1)).flatten(-3, -2)
+    def forward(self, x: Tensor, window: Window = WHOLE) -> Tensor:
+        """(..., h, w, channels_in) -> (..., h, w, channels_out), x at `window` of the image."""
+        shifted = self._shifted(x, self.taps)
+        masks = self.mask[(slice(None), *window)]
+        return self.linear(torch.cat([n * m for (_, n), m in zip(shifted, masks, strict=True)], -1))
 
 
 class MaskedBlock(nn.Module):
@@ -71,9 +75,9 @@ class MaskedBlock(nn.Module):
         super().__init__()
         self.conv = LocallyMaskedConv(channels, 2 * channels, order, kernel, strict=False)
 
-    def forward(self, h: Tensor) -> Tensor:
-        """(..., L, C) -> (..., L, C)."""
-        return h + F.glu(self.conv(F.relu(h)))
+    def forward(self, h: Tensor, window: Window = WHOLE) -> Tensor:
+        """(..., h, w, C) -> (..., h, w, C)."""
+        return h + F.glu(self.conv(F.relu(h), window))
 
 
 class AutoregressiveDecoder(nn.Module):
@@ -94,25 +98,45 @@ class AutoregressiveDecoder(nn.Module):
         order: str = "raster",
     ):
         super().__init__()
-        self.places = pixel_order(order, round(pixels**0.5))
-        self.channels = channels
+        self.side = round(pixels**0.5)
+        self.places = pixel_order(order, self.side)
+        self.channels, self.reach = channels, kernel // 2 * (blocks + 1)
         self.first = LocallyMaskedConv(1, channels, self.places, kernel, strict=True)
-        self.blocks = nn.Sequential(
-            *(MaskedBlock(channels, self.places, kernel) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            MaskedBlock(channels, self.places, kernel) for _ in range(blocks)
         )
         self.spread = nn.Linear(latent, channels * pixels)
         self.join = nn.Sequential(GatedDense(channels, channels), nn.Linear(channels, 1))
 
+    def read(self, x: Tensor, window: Window = WHOLE) -> Tensor:
+        """What comes before each pixel: x (B, h, w) of 0 and 1 at `window` -> (B, h, w, C)."""
+        h = self.first(2.0 * x[..., None] - 1.0, window)
+        for block in self.blocks:
+            h = block(h, window)
+        return h
+
+    def tell(self, z: Tensor) -> Tensor:
+        """What z says to each pixel: (..., D) -> (..., X, C)."""
+        return self.spread(z).unflatten(-1, (-1, self.channels))
+
     def forward(self, z: Tensor, x: Tensor) -> Tensor:
         """z (..., B, D), x (B, X) of 0 and 1 -> logits (..., B, X)."""
-        seen = self.blocks(self.first(2.0 * x[..., None] - 1.0))  # (B, X, C)
-        told = self.spread(z).unflatten(-1, (-1, self.channels))
-        return self.join(F.relu(seen + told)).squeeze(-1)
+        seen = self.read(x.unflatten(-1, (self.side, self.side))).flatten(-3, -2)
+        return self.join(F.relu(seen + self.tell(z))).squeeze(-1)
 
     @torch.no_grad()
     def draw(self, z: Tensor, uniforms: Tensor) -> Tensor:
-        """Draws of x given z (N, D), pixel by pixel, by uniforms (N, X): (N, X) of 0 and 1."""
-        x = torch.zeros_like(uniforms)
+        """Draws of x given z (N, D), pixel by pixel, by uniforms (N, X): (N, X) of 0 and 1.
+
+        Only the pixels within reach are read: every order goes row by row.
+        """
+        told, x = self.tell(z), torch.zeros_like(uniforms)
+        square = x.unflatten(-1, (self.side, self.side))  # the same memory
         for pixel in self.places.argsort().tolist():
-            x[:, pixel] = (uniforms[:, pixel] < torch.sigmoid(self(z, x)[:, pixel])).to(x.dtype)
+            row, column = divmod(pixel, self.side)
+            top, left = max(row - self.reach, 0), max(column - self.reach, 0)
+            window = slice(top, row + 1), slice(left, column + self.reach + 1)
+            seen = self.read(square[(slice(None), *window)], window)[:, row - top, column - left]
+            logits = self.join(F.relu(seen + told[:, pixel])).squeeze(-1)
+            x[:, pixel] = (uniforms[:, pixel] < torch.sigmoid(logits)).to(x.dtype)
         return x
