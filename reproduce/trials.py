@@ -20,6 +20,7 @@ SETTINGS = {  # overrides of every trial under it
     "autoregressive decoder": AUTOREGRESSIVE,
     "autoregressive decoder, 10000 images": (
         *AUTOREGRESSIVE,
+        "network.blocks=1",
         "data.train_images=10000",
         "data.held_out_images=2000",
     ),
