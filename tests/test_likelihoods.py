@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from annealed import randomness
-from annealed.likelihoods import bernoulli
+from annealed.likelihoods import bernoulli, log_partition
 from annealed.logistic import (
     CEILING,
     FLOOR,
@@ -30,6 +30,29 @@ def test_bernoulli_is_that_of_torch_distributions_also_far_out():
     x = (torch.arange(15).reshape(3, 5) % 2).double()
     expected = torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)
     torch.testing.assert_close(bernoulli(logits, x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [1, 5, 64, 96, 784])
+def test_without_gradients_the_bernoulli_is_the_same_number(width):
+    g = torch.Generator().manual_seed(width)
+    logits = 20 * torch.randn(3, 7, width, generator=g, dtype=torch.float64)
+    logits[0, 0], logits[0, 1], logits[0, 2] = 0.0, 1e4, -1e4  # 0: the largest product
+    expected = torch.logaddexp(logits, torch.zeros(())).sum(-1)
+    torch.testing.assert_close(log_partition(logits), expected, rtol=1e-12, atol=width * 2.1e-9)
+    with torch.no_grad():
+        torch.testing.assert_close(log_partition(logits), expected, rtol=1e-13, atol=1e-12)
+        single = log_partition(logits.float()).double()
+    torch.testing.assert_close(single, expected, rtol=1e-6, atol=1e-4)
+
+
+def test_without_gradients_what_is_not_a_number_stays_so():
+    logits = torch.zeros(4, 64)
+    logits[0, 3], logits[1, 5], logits[2, 7] = torch.nan, torch.inf, -torch.inf
+    with torch.no_grad():
+        found = log_partition(logits)
+    assert found[0].isnan()
+    assert found[1] == torch.inf
+    assert found[2:].tolist() == pytest.approx([63 * math.log(2), 64 * math.log(2)])
 
 
 @pytest.mark.parametrize("raw", [-100.0, -7.0, -3.0, 0.0, 4.0, 100.0])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from annealed.allocator import keep_freed
 from annealed.training import Training
 from reproduce.benchmark.ours import cells, method_class, scoring as score
 
@@ -63,6 +64,7 @@ def _peak(device: torch.device) -> float:
 
 if __name__ == "__main__":
     row, number, how = sys.argv[1:]
+    keep_freed()
     found = (
         scoring(row, int(number)) if how == "score" else step(row, int(number), how == "stagewise")
     )

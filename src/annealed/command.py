@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 
+from annealed.allocator import keep_freed
 from annealed.errors import Diverged, Lost, UsageError
 from annealed.precision import exact
 from annealed.schema import Config
@@ -19,6 +20,7 @@ def run(main: Callable[[], None], go_on: str) -> int:
     It is 1 where a process of a run was lost, and 130 for an interrupt, after which `go_on` says
     how to go on.
     """
+    keep_freed()
     for name in (
         "pytorch_lightning",
         "lightning_fabric",

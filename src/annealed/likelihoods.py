@@ -1,5 +1,6 @@
 """Likelihoods p(x | z) of binary pixels, and what every likelihood is asked."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -38,6 +39,24 @@ class Likelihood:
         return None
 
 
+FACTORS = 64  # the largest product of log_partition is 2^64, well within float32
+
+
+def log_partition(logits: Tensor) -> Tensor:
+    """The sum of log(1 + e^logit) over the last dimension: (..., X) -> (...).
+
+    Without gradients a logarithm is taken of products of factors 1 + e^-|logit|, which lie between
+    1 and 2: it is the logarithm of each that takes a third of the time of scoring.
+    """
+    if torch.is_grad_enabled():
+        return F.softplus(logits).sum(-1)
+    factors, count = logits.abs().neg_().exp_().add_(1), 1
+    while count < FACTORS and factors.shape[-1] % 2 == 0:
+        first, second = factors.chunk(2, dim=-1)
+        factors, count = first * second, 2 * count
+    return logits.relu().sum(-1) + factors.log().sum(-1)
+
+
 class Bernoulli(Likelihood):
     """Binary pixels; the decoder returns logits."""
 
@@ -49,7 +68,7 @@ class Bernoulli(Likelihood):
 
     def __call__(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Log p(x | z) in nats: logits (S, B, X), x (B, X) of 0 and 1 -> (S, B)."""
-        return (outputs * x).sum(-1) - F.softplus(outputs).sum(-1)
+        return (outputs * x).sum(-1) - log_partition(outputs)
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Logits (N, X) -> probabilities of 1, (N, X)."""
