@@ -11,10 +11,10 @@ from annealed.checkpoints import BEST
 from annealed.data.catalogue import BINARY
 from annealed.errors import UsageError
 from annealed.evaluate import configured, trained
-from annealed.files import replace
 from annealed.pictures import picture, pictures
 from annealed.registry import METHODS
 from reproduce.__main__ import reports_folder
+from reproduce.pages import save
 
 matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
@@ -26,19 +26,18 @@ TITLES = {
 }
 
 
-def draw(run: Path, title: str, kinds: dict[Path, str]) -> None:
-    """Draw the trained run in folder `run` into each file of `kinds`, by its format."""
+def draw(run: Path, title: str, place: Path, name: str) -> None:
+    """Draw the trained run in folder `run` as <name>.png and <name>.pdf into `place`."""
     config = configured(run)
     method, images = trained(run, config)
     found = pictures(method, images.held_out(config.evaluate.split))
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.9), constrained_layout=True)
-    for axis, (name, drawn) in zip(axes, found.items(), strict=True):
+    for axis, (kind, drawn) in zip(axes, found.items(), strict=True):
         axis.imshow(picture(drawn), cmap="gray")
-        axis.set_title(TITLES[name], fontsize=10)
+        axis.set_title(TITLES[kind], fontsize=10)
         axis.axis("off")
     figure.suptitle(title)
-    for path, kind in kinds.items():
-        replace(path, lambda f, k=kind: figure.savefig(f, format=k, dpi=110))
+    save(figure, place, name)
     plt.close(figure)
 
 
@@ -61,7 +60,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for row, run in done.items():
         title = f"{row}, {arguments.data}, preset {arguments.preset}, seed {arguments.seed}"
-        draw(run, title, {folder / f"{row}.png": "png", folder / f"{row}.pdf": "pdf"})
+        draw(run, title, folder, row)
     print(f"pictures: {folder} ({', '.join(done)})")
 
 

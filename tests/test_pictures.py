@@ -58,9 +58,12 @@ def test_a_grid_has_every_pixel_at_its_place():
     assert drawn[6:10, 1:5].tolist() == [[0, 0, 0, 0]] * 2 + [[0, 0, 255, 255]] * 2
 
 
-def test_a_run_is_drawn_into_png_and_pdf(tmp_path):
+def test_a_run_is_drawn_into_png_and_pdf_and_always_the_same(tmp_path):
     run = fit(configuration.load("hvi", [*TINY, f"runs={tmp_path}"]))
-    files = {tmp_path / "a.png": "png", tmp_path / "a.pdf": "pdf"}
-    page.draw(run, "hvi", files)
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    for name in ("a", "b"):
+        page.draw(run, "hvi", tmp_path, name)
+    first, second = ([(tmp_path / f"{n}.{k}").read_bytes() for k in ("png", "pdf")] for n in "ab")
+    assert first == second
+    assert first[0].startswith(b"\x89PNG")
+    assert first[1].startswith(b"%PDF")
+    assert b"CreationDate" not in first[1]
