@@ -80,3 +80,13 @@ def test_a_process_that_is_killed_ends_the_run_which_goes_on_when_resumed(pair, 
     assert not (folder / "result.json").exists()
     assert start(tmp_path, *options).wait() == 0
     assert_same_run(pair[1], folder)
+
+
+def test_two_processes_that_diverge_end_with_one_sentence(pair, tmp_path):
+    options = [*TINY, *SHORT, *TWO, "optimiser.learning_rate=1e30", f"runs={tmp_path}"]
+    done = annealed("fit", "--config", "hvi_avo", *options, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("annealed: ") == 1
+    assert "Traceback" not in done.stderr
+    result = json.loads((folder_of(tmp_path) / "result.json").read_text())
+    assert result["status"] == "diverged"
