@@ -9,6 +9,7 @@ PAGES = {
     "noise/reading.md": "noise/index.md",
     "corners/reading.md": "corners/index.md",
     "collapse/reading.md": "collapse/index.md",
+    "ablations/reading_digits.md": "ablations_digits.md",
     "ablations/reading_mnist.md": "ablations.md",
     "warmup/reading_digits.md": "warmup_digits.md",
     "warmup/reading_mnist.md": "warmup.md",
