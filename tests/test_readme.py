@@ -105,7 +105,8 @@ def test_the_findings_numbers_are_those_of_the_committed_table():
     text = FINDINGS
     short = ROOT / "reports" / "short"
     table = pd.read_csv(short / "nll_table.csv").set_index("row")
-    pairs = pd.read_csv(short / "paired.csv").set_index(["row", "against"])["difference"]
+    paired = pd.read_csv(short / "paired.csv").set_index(["row", "against"])
+    pairs = paired["difference"]
     rows = ("vae", "hvi", "iaf", "hvi_avo", "cc_lin_iaf")
     vae, hvi, iaf, avo, linear = (f"{table.nll[row]:.2f}" for row in rows)
     vae_then, hvi_then, iaf_then, avo_then, linear_then = (
@@ -117,10 +118,15 @@ def test_the_findings_numbers_are_those_of_the_committed_table():
     then, linear_then = (table.published["vae"] - table.published[r] for r in ("iaf", "cc_lin_iaf"))
     assert f"Against the VAE, IAF gains {gap:.2f} nats (published: {then:.2f})," in text
     assert f"ccLinIAF {linear_gap:.2f} ({linear_then:.2f}) and IWAE" in text
-    assert f"({table.nll['iwae']:.2f}, not in the paper) {weighted_gap:.2f}: three seeds" in text
+    assert f"({table.nll['iwae']:.2f}, not in the paper) {weighted_gap:.2f}, in every seed" in text
+    holm = paired["holm_t"]
+    assert list(holm.index[holm < 0.05]) == [("cc_lin_iaf", "vae"), ("iwae", "vae")]
+    assert f"IAF at p = {holm['iaf', 'vae']:.3f}" in text
     assert f"gets {avo} where the paper has {avo_then}" in text
     against = f"{pairs['hvi_avo', 'hvi']:.2f}", f"{pairs['hvi_avo', 'vae']:.2f}"
     assert f"{against[0]} nats worse than HVI and {against[1]} worse than the VAE" in text
+    costs = pairs["householder_avo", "householder"], pairs["iaf_avo", "iaf"]
+    assert f"AVO costs Householder {costs[0]:.2f} and IAF {costs[1]:.2f}" in text
     assert table.nll.idxmax() == "hvi_avo"
     shares = sorted(round(100 * share) for share in table.k_hat_untrusted)
     assert f"For {shares[0]} to {shares[-1]} % of the test images" in text
