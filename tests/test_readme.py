@@ -145,30 +145,36 @@ def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
 
     warmed = [told(table.loc[row, "trainer.warmup_epochs=16"]) for row in ("hvi_avo", "hvi", "vae")]
     assert f"HVI-AVO by {warmed[0]}, HVI by {warmed[1]} and the VAE by {warmed[2]}" in FINDINGS
-    assert f"HVI ({told(rows.loc['hvi_avo', 'trainer.epochs=25', 'hvi'])})" in FINDINGS
+    assert f"HVI ({told(rows.loc['hvi_avo', 'trainer.epochs=25', 'hvi'])}), nor on the" in FINDINGS
     faster = table.xs("optimiser.learning_rate=2e-3", level="change")
     gains = -faster.difference
     assert f"gains every row {gains.min():.1f} to {gains.max():.1f} nats" in FINDINGS
     assert set(gains.index) == {"vae", "hvi", "hvi_avo", "iaf"}
     assert "HVI-AVO stays last" in FINDINGS
     assert faster.nll.idxmax() == "hvi_avo"
-    worse = told(few.loc["hvi_avo", "defaults", "vae"])[1:]
-    assert f"5000 images HVI-AVO is {worse} worse than the VAE" in FINDINGS
+    worse = told(few.loc["hvi_avo", "defaults", "hvi"])[1:]
+    assert f"5000 images HVI-AVO is {worse} worse." in FINDINGS
     avo = table.loc["hvi_avo"]
-    costs = [told(avo.loc[f"method.avo.{c}"])[1:] for c in ("rho=0.5", "train_decoder=false")]
-    assert f"half the steps under AVO cost {costs[0]}" in FINDINGS
-    assert f"without the decoder AVO steps cost {costs[1]}" in FINDINGS
+    cost = told(avo.loc["method.avo.rho=0.5"])[1:]
+    assert f"half the steps under AVO cost {cost}" in FINDINGS
     small = [f"method.avo.{c}" for c in ("anchor=prior", "mixing=convex", "train_encoder=true")]
     largest = avo.loc[small].difference.abs().max()
-    assert f"training the encoder in AVO steps change at most {largest:.2f};" in FINDINGS
+    assert f"training the encoder in AVO steps change at most {largest:.2f}." in FINDINGS
 
 
 def test_how_far_avo_lies_behind_is_what_the_committed_curves_say():
     epochs = np.arange(20, 51)
 
+    def metrics(row, seed):
+        path = ROOT / RESULTS / "short" / "mnist" / row / f"seed{seed}.csv"
+        return pd.read_csv(path).sort_values("epoch")
+
     def bounds(row, seed):
-        metrics = pd.read_csv(ROOT / RESULTS / "short" / "mnist" / row / f"seed{seed}.csv")
-        return metrics.sort_values("epoch")["val/elbo"].to_numpy()
+        return metrics(row, seed)["val/elbo"].to_numpy()
+
+    def final_gap(row, seed):
+        last = metrics(row, seed).iloc[-1]
+        return last["train/elbo"] - last["val/elbo"]
 
     def ahead(row, share):
         each = []
@@ -185,3 +191,5 @@ def test_how_far_avo_lies_behind_is_what_the_committed_curves_say():
     )
     assert f"{hvi} above that of HVI after 0.8 times" in FINDINGS
     assert f"(Householder {householder}, IAF {iaf})" in FINDINGS
+    wider, half = interval([final_gap("hvi_avo", s) - final_gap("hvi", s) for s in range(3)])
+    assert f"is {wider:.2f} ± {half:.2f} wider than HVI's" in FINDINGS

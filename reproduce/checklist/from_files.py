@@ -80,13 +80,24 @@ def statistic(record: Record) -> Evidence:
 
 
 def search(record: Record) -> Evidence:
-    """The choices that were tried, and how one is chosen."""
-    path = "reports/ablations/effects.csv"
-    if not (record.root / path).is_file():
-        return Evidence(False, f"{path} is not there: `make reproduce-ablations PRESET=full`")
-    tried = len(pd.read_csv(record.root / path))
-    text = f"{tried} trials, each with what it gave, on the validation set; the test set unseen"
-    return _files(record, {"reports/ablations.md": "", path: "", "configs/base.yaml": ""}, text)
+    """The choices that were tried, on which images, and how one is chosen."""
+    pages = {"mnist": "reports/ablations", "digits": "reports/ablations_digits"}
+    tried = {
+        name: len(pd.read_csv(path))
+        for name, page in pages.items()
+        if (path := record.root / page / "effects.csv").is_file()
+    }
+    if "mnist" not in tried:
+        missing = f"{pages['mnist']}/effects.csv"
+        return Evidence(False, f"{missing} is not there: `make reproduce-ablations PRESET=full`")
+    counts = " and ".join(f"{count} on {name}" for name, count in tried.items())
+    text = (
+        f"choices tried: {counts}, each with what it gave on validation images; the transitions' "
+        "first noise had been chosen before, on 1000 test images"
+    )
+    needed = {f"{pages[name]}{end}": "" for name in tried for end in (".md", "/effects.csv")}
+    chosen = {"configs/base.yaml": "", "reports/assumptions.md": "first 1000 test images"}
+    return _files(record, {**needed, **chosen}, text)
 
 
 def assumptions(record: Record) -> Evidence:

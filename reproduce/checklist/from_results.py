@@ -128,7 +128,11 @@ def runs(record: Record) -> Evidence:
         f"{len(record.results)} training runs, each scored once: {words}; {again} were "
         "interrupted and went on"
     )
-    return every(record.results, [], text, record.folders, "is counted")
+    apart = sorted((record.root / "reports").glob("*/*seeds.csv"))
+    if apart:
+        text += "; the models of pages made from run folders are told apart, each by row and seed"
+    listed = (*record.folders, *(p.relative_to(record.root).as_posix() for p in apart))
+    return every(record.results, [], text, listed, "is counted")
 
 
 def data_licences(record: Record) -> Evidence:
