@@ -10,7 +10,7 @@ from scipy import stats
 from annealed.errors import UsageError
 from annealed.objectives import Step
 from reproduce import reading, tasks, toy
-from reproduce.corners import figures, grid, page, run, summary, targets
+from reproduce.corners import figures, grid, page, run, summary, tables, targets
 from reproduce.corners.__main__ import main
 
 TINY = run.Size(steps=4, samples=4, draws=200, points=50, hidden=4)
@@ -137,6 +137,25 @@ def test_a_marginal_kl_is_stated_where_its_bounds_are_tight_alone(made):
     assert np.isnan(line(0.2).kl_marginal)
     assert np.isnan(line(0.2).kl_marginal_difference)
     assert np.isfinite(line(0.2).kl_difference)
+
+
+def test_the_table_counts_the_seeds_whose_marginal_kl_is_stated(made):
+    small, found, _, _ = made
+    name = targets.funnel_name(10)
+    cell = grid.mixed(name, grid.SHORT, 1.0)
+
+    def told(*apart):
+        pairs = zip(found[cell], apart, strict=True)
+        known = [{**r, "kl_marginal": 0.5, "kl_marginal_low": 0.5 - a} for r, a in pairs]
+        every = {**found, cell: known}
+        rows = summary.by_row(every, small, summary.by_seed(every, small))
+        table = tables.case(rows[rows.case == "funnel"], small["funnel"], TINY.draws)
+        (line,) = (line for line in table.splitlines() if line.startswith(f"| {name}, AVO |"))
+        return line.split(" | ")[1]
+
+    assert told(0.05, 0.2) == "0.500 (0.450; 1 of 2 seeds)"
+    assert told(0.05, 0.05).endswith("(0.450)")
+    assert told(0.2, 0.2) == "-"
 
 
 def test_results_are_not_made_again_and_another_setup_is_refused(made, monkeypatch):

@@ -71,7 +71,8 @@ def write(
         "## How to read the tables",
         "KL is KL(q_T || f) of the last marginal in nats, bounded from both sides with "
         f"{size.particles} draws of z_(T-1): the upper bound, in brackets the mean of the lower; "
-        f"it is not stated where they are more than {TIGHT:g} apart. "
+        f"a seed where they are more than {TIGHT:g} apart has none, and where some have one they "
+        "are counted beside it. "
         "The path's KL, which is trained, is never smaller. The log Z error is "
         "the absolute error of the importance-sampled log Z, nats; in brackets the worst k-hat "
         f"over seeds, with ! above {trusted_k(size.draws):.2f}, where the error is not to be "

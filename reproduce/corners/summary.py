@@ -64,6 +64,7 @@ def by_row(
                 own = line.against in (None, line.cell)
                 gap = interval([] if own else mine[measure] - pd.Series(base, dtype=float))
                 made[f"{measure}_difference"], made[f"{measure}_difference_half"] = gap
+            made["kl_marginal_seeds"] = int(mine.kl_marginal.notna().sum())
             made["kl_marginal_gap"] = (mine.kl_marginal - mine.kl_marginal_low).mean()
             made |= {f"share_{i}": mine[f"share_{i}"].mean() for i in range(MOST)}
             made["noise_floor"] = mine.noise_floor.abs().max()
