@@ -72,8 +72,8 @@ def tree(text):
 
 @pytest.fixture
 def small(tmp_path):
-    """A repository with the table of one preset and no figure."""
-    keep = shutil.ignore_patterns("*.png", "*.pdf", "pictures", "*.npz")
+    """A repository with the table of one preset on one data set, and no figure."""
+    keep = shutil.ignore_patterns("*.png", "*.pdf", "pictures", "*.npz", "mnist_static")
     for name in ("short", "results/short"):
         shutil.copytree(ROOT / "reports" / name, tmp_path / "reports" / name, ignore=keep)
     return tmp_path
