@@ -38,11 +38,21 @@ def test_without_gradients_the_bernoulli_is_the_same_number(width):
     logits = 20 * torch.randn(3, 7, width, generator=g, dtype=torch.float64)
     logits[0, 0], logits[0, 1], logits[0, 2] = 0.0, 1e4, -1e4  # 0: the largest product
     expected = torch.logaddexp(logits, torch.zeros(())).sum(-1)
-    torch.testing.assert_close(log_partition(logits), expected, rtol=1e-12, atol=width * 2.1e-9)
+    torch.testing.assert_close(log_partition(logits), expected, rtol=1e-13, atol=1e-12)
     with torch.no_grad():
         torch.testing.assert_close(log_partition(logits), expected, rtol=1e-13, atol=1e-12)
         single = log_partition(logits.float()).double()
     torch.testing.assert_close(single, expected, rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_the_gradient_of_the_bernoulli_is_the_probability_also_at_zero_and_far_out(kind):
+    logits = torch.tensor([0.0, -0.0, 1e-30, 3.0, -3.0, 40.0, -40.0, 1e4, -1e4], dtype=kind)
+    logits.requires_grad_()
+    (gradient,) = torch.autograd.grad(log_partition(logits), logits)
+    torch.testing.assert_close(gradient, logits.detach().sigmoid())
+    single = log_partition(torch.full((784,), -20.0, dtype=kind, requires_grad=True))
+    assert abs(single.item() - 784 * math.log1p(math.exp(-20))) < 784 * torch.finfo(kind).eps
 
 
 def test_without_gradients_what_is_not_a_number_stays_so():

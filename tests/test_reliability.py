@@ -261,10 +261,11 @@ def test_a_run_folder_of_before_a_key_is_still_read(tmp_path):
     kept = [li for li in text.splitlines(True) if li.split(":")[0].strip() not in NEWER]
     assert len(kept) == len(text.splitlines()) - len(NEWER)
     (folder / "config.yaml").write_text("".join(kept))
-    assert read_resolved(folder / "config.yaml").trainer.devices == 1
+    old = read_resolved(folder / "config.yaml").trainer
+    assert (old.devices, old.products) == (1, "torch")
     before = json.loads((folder / "result.json").read_text())
     fit(tiny("vae", tmp_path, "trainer.epochs=1"), resume=True)
     assert json.loads((folder / "result.json").read_text()) == before
 
 
-NEWER = ("devices", "strategy", "precision")
+NEWER = ("devices", "strategy", "precision", "products")

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from annealed import config as configuration
+from annealed import config as configuration, products
 from annealed.compiling import compiled
 from annealed.data.images import ImageData, Images
 from annealed.importance import log_marginal, walk_log_weight
@@ -45,7 +45,13 @@ def training(
     data = ImageData(images, first.data.batch_size, first.trainer.steps_per_call, device)
     methods = [kind(config, train.shape[1]).to(device) for config in configs]
     module = Training(methods, first, data.steps_an_epoch)
-    return lambda: trainer(device).fit(module, data)
+    by = products.chosen(first.trainer.products, device)
+
+    def case() -> None:
+        with products.multiplying(by):
+            trainer(device).fit(module, data)
+
+    return case
 
 
 def in_sequence(
@@ -67,6 +73,12 @@ def scoring(
     """log p of the batch x (B, X) with `samples` importance samples, as a case."""
     config = cells(row, 1, *overrides)[0]
     method = method_class(config.method)(config, x.shape[1]).to(x.device)
-    weigh = (compiled(walk_log_weight, x.device) if fast else None) or walk_log_weight
+    by = products.chosen(config.trainer.products, x.device)
+    weigh = (compiled(walk_log_weight, x.device, by) if fast else None) or walk_log_weight
     settings = (config.network.latent, samples, 0, 0, config.evaluate.memory_mb, weigh)
-    return lambda: log_marginal(method.target, method.posterior, x, *settings)
+
+    def case() -> None:
+        with products.multiplying(by):
+            log_marginal(method.target, method.posterior, x, *settings)
+
+    return case

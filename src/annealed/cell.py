@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from annealed import command, config as configuration, mirror, processes
+from annealed import command, config as configuration, mirror, processes, products
 from annealed.checkpoints import BEST, LAST, PREVIOUS, load_weights, recover
 from annealed.data.images import Images, load_images
 from annealed.errors import Diverged
@@ -109,7 +109,8 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
     device, images, methods = _prepare(config, left)
     cells = {cell.seed: cell for cell in each_seed(config)}
     # of the code that trains, not of what is there afterwards
-    session = {**provenance(device), "devices": config.trainer.devices}
+    by = products.chosen(config.trainer.products, device)
+    session = {**provenance(device), "devices": config.trainer.devices, "products": by}
     records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
     loggers = mirror.start([(cell, run_folder(cell)) for cell in left], "train")
     ended = False

@@ -9,14 +9,21 @@ import torch
 GRAPHS = 256
 
 
-def compiled(function: Callable, device: torch.device) -> Callable | None:
-    """`function` compiled for static shapes, on a GPU with CUDA graphs; None without a compiler."""
+def compiled(function: Callable, device: torch.device, products: str = "torch") -> Callable | None:
+    """`function` compiled for static shapes, on a GPU with CUDA graphs; None without a compiler.
+
+    `products` says who multiplies, see `annealed.products.chosen`.
+    """
     if not _works(device.type):
         return None
     # a graph for each number of seeds, batch size and objective; beyond the limit torch gives up
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, GRAPHS)
-    mode = "reduce-overhead" if device.type == "cuda" else "default"
-    return torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
+    how: dict = {"mode": "reduce-overhead" if device.type == "cuda" else "default"}
+    if products == "onednn":
+        from annealed.product_pass import ByOneDNN  # the compiler takes a second to import
+
+        how = {"options": {"post_grad_custom_post_pass": ByOneDNN()}}
+    return torch.compile(function, dynamic=False, fullgraph=True, **how)
 
 
 @cache

@@ -15,7 +15,7 @@ GROUP = "group"  # the file that names the folder whose checkpoint a seed shares
 # keys that change no number of a run, or only how sums are rounded
 FREE = ("runs", "data.root", "evaluate.memory_mb", "wandb.")
 FREE += tuple(f"trainer.{name}" for name in ("threads", "replicas", "steps_per_call", "compile"))
-FREE += ("trainer.devices", "trainer.strategy")
+FREE += ("trainer.devices", "trainer.strategy", "trainer.products")
 
 
 def run_folder(config: Config) -> Path:

@@ -18,10 +18,11 @@ class Replicas(nn.Module):
     time. What one replica does never reaches another: the loss is a sum over replicas.
     """
 
-    def __init__(self, members: list[nn.Module], fast: bool = False):
+    def __init__(self, members: list[nn.Module], fast: bool = False, products: str = "torch"):
         super().__init__()
         self.members = tuple(members)  # a tuple, so that no parameter is registered twice
-        self.compiled = compiled(together, next(members[0].parameters()).device) if fast else None
+        device = next(members[0].parameters()).device
+        self.compiled = compiled(together, device, products) if fast else None
         self.names = [name for name, _ in members[0].named_parameters()]
         self.turned = len(members) > 1
         self.proven = False  # whether a step was ever taken side by side

@@ -71,6 +71,7 @@ class TrainerOptions:
     devices: int = number(1, low=1)
     strategy: str = choice("auto", "ddp", default="auto")
     precision: str = choice("32", "tf32", "bf16", default="32")
+    products: str = choice("auto", "torch", "onednn", default="torch")
 
 
 @dataclass

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from annealed import products
 from annealed.compiling import compiled
 from annealed.config import to_dict
 from annealed.data.images import SPLITS, Images
@@ -127,11 +128,12 @@ def score(
     began, code = time.monotonic(), provenance(method.device)
     method.eval()
     held_out = images.held_out(config.evaluate.split)
-    fast = compiled(walk_log_weight, method.device) if config.trainer.compile else None
-    weigh = fast or walk_log_weight
-    estimate = score_images(method, held_out, config, report, weigh)
-    count = min(DRAWS, len(held_out))
-    usage = latent_usage(method, held_out) | mutual_information(method, count, weigh)
+    by = products.chosen(config.trainer.products, method.device)
+    fast = compiled(walk_log_weight, method.device, by) if config.trainer.compile else None
+    weigh, count = fast or walk_log_weight, min(DRAWS, len(held_out))
+    with products.multiplying(by):
+        estimate = score_images(method, held_out, config, report, weigh)
+        usage = latent_usage(method, held_out) | mutual_information(method, count, weigh)
     by_latent = usage.pop("kl_by_latent")
     numbers = summary(estimate, config.evaluate.samples) | _finite(usage)
     if images.levels > 2:  # of binary pixels nats an image are usual
@@ -149,7 +151,7 @@ def score(
         **numbers,
         "evaluate_seconds": round(time.monotonic() - began, 1),
         "config": to_dict(config),
-        "provenance": code,
+        "provenance": {**code, "products": by},
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from annealed import processes
+from annealed import processes, products
 from annealed.checkpoints import LAST, AtomicCheckpointIO
 from annealed.data.images import ImageData, Images
 from annealed.errors import Diverged
@@ -56,7 +56,8 @@ def train(
     )
     last = folder / LAST
     try:
-        with multiplying(config.trainer.precision), group.together():
+        by = products.chosen(config.trainer.products, device)
+        with multiplying(config.trainer.precision), products.multiplying(by), group.together():
             try:
                 trainer.fit(training, data, ckpt_path=last if last.exists() else None)
             except Diverged:

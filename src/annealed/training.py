@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from annealed import randomness, schedules
+from annealed import products, randomness, schedules
 from annealed.errors import Diverged, UsageError
 from annealed.method import SUMMARY, Method
 from annealed.ranks import Ranks
@@ -29,7 +29,8 @@ class Training(pl.LightningModule):
         self.ranks = ranks or Ranks()
         self.automatic_optimization = False  # an objective may want several backward passes
         self.config, self.steps_an_epoch = config, steps_an_epoch
-        self.replicas = Replicas(methods, config.trainer.compile)
+        by = products.chosen(config.trainer.products, methods[0].device)
+        self.replicas = Replicas(methods, config.trainer.compile, by)
         self.diverged: dict[int, str] = {}  # why, by seed
 
     @property
