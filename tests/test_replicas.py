@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import torch
 from conftest import TINY, annealed, sentence
 from test_fit import poisoned
 
-from annealed import compiling, config as configuration
+from annealed import config as configuration
 from annealed.cell import fit
 from annealed.checkpoints import load
 from annealed.errors import Diverged, UsageError
@@ -18,7 +17,7 @@ from annealed.folders import run_folder
 from annealed.objectives import Maximise
 from annealed.record import read_metrics
 from annealed.registry import METHODS, method_class
-from annealed.replicas import Replicas
+from annealed.replicas import Replicas, turn
 from annealed.training import Training
 
 SMALL = ["data.name=digits", "preset=quick", "network.hidden=8", "network.latent=3"]
@@ -26,21 +25,17 @@ SMALL += ["wandb.mode=disabled", "optimiser.learning_rate=0.01"]
 
 
 def training(row, seeds, *overrides):
-    """A small model in float64 for each seed, and Adam over them."""
+    """A small model in float64 for each seed, and its Adam."""
     cells = [configuration.load(row, [*SMALL, f"seed={seed}", *overrides]) for seed in seeds]
     methods = [method_class(c.method)(c, 64).double() for c in cells]
     module = Training(methods, cells[0], steps_an_epoch=10)
-    return module, torch.optim.Adam(module.replicas.parameters(), 1e-2)
+    return module, module.configure_optimizers()
 
 
 def walk(module, adam, steps, grey):
     """The means of each of the first `steps` steps."""
-    found = []
-    for step in range(steps):
-        adam.zero_grad()
-        found.append(module.backward(torch.stack([grey[s][step] for s in module.seeds]), step))
-        adam.step()
-    return torch.stack(found)
+    batches = (torch.stack([grey[s][step] for s in module.seeds]) for step in range(steps))
+    return torch.stack([module.update(adam, batch, i)[0] for i, batch in enumerate(batches)])
 
 
 @pytest.fixture
@@ -111,7 +106,7 @@ def test_each_gradient_is_clipped_to_its_own_norm(grey):
     norm = torch.nn.utils.clip_grad_norm_(alone_parameters, limit)
     torch.testing.assert_close(norms[2], norm, rtol=0, atol=1e-10)
     for a, b in zip(together.replicas.parameters(), alone_parameters, strict=True):
-        mine = together.replicas.turn(a.grad)[2]
+        mine = turn(a.grad, together.replicas.turned)[2]
         torch.testing.assert_close(mine, b.grad[0], rtol=0, atol=1e-10)
 
 
@@ -259,7 +254,7 @@ def test_a_row_that_looks_at_its_numbers_is_told_to_train_alone(grey):
     for module in (together, alone):
         for method in module.methods:
             method.objective = Looking()
-    walk(alone, torch.optim.Adam(alone.replicas.parameters()), 1, grey)
+    walk(alone, alone.configure_optimizers(), 1, grey)
     with pytest.raises(UsageError, match=r"VAE cannot be trained side by side .*replicas=1"):
         together.backward(grey[:2, 0], 0)
 
@@ -270,15 +265,6 @@ def test_the_time_a_seed_took_is_its_share_of_the_groups(tmp_path):
     found = [result(first.with_name(f"seed{seed}"))["training"] for seed in range(3)]
     whole = max(t["seconds"] for t in found)
     assert sum(t["seconds_a_seed"] for t in found) == pytest.approx(whole, abs=0.3)
-
-
-def test_many_shapes_are_compiled_and_none_is_one_too_many(monkeypatch):
-    # graphs are counted before a backend sees them
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    torch._dynamo.reset()
-    square = compiling.compiled(torch.square, torch.device("cpu"))
-    for size in range(1, 14):  # torch's own limit is 8
-        assert torch.equal(square(torch.full((size,), 3.0)), torch.full((size,), 9.0))
 
 
 def test_a_group_on_the_command_line_mirrors_every_seed(tmp_path):
@@ -295,62 +281,6 @@ def test_a_group_on_the_command_line_mirrors_every_seed(tmp_path):
         assert b"test/nll" in logged
     again = annealed("fit", "--config", "vae", *options, cwd=tmp_path)
     assert "already holds a run" in sentence(again)
-
-
-@pytest.mark.parametrize(
-    ("row", "options"),
-    [(row, ()) for row in METHODS]
-    + [
-        ("hvi_avo", ("train_encoder=true",)),
-        ("householder_avo", ("train_encoder=true", "train_decoder=false")),
-        ("hvi_avo", ("mixing=convex", "anchor=prior")),
-        ("hvi_avo", ("stagewise=true", "warm_up=false", "alphas=geometric")),
-    ],
-)
-def test_every_row_and_choice_of_avo_is_one_graph_a_kind_of_step(row, options, grey, monkeypatch):
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    torch._dynamo.reset()
-    options = [f"method.avo.{option}" for option in options]
-    options += ["method.avo.rho=0.5"] if row.endswith("avo") else []
-    fast, other = training(row, range(2), *options, "trainer.compile=true")
-    plain, adam = training(row, range(2), *options)
-    expected = walk(plain, adam, 6, grey)
-    torch.testing.assert_close(walk(fast, other, 6, grey), expected, rtol=0, atol=1e-10)
-
-
-def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp_path):
-    torch._dynamo.reset()
-    torch._dynamo.utils.counters.clear()
-    options = ["method.transitions.steps=2", "method.avo.rho=0.5", "trainer.warmup_epochs=2"]
-    plain, adam = training("hvi_avo", range(2), *options)
-    fast, other = training("hvi_avo", range(2), *options, "trainer.compile=true")
-    assert fast.replicas.compiled is not None
-    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    torch.testing.assert_close(
-        walk(fast, other, 12, grey), walk(plain, adam, 12, grey), rtol=0, atol=1e-8
-    )
-    for a, b in zip(fast.replicas.parameters(), plain.replicas.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-8)
-    # one graph for steps under AVO and one for steps under the ELBO, whatever beta is
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] - before == 2
-    runs = [
-        fit(tiny("vae", tmp_path / name, "trainer.epochs=1", *more))
-        for name, more in (("plain", []), ("fast", ["trainer.compile=true"]))
-    ]
-    assert result(runs[0])["nll"] == pytest.approx(result(runs[1])["nll"], abs=1e-3)
-
-
-def test_without_a_compiler_one_line_says_so_and_nothing_changes(grey, capsys, monkeypatch):
-    def missing(*_, **__):
-        raise RuntimeError("no C++ compiler\nat all")
-
-    compiling._works.cache_clear()
-    monkeypatch.setattr(torch, "compile", missing)
-    slow, adam = training("vae", range(2), "trainer.compile=true")
-    walk(slow, adam, 2, grey)
-    compiling._works.cache_clear()
-    told = capsys.readouterr().err
-    assert told == "trainer.compile has no effect: nothing compiles here (no C++ compiler)\n"
 
 
 class Permuted(torch.nn.Module):

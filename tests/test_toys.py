@@ -5,7 +5,7 @@ import torch
 
 from annealed import energies
 from annealed.errors import UsageError
-from annealed.replicas import Replicas
+from annealed.replicas import Replicas, turn
 from reproduce import exact, toy
 from reproduce.toys import page, run
 from reproduce.toys.__main__ import main
@@ -58,7 +58,7 @@ def test_replicas_on_different_energies_have_the_gradients_of_each_alone():
         for (_, p), (_, r) in zip(
             together.named_parameters(), alone.named_parameters(), strict=True
         ):
-            mine = together.turn(p.grad)[i]
+            mine = turn(p.grad, together.turned)[i]
             assert mine.abs().sum() > 0 or r.grad.abs().sum() == 0
             torch.testing.assert_close(mine, r.grad[0], rtol=0, atol=1e-9)
 

@@ -1,6 +1,7 @@
 """Seeds side by side: their parameters stacked, one forward and backward pass for all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,8 @@ class Replicas(nn.Module):
         self.proven = False  # whether a step was ever taken side by side
         for name in self.names:
             stack = torch.stack([module.get_parameter(name).detach() for module in members])
-            self.register_parameter(_key(name), nn.Parameter(self.turn(stack).contiguous()))
+            stack = turn(stack, self.turned).contiguous()
+            self.register_parameter(_key(name), nn.Parameter(stack))
         # walking through modules for them takes a tenth of a small step
         self.stacks, self.first = list(self.parameters()), list(members[0].parameters())
         self._tie()
@@ -45,16 +47,10 @@ class Replicas(nn.Module):
         }
         self.buffer_dims = {n: 0 if n in own else None for n in first}
 
-    def turn(self, stack: Tensor) -> Tensor:
-        """Matrices of several replicas, transposed: batched products return gradients so.
-
-        Any other way round every gradient of a linear map is copied, a sixth of a step.
-        """
-        return stack.mT if self.turned and stack.dim() == 3 else stack
-
     def stacked(self) -> dict[str, Tensor]:
         """The parameters (R, ...) by the name they have in each member."""
-        return {name: self.turn(self.get_parameter(_key(name))) for name in self.names}
+        pairs = zip(self.names, self.stacks, strict=True)
+        return {name: turn(stack, self.turned) for name, stack in pairs}
 
     def keep(self, index: list[int], optimiser: torch.optim.Optimizer | None = None) -> None:
         """Go on with the replicas at `index` alone; what leaves keeps its values as they are.
@@ -91,8 +87,16 @@ class Replicas(nn.Module):
             self._take([parameter.grad for parameter in self.first], alone=True)
             return word[None]
         model = (self.members[0], self.stacked(), self.buffers_by_name, self.buffer_dims)
-        try:
+        with self.explained():
             total, word = (self.compiled or together)(*model, own, shared)
+        self._take(torch.autograd.grad(total, self.stacks, allow_unused=True))
+        return word
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise UsageError where a module cannot be computed side by side or compiled."""
+        try:
+            yield
         except RuntimeError as error:
             if self.proven and not isinstance(error, TorchDynamoException):
                 raise
@@ -102,27 +106,43 @@ class Replicas(nn.Module):
                 f"({reason}); use trainer.replicas=1 and trainer.compile=false."
             ) from error
         self.proven = True
-        self._take(torch.autograd.grad(total, self.stacks, allow_unused=True))
-        return word
 
     def _take(self, gradients: Iterable[Tensor | None], alone: bool = False) -> None:
         """Make `gradients` those of the stacked parameters; `alone` means of the one member."""
         for p, gradient in zip(self.stacks, gradients, strict=True):
             if gradient is not None and alone:
-                gradient = self.turn(gradient[None])
+                gradient = turn(gradient[None], self.turned)
             p.grad = None if gradient is None else gradient.contiguous()
 
     def gradient_norms(self) -> Tensor:
         """The Euclidean norm of each replica's whole gradient, (R,)."""
-        found = [p.grad for p in self.stacks if p.grad is not None]
-        return torch.stack([g.reshape(len(g), -1).square().sum(1) for g in found]).sum(0).sqrt()
+        return norms_of(p.grad for p in self.stacks if p.grad is not None)
 
     def clip(self, norms: Tensor, limit: float) -> None:
         """Scale each replica's gradient down to the norm `limit` where its norm is above it."""
-        scale = (limit / (norms + 1e-6)).clamp(max=1.0)
         for p in self.stacks:
             if p.grad is not None:
-                p.grad.mul_(scale.reshape(-1, *[1] * (p.dim() - 1)))
+                p.grad.mul_(clip_factors(norms, limit, p))
+
+
+def turn(stack: Tensor, turned: bool) -> Tensor:
+    """Matrices of several replicas, transposed: batched products return gradients so.
+
+    Any other way round every gradient of a linear map is copied, a sixth of a step.
+    """
+    return stack.mT if turned and stack.dim() == 3 else stack
+
+
+def norms_of(gradients: Iterable[Tensor]) -> Tensor:
+    """The Euclidean norm of each replica's whole gradient, parts (R, ...) -> (R,)."""
+    squares = [g.reshape(len(g), -1).square().sum(1) for g in gradients]
+    return torch.stack(squares).sum(0).sqrt()
+
+
+def clip_factors(norms: Tensor, limit: float, like: Tensor) -> Tensor:
+    """What scales each replica's gradient down to the norm `limit`, for parts of `like`'s shape."""
+    scale = (limit / (norms + 1e-6)).clamp(max=1.0)
+    return scale.reshape(-1, *[1] * (like.dim() - 1))
 
 
 def together(

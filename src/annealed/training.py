@@ -10,6 +10,7 @@ from annealed.method import SUMMARY, Method
 from annealed.ranks import Ranks
 from annealed.replicas import Replicas
 from annealed.schema import Config
+from annealed.whole_step import WholeStep
 
 CHECK_EVERY = 50  # steps between looks at the gradient norm and for values that are not finite
 
@@ -30,7 +31,10 @@ class Training(pl.LightningModule):
         self.automatic_optimization = False  # an objective may want several backward passes
         self.config, self.steps_an_epoch = config, steps_an_epoch
         by = products.chosen(config.trainer.products, methods[0].device)
-        self.replicas = Replicas(methods, config.trainer.compile, by)
+        alone = self.ranks.world == 1  # else gradients are summed between backward pass and Adam
+        self.replicas = Replicas(methods, config.trainer.compile and not alone, by)
+        whole = WholeStep(self.replicas, by) if config.trainer.compile and alone else None
+        self.whole = whole if whole and whole.works else None
         self.diverged: dict[int, str] = {}  # why, by seed
 
     @property
@@ -82,23 +86,36 @@ class Training(pl.LightningModule):
 
     def optimise(self, grey: Tensor) -> None:
         """One optimiser step on grey (R, B, X), every replica on its own batch and noise."""
-        optimiser, step = self.optimizers(), self.global_step
-        for group in optimiser.param_groups:
-            group["lr"] = group["factor"] * self.learning_rate(step)
-        self.train_mean.add(self.backward(grey, step))
-        clip = self.config.optimiser.clip_norm
+        step = self.global_step
         check = step % self.steps_an_epoch % CHECK_EVERY == 0
-        if clip or check:
-            norms = self.replicas.gradient_norms()
-            if clip:
-                self.replicas.clip(norms, clip)
+        word, norms = self.update(self.optimizers(), grey, step, check)
+        self.train_mean.add(word)
         if check:
             self.gradient_mean.add(norms)
             self.check(norms, f"the gradient is not finite at step {step}")
-        optimiser.step()
 
-    def backward(self, grey: Tensor, step: int) -> Tensor:
-        """The gradients of `step`; returns the means of SUMMARY, (R, 3)."""
+    def update(
+        self, optimiser: torch.optim.Adam, grey: Tensor, step: int, check: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
+        """Take `step`: the means of SUMMARY, (R, 3), and the gradients' norms, (R,).
+
+        Norms that neither `check` nor clipping asks for may be None.
+        """
+        rate, clip = self.learning_rate(step), self.config.optimiser.clip_norm
+        for group in optimiser.param_groups:
+            group["lr"] = group["factor"] * rate
+        if self.whole:
+            word, norms = self.whole.take(optimiser, rate, *self.inputs(grey, step), clip)
+        else:
+            word = self.backward(grey, step)
+            norms = self.replicas.gradient_norms() if clip or check else None
+            if clip:
+                self.replicas.clip(norms, clip)
+        optimiser.step()  # with what is in .grad: after a whole step, nothing
+        return word, norms
+
+    def inputs(self, grey: Tensor, step: int) -> tuple[tuple[Tensor, ...], tuple]:
+        """What each replica's loss is of at `step`, (R, ...), and what the replicas share."""
         objective, (_, batch, pixels) = self.methods[0].objective, grey.shape
         uniforms, noise = [], []
         for method in self.methods:
@@ -110,10 +127,15 @@ class Training(pl.LightningModule):
         weighted = self.config.trainer.warmed_up
         factors = [self.warmup(step) if weighted == name else 1.0 for name in ("rate", "target")]
         warmth = [torch.full((), f, dtype=noise[0].dtype, device=grey.device) for f in factors]
-        choice = objective.choose(coin)
-        part, weight = self.ranks.share(batch)
-        own = (grey[:, part], torch.stack(uniforms)[:, part], torch.stack(noise)[:, :, :, part])
-        word = self.replicas.backward(own, choice, *warmth)
+        own = (grey, torch.stack(uniforms), torch.stack(noise))
+        return own, (objective.choose(coin), *warmth)
+
+    def backward(self, grey: Tensor, step: int) -> Tensor:
+        """The gradients of `step`; returns the means of SUMMARY, (R, 3)."""
+        (grey, uniforms, noise), shared = self.inputs(grey, step)
+        part, weight = self.ranks.share(grey.shape[1])
+        own = (grey[:, part], uniforms[:, part], noise[:, :, :, part])
+        word = self.replicas.backward(own, *shared)
         if self.ranks.world > 1:
             reached = [p for p in self.replicas.stacks if p.grad is not None]
             *gradients, word = self.ranks.mean([*(p.grad for p in reached), word], weight)
