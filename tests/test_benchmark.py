@@ -11,7 +11,7 @@ from annealed.errors import UsageError
 from annealed.importance import log_marginal
 from annealed.objectives import log_weight
 from annealed.registry import method_class
-from reproduce.benchmark import __main__ as benchmark, bare, products, sections, timing
+from reproduce.benchmark import __main__ as benchmark, bare, lines, plain, products, timing
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,37 @@ def test_the_products_are_those_of_every_linear_layer(both):
     assert sorted((b, a) for a, b in encoder + decoder) == sorted(found)
 
 
+def test_a_plain_lightning_run_trains_every_seed_once_over(monkeypatch):
+    seen = []
+    step = plain.Plain.training_step
+
+    def counted(self, batch, index):
+        seen.append((self.method.config.seed, len(batch[0])))
+        loss = step(self, batch, index)
+        assert loss.isfinite()
+        return loss
+
+    monkeypatch.setattr(plain.Plain, "training_step", counted)
+    train = torch.full((250, 784), 128, dtype=torch.uint8)
+    plain.in_sequence("hvi_avo", train, torch.device("cpu"), 2)()
+    assert seen == [(seed, batch) for seed in (0, 1) for batch in (100, 100, 50)]
+
+
+def test_the_papers_length_follows_from_the_rates():
+    def line(section, case, microseconds):
+        return lines.Line(section, case, "image", microseconds, case, 1.0)
+
+    measured = [
+        line("five seeds, hvi_avo", "ours, 5 seeds, compiled", 3.6),
+        line("scoring, HVI", "HVI, compiled", 1.2),
+    ]
+    text = " ".join(benchmark.outlook(measured))
+    assert "side by side take 1.25 hours for 5000 epochs" in text
+    assert "S = 5000 takes 1 minutes" in text
+    assert "scoring" not in " ".join(benchmark.outlook(measured[:1]))
+    assert benchmark.outlook([line("toy model", "a", 1.0)]) == []
+
+
 def test_cases_take_turns_and_the_first_turn_does_not_count():
     seen = []
 
@@ -81,7 +112,7 @@ def test_cases_take_turns_and_the_first_turn_does_not_count():
 
 
 def test_a_line_is_a_time_an_item_and_a_ratio():
-    a, b = sections.lines("s", "image", {"a": 2.0, "b": 3.0}, {"a": 10, "b": 30}, "a")
+    a, b = lines.lines("s", "image", {"a": 2.0, "b": 3.0}, {"a": 10, "b": 30}, "a")
     assert (a.microseconds, a.ratio) == (2e5, 1.0)
     assert (b.microseconds, b.ratio) == (1e5, 0.5)
 
@@ -101,13 +132,13 @@ def test_a_process_that_fails_says_why():
 
 def test_the_page_has_a_table_a_section_and_names_its_machine(tmp_path, monkeypatch, capsys):
     def quick(size):
-        return sections.lines("first", "image", {"a": 1.0, "b": 2.0}, {"a": 1, "b": 1}, "a")
+        return lines.lines("first", "image", {"a": 1.0, "b": 2.0}, {"a": 1, "b": 1}, "a")
 
     def deep(size):
-        line = sections.Line("second", "T = 1", "step", 5.0, "T = 1", 1.0, megabytes=12.0)
+        line = lines.Line("second", "T = 1", "step", 5.0, "T = 1", 1.0, megabytes=12.0)
         return [line]
 
-    monkeypatch.setattr(sections, "SECTIONS", (quick, deep))
+    monkeypatch.setattr(benchmark, "SECTIONS", (quick, deep))
     command = ["x", "--rounds", "1", "--no-peers", "--folder", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", command)
     benchmark.main()

@@ -10,6 +10,8 @@ from annealed import config as configuration, products
 from annealed.compiling import compiled
 from annealed.data.images import ImageData, Images
 from annealed.importance import log_marginal, walk_log_weight
+from annealed.method import Method
+from annealed.precision import multiplying
 from annealed.registry import method_class
 from annealed.schema import Config
 from annealed.training import Training
@@ -35,34 +37,29 @@ def trainer(device: torch.device, epochs: int = 1) -> pl.Trainer:
     )
 
 
+def methods(
+    row: str, seeds: int, pixels: int, device: torch.device, *overrides: str
+) -> list[Method]:
+    """The row as each of `seeds` seeds starts it."""
+    configs = cells(row, seeds, *overrides)
+    kind = method_class(configs[0].method)
+    return [kind(config, pixels).to(device) for config in configs]
+
+
 def training(
     row: str, train: Tensor, device: torch.device, seeds: int = 1, *overrides: str
 ) -> Callable[[], None]:
     """An epoch over `train`, uint8 (N, X), by `seeds` seeds side by side, as a case."""
-    configs = cells(row, seeds, *overrides)
-    kind, first = method_class(configs[0].method), configs[0]
+    found = methods(row, seeds, train.shape[1], device, *overrides)
+    config = found[0].config
     images = Images(train, train[:1], train[:1], (1, 28, 28))
-    data = ImageData(images, first.data.batch_size, first.trainer.steps_per_call, device)
-    methods = [kind(config, train.shape[1]).to(device) for config in configs]
-    module = Training(methods, first, data.steps_an_epoch)
-    by = products.chosen(first.trainer.products, device)
+    data = ImageData(images, config.data.batch_size, config.trainer.steps_per_call, device)
+    module = Training(found, config, data.steps_an_epoch)
+    by = products.chosen(config.trainer.products, device)
 
     def case() -> None:
-        with products.multiplying(by):
+        with products.multiplying(by), multiplying(config.trainer.precision):
             trainer(device).fit(module, data)
-
-    return case
-
-
-def in_sequence(
-    row: str, train: Tensor, device: torch.device, seeds: int, *overrides: str
-) -> Callable[[], None]:
-    """The same seeds one after another."""
-    each = [training(row, train, device, 1, *overrides) for _ in range(seeds)]
-
-    def case() -> None:
-        for one in each:
-            one()
 
     return case
 
@@ -71,8 +68,8 @@ def scoring(
     row: str, x: Tensor, samples: int, fast: bool = False, *overrides: str
 ) -> Callable[[], None]:
     """log p of the batch x (B, X) with `samples` importance samples, as a case."""
-    config = cells(row, 1, *overrides)[0]
-    method = method_class(config.method)(config, x.shape[1]).to(x.device)
+    (method,) = methods(row, 1, x.shape[1], x.device, *overrides)
+    config = method.config
     by = products.chosen(config.trainer.products, x.device)
     weigh = (compiled(walk_log_weight, x.device, by) if fast else None) or walk_log_weight
     settings = (config.network.latent, samples, 0, 0, config.evaluate.memory_mb, weigh)

@@ -35,7 +35,7 @@ class WholeStep:
     ) -> tuple[Tensor, Tensor]:
         """One step on the inputs of `Replicas.backward`: its word, and the gradients' norms, (R,).
 
-        Each group of `adam` learns at its `factor` times `rate`, and each replica's gradient is
+        A group of `adam` learns at `rate`, or its `factor` times that. Each replica's gradient is
         scaled down to the norm `clip`. Parameters that no loss reaches are left alone, and no
         `.grad` is used. Raises UsageError as `Replicas.backward` does.
         """
@@ -45,7 +45,9 @@ class WholeStep:
             names = self.moved(own, shared)
             moments = {name: _moments(adam, parameters[name]) for name in names}
             factor = {
-                id(p): group["factor"] for group in adam.param_groups for p in group["params"]
+                id(p): group.get("factor", 1.0)
+                for group in adam.param_groups
+                for p in group["params"]
             }
             factors = tuple(factor[id(parameters[name])] for name in names)
             model = (

@@ -1,0 +1,120 @@
+"""Ours against a bare loop, matrix products alone, plain Lightning and pythae."""
+
+import os
+
+import torch
+
+from annealed.products import multiplying
+from reproduce.benchmark import bare, ours, plain, products
+from reproduce.benchmark.lines import BATCH, Line, Size, lines
+from reproduce.benchmark.timing import Case, in_fresh_process, interleaved
+
+
+def peer(kind: str, what: str, size: Size) -> Case:
+    """pythae's own trainer or NLL in a process of its own, which times itself."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([size.peers, os.getcwd()])}
+    arguments = ("reproduce.benchmark.pythae_run", kind, str(size.images), str(size.samples))
+    return lambda: in_fresh_process(*arguments, **environment)[what]
+
+
+def by_onednn(case: Case) -> Case:
+    """`case` with torch's products computed by oneDNN, as `trainer.products` does it."""
+
+    def fast() -> object:
+        with multiplying("onednn"):
+            return case()
+
+    return fast
+
+
+def training(size: Size) -> list[Line]:
+    """The VAE's training images per second, and IWAE's."""
+    model = bare.BareVAE().to(size.device)
+    adam = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    images, steps = size.train.to(size.device), size.images // BATCH
+
+    def loop() -> None:
+        bare.train(model, adam, images, steps, BATCH)
+
+    def run(seeds: int, *overrides: str) -> Case:
+        return ours.training("vae", size.train, size.device, seeds, *overrides)
+
+    alone, compiled = products.training(steps, BATCH, size.device), "trainer.compile=true"
+    cases: dict[str, Case] = {"bare loop": loop, "matrix products alone": alone}
+    if size.onednn:
+        cases["bare loop, oneDNN"] = by_onednn(loop)
+        cases["matrix products alone, oneDNN"] = by_onednn(alone)
+        cases["ours, one seed, torch's products"] = run(1, "trainer.products=torch")
+        cases["ours, one seed, torch's products, compiled"] = run(
+            1, "trainer.products=torch", compiled
+        )
+    cases |= {
+        "ours, one seed": run(1),
+        "ours, one seed, compiled": run(1, compiled),
+        "ours, one seed, compiled, bf16": run(1, compiled, "trainer.precision=bf16"),
+        "ours, 5 seeds": run(5),
+        "ours, 5 seeds, compiled": run(5, compiled),
+    }
+    items = {name: images_of(name, size.images) for name in cases}
+    if size.peers:
+        cases["pythae VAE"] = peer("vae", "training", size)
+        items["pythae VAE"] = size.images
+    found = lines("training, VAE", "image", interleaved(cases, size.rounds), items, "bare loop")
+    cases = {"ours, IWAE, 5 samples": ours.training("iwae", size.train, size.device)}
+    if size.peers:
+        cases["pythae IWAE, 5 samples"] = peer("iwae", "training", size)
+    items = dict.fromkeys(cases, size.images)
+    taken = interleaved(cases, size.rounds)
+    return found + lines("training, IWAE", "image", taken, items, "ours, IWAE, 5 samples")
+
+
+def images_of(case: str, images: int) -> int:
+    """How many images a case takes in, all its seeds together."""
+    return 5 * images if "5 seeds" in case else images
+
+
+def lightning(size: Size) -> list[Line]:
+    """Five seeds side by side against plain Lightning runs of the same row, one after another."""
+    found, short = [], size.train[: max(size.images // 4, BATCH)]
+    for row in ("vae", "hvi_avo"):
+        plainly = "plain Lightning, 5 seeds in sequence"
+        cases: dict[str, Case] = {plainly: plain.in_sequence(row, short, size.device, 5)}
+        for count in (1, 5):
+            for how, overrides in (("", ()), (", compiled", ("trainer.compile=true",))):
+                name = f"ours, {count} seed{'s' if count > 1 else ''}{how}"
+                cases[name] = ours.training(row, short, size.device, count, *overrides)
+        items = {name: images_of(name, len(short)) for name in cases}
+        taken = interleaved(cases, max(size.rounds // 2, 1))
+        found += lines(f"five seeds, {row}", "image and seed", taken, items, plainly)
+    return found
+
+
+def scoring(size: Size) -> list[Line]:
+    """Importance samples per second of a VAE's and HVI's test log-likelihood."""
+    x = (size.train[:BATCH] > 127).float().to(size.device)
+    model, chunk = bare.BareVAE().to(size.device), 20
+    samples = size.samples
+    alone = products.scoring(samples, BATCH, chunk, size.device)
+    cases: dict[str, Case] = {
+        "bare loop": lambda: bare.score(model, x, samples, chunk),
+        "matrix products alone": alone,
+    }
+    if size.onednn:
+        cases["matrix products alone, oneDNN"] = by_onednn(alone)
+        cases["ours, torch's products"] = ours.scoring(
+            "vae", x, samples, False, "trainer.products=torch"
+        )
+    cases["ours"] = ours.scoring("vae", x, samples)
+    cases["ours, compiled"] = ours.scoring("vae", x, samples, fast=True)
+    items = dict.fromkeys(cases, samples * BATCH)
+    if size.peers:
+        cases["pythae VAE"] = peer("vae", "scoring", size)
+        items["pythae VAE"] = samples * 20
+    taken = interleaved(cases, size.rounds)
+    found = lines("scoring, VAE", "sample", taken, items, "matrix products alone")
+    cases = {
+        "HVI": ours.scoring("hvi", x, samples),
+        "HVI, compiled": ours.scoring("hvi", x, samples, fast=True),
+    }
+    items = dict.fromkeys(cases, samples * BATCH)
+    return found + lines("scoring, HVI", "sample", interleaved(cases, size.rounds), items, "HVI")

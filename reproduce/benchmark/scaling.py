@@ -1,0 +1,89 @@
+"""How time and memory grow with seeds, T, S, batch and latent size."""
+
+from reproduce.benchmark import ours, toy
+from reproduce.benchmark.lines import BATCH, Line, Size, lines
+from reproduce.benchmark.timing import Case, in_fresh_process, interleaved
+
+
+def seeds(size: Size) -> list[Line]:
+    """Time a seed and image as seeds are trained side by side."""
+    found, short = [], size.train[: max(size.images // 4, BATCH)]
+    for row in ("vae", "hvi_avo"):
+        cases = {
+            f"R = {count}": ours.training(row, short, size.device, count)
+            for count in (1, 2, 4, 8, 16)
+        }
+        items = {name: len(short) * int(name.split()[-1]) for name in cases}
+        taken = interleaved(cases, max(size.rounds // 2, 1))
+        found += lines(f"seeds side by side, {row}", "image and seed", taken, items, "R = 1")
+    return found
+
+
+def toys(size: Size, steps: int = 20) -> list[Line]:
+    """The toy model of T = 10 refinements under AVO: throughput of seeds side by side."""
+    alone = toy.training(1, steps, size.device)
+
+    def in_sequence() -> None:
+        for _ in range(5):
+            alone()
+
+    cases: dict[str, Case] = {
+        "5 in sequence": in_sequence,
+        "5 side by side": toy.training(5, steps, size.device),
+        "5 side by side, compiled": toy.training(5, steps, size.device, fast=True),
+        "20 side by side, compiled": toy.training(20, steps, size.device, fast=True),
+    }
+    items = {name: steps * int(name.split()[0]) for name in cases}
+    taken = interleaved(cases, size.rounds)
+    return lines("toy model", "step and seed", taken, items, "5 in sequence")
+
+
+def depth(size: Size) -> list[Line]:
+    """Time and peak memory over T of a step at batch 1000, and over S of scoring."""
+    transitions = {"letter": "T", "values": (1, 4, 16, 64), "item": "step"}
+    return [
+        *_memory("hvi", "whole", "step of HVI", size, **transitions),
+        *_memory("hvi_avo", "whole", "AVO step of HVI-AVO", size, **transitions),
+        *_memory("hvi_avo", "stagewise", "stagewise AVO step", size, **transitions),
+        *_memory(
+            "hvi", "score", "scoring HVI, memory", size, "S", (100, 1000, 5000), "batch of 100"
+        ),
+    ]
+
+
+def _memory(
+    row: str, how: str, name: str, size: Size, letter: str, values: tuple[int, ...], item: str
+) -> list[Line]:
+    """Lines with the peak memory of each value, the fastest of a few fresh processes."""
+    measured = {}
+    for value in values:
+        runs = [
+            in_fresh_process("reproduce.benchmark.memory", row, str(value), how)
+            for _ in range(max(size.rounds // 2, 1))
+        ]
+        measured[f"{letter} = {value}"] = min(runs, key=lambda run: run["milliseconds"])
+    against = next(iter(measured))
+    spent = {case: run["milliseconds"] / 1e3 for case, run in measured.items()}
+    found = lines(f"{letter}, {name}", item, spent, dict.fromkeys(spent, 1), against)
+    for line in found:
+        line.megabytes = measured[line.case]["megabytes"]
+    return found
+
+
+def sizes(size: Size) -> list[Line]:
+    """Scoring over S, training over batch and latent size, for HVI."""
+    found, rounds = [], max(size.rounds // 2, 1)
+    x = (size.train[:BATCH] > 127).float().to(size.device)
+    cases = {f"S = {s}": ours.scoring("hvi", x, s) for s in (50, 200, 800)}
+    items = {name: BATCH * int(name.split()[-1]) for name in cases}
+    found += lines("S, scoring HVI", "sample", interleaved(cases, rounds), items, "S = 50")
+    short = size.train[: max(size.images // 4, 1000)]
+    for key, values in (("data.batch_size", (20, 100, 500)), ("network.latent", (10, 40, 160))):
+        cases = {
+            f"{key} = {v}": ours.training("hvi", short, size.device, 1, f"{key}={v}")
+            for v in values
+        }
+        items = dict.fromkeys(cases, len(short))
+        against = f"{key} = {values[1]}"
+        found += lines(f"{key}, training HVI", "image", interleaved(cases, rounds), items, against)
+    return found
