@@ -53,6 +53,7 @@ def assert_same(fast, other, plain, adam, tolerance):
 def test_every_row_and_choice_of_avo_takes_the_plain_steps(row, options, seeds, grey, traced):  # noqa: F811
     options = [f"method.avo.{option}" for option in options]
     options += ["method.avo.rho=0.5"] if row.endswith("avo") else []
+    options += ["method.transitions.steps=2"] if row.startswith(("hvi", "house")) else []
     fast, other = training(row, range(seeds), *options, "trainer.compile=true")
     plain, adam = training(row, range(seeds), *options)
     expected = walk(plain, adam, 6, grey)

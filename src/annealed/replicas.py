@@ -52,6 +52,10 @@ class Replicas(nn.Module):
         pairs = zip(self.names, self.stacks, strict=True)
         return {name: turn(stack, self.turned) for name, stack in pairs}
 
+    def model(self) -> tuple:
+        """What `together` needs to know of the replicas."""
+        return self.members[0], self.stacked(), self.buffers_by_name, self.buffer_dims
+
     def keep(self, index: list[int], optimiser: torch.optim.Optimizer | None = None) -> None:
         """Go on with the replicas at `index` alone; what leaves keeps its values as they are.
 
@@ -86,9 +90,8 @@ class Replicas(nn.Module):
             _, word = alone(*(value[0] for value in own), *shared, each=Tensor.backward)
             self._take([parameter.grad for parameter in self.first], alone=True)
             return word[None]
-        model = (self.members[0], self.stacked(), self.buffers_by_name, self.buffer_dims)
         with self.explained():
-            total, word = (self.compiled or together)(*model, own, shared)
+            total, word = (self.compiled or together)(*self.model(), own, shared)
         self._take(torch.autograd.grad(total, self.stacks, allow_unused=True))
         return word
 

@@ -18,7 +18,8 @@ class WholeStep:
     def __init__(self, replicas: Replicas, products: str = "torch"):
         self.replicas = replicas
         self.function = compiled(step, replicas.stacks[0].device, products)
-        self.names: dict[tuple, tuple[str, ...]] = {}  # of the parameters that a kind of step moves
+        # by kind of step: the parameters that it moves, and the factor of each one's rate
+        self.known: dict[tuple, tuple[tuple[str, ...], Tensor]] = {}
 
     @property
     def works(self) -> bool:
@@ -42,45 +43,33 @@ class WholeStep:
         replicas = self.replicas
         parameters = dict(zip(replicas.names, replicas.stacks, strict=True))
         with replicas.explained():
-            names = self.moved(own, shared)
+            names, factors = self.moved(adam, own, shared)
             moments = {name: _moments(adam, parameters[name]) for name in names}
-            factor = {
-                id(p): group.get("factor", 1.0)
-                for group in adam.param_groups
-                for p in group["params"]
-            }
-            factors = tuple(factor[id(parameters[name])] for name in names)
-            model = (
-                replicas.members[0],
-                parameters,
-                replicas.buffers_by_name,
-                replicas.buffer_dims,
-            )
-            constants = (
-                replicas.turned,
-                factors,
-                adam.defaults["betas"],
-                adam.defaults["eps"],
-                clip,
-            )
-            rates = torch.full((), rate, dtype=torch.float64, device=own[0].device)
+            module, _, *buffers = replicas.model()
+            model = (module, parameters, *buffers)
+            constants = (replicas.turned, adam.defaults["betas"], adam.defaults["eps"], clip)
             with torch.no_grad():
-                word, norms, *_ = self.function(*model, moments, rates, own, shared, constants)
+                word, norms, *_ = self.function(
+                    *model, moments, rate * factors, own, shared, constants
+                )
         return word, norms
 
-    def moved(self, own: tuple[Tensor, ...], shared: tuple) -> tuple[str, ...]:
-        """The parameters that a step of this kind has a gradient for, from one not compiled."""
+    def moved(
+        self, adam: torch.optim.Adam, own: tuple[Tensor, ...], shared: tuple
+    ) -> tuple[tuple[str, ...], Tensor]:
+        """What a step of this kind has a gradient for, found by a backward pass not compiled."""
         kind = tuple(value for value in shared if not isinstance(value, Tensor))
-        if kind not in self.names:
+        if kind not in self.known:
             r = self.replicas
             with torch.enable_grad():
-                total, _ = together(
-                    r.members[0], r.stacked(), r.buffers_by_name, r.buffer_dims, own, shared
-                )
+                total, _ = together(*r.model(), own, shared)
             found = torch.autograd.grad(total, r.stacks, allow_unused=True)
-            there = zip(r.names, found, strict=True)
-            self.names[kind] = tuple(name for name, gradient in there if gradient is not None)
-        return self.names[kind]
+            of = {id(p): g.get("factor", 1.0) for g in adam.param_groups for p in g["params"]}
+            there = zip(r.names, r.stacks, found, strict=True)
+            moved = [(name, of[id(p)]) for name, p, gradient in there if gradient is not None]
+            names, factors = zip(*moved, strict=True)
+            self.known[kind] = names, total.new_tensor(factors, dtype=torch.float64)
+        return self.known[kind]
 
 
 def step(
@@ -89,13 +78,16 @@ def step(
     buffers: dict[str, Tensor],
     buffer_dims: dict[str, int | None],
     moments: dict[str, tuple[Tensor, Tensor, Tensor]],
-    rate: Tensor,
+    rates: Tensor,
     own: tuple[Tensor, ...],
     shared: tuple,
     constants: tuple,
 ) -> tuple[Tensor, ...]:
-    """Move the parameters that have `moments`, and these, in place; see `WholeStep.take`."""
-    turned, factors, (beta1, beta2), eps, clip = constants
+    """Move the parameters that have `moments`, and these, in place, at `rates`, float64 (P,).
+
+    See `WholeStep.take`.
+    """
+    turned, (beta1, beta2), eps, clip = constants
 
     def loss(moving: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         stacked = {name: turn(p, turned) for name, p in {**parameters, **moving}.items()}
@@ -107,7 +99,7 @@ def step(
         count.add_(1)
     counts = torch.stack([count for _, _, count in moments.values()]).double()
     kind = norms.dtype
-    sizes = (rate * counts.new_tensor(factors) / (1.0 - beta1**counts)).to(kind)
+    sizes = (rates / (1.0 - beta1**counts)).to(kind)
     roots = (1.0 - beta2**counts).sqrt().to(kind)
     for i, (name, (mean, square, _)) in enumerate(moments.items()):
         p, gradient = parameters[name], gradients[name]
