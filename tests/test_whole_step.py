@@ -90,9 +90,39 @@ def test_a_seed_that_leaves_is_left_alone(grey, traced):  # noqa: F811
     plain, adam = training("hvi_avo", range(3))
     for module, optimiser in ((fast, other), (plain, adam)):
         walk(module, optimiser, 4, grey)
+        left = module.methods[0].state_dict()
+        before = {name: value.clone() for name, value in left.items()}
         module.replicas.keep([2], optimiser)
         walk(module, optimiser, 4, grey)
+        assert all(torch.equal(left[name], value) for name, value in before.items())
     assert_same(fast, other, plain, adam, 1e-10)
+
+
+def test_a_seed_that_is_not_finite_does_not_reach_the_others(grey, traced):  # noqa: F811
+    fast, other = training("hvi_avo", range(2), "trainer.compile=true", "optimiser.clip_norm=1.0")
+    alone, adam = training("hvi_avo", [1], "optimiser.clip_norm=1.0")
+    with torch.no_grad():
+        fast.methods[0].target.decoder[1].bias[0] = torch.nan
+    words = walk(fast, other, 4, grey)
+    assert words[:, 0].isnan().any(-1).all()
+    torch.testing.assert_close(words[:, 1], walk(alone, adam, 4, grey)[:, 0], rtol=0, atol=1e-10)
+    mine, expected = fast.methods[1].state_dict(), alone.methods[0].state_dict()
+    for name, value in expected.items():
+        torch.testing.assert_close(mine[name], value, rtol=0, atol=1e-10)
+    norms = fast.update(other, grey[:2, 5], 5)[1]
+    assert norms.isfinite().tolist() == [False, True]
+
+
+def test_products_rounded_to_bfloat16_are_so_in_a_whole_step(grey, traced):  # noqa: F811
+    words = {}
+    for precision in ("bf16", "32"):
+        for compiled in ("true", "false"):
+            options = [f"trainer.compile={compiled}", f"trainer.precision={precision}"]
+            module, adam = training("hvi", range(2), *options, kind=torch.float32)
+            words[precision, compiled] = walk(module, adam, 4, grey)
+    mine, plain = words["bf16", "true"], words["bf16", "false"]
+    torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-4)
+    assert (mine - words["32", "true"]).abs().max() > 1e-3
 
 
 def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp_path):  # noqa: F811
@@ -102,7 +132,7 @@ def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp
     options += ["optimiser.milestones=[0.2]", "optimiser.factors=[0.1]"]
     plain, adam = training("hvi_avo", range(2), *options)
     fast, other = training("hvi_avo", range(2), *options, "trainer.compile=true")
-    assert fast.whole.works
+    assert fast.whole is not None
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     torch.testing.assert_close(
         walk(fast, other, 12, grey), walk(plain, adam, 12, grey), rtol=0, atol=1e-8
@@ -152,8 +182,9 @@ def test_without_a_compiler_one_line_says_so_and_nothing_changes(grey, capsys, m
     compiling._works.cache_clear()
     monkeypatch.setattr(torch, "compile", missing)
     slow, adam = training("vae", range(2), "trainer.compile=true")
-    walk(slow, adam, 2, grey)
+    found = walk(slow, adam, 2, grey)
     compiling._works.cache_clear()
+    assert torch.equal(found, walk(*training("vae", range(2)), 2, grey))
     told = capsys.readouterr().err
     assert told == "trainer.compile has no effect: nothing compiles here (no C++ compiler)\n"
 

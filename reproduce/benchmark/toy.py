@@ -4,7 +4,7 @@ import torch
 
 from annealed import energies, randomness
 from annealed.replicas import Replicas
-from annealed.whole_step import WholeStep
+from annealed.whole_step import whole_steps
 from reproduce import toy
 from reproduce.benchmark.timing import Case
 
@@ -17,7 +17,7 @@ def training(seeds: int, steps: int, device: torch.device, fast: bool = False) -
     target, avo = energies.energy("d"), toy.objective("avo", STEPS)
     paths = [toy.posterior("hvi", STEPS, [2.0, 2.0], HIDDEN, seed) for seed in range(seeds)]
     replicas = Replicas([toy.Toy(target, path, avo).to(device) for path in paths])
-    whole = WholeStep(replicas) if fast else None
+    whole = whole_steps(replicas) if fast else None
     adam = torch.optim.Adam(replicas.parameters(), RATE, fused=True)
     shape = (STEPS + 1, BATCH, 1, 2)
 

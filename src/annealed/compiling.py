@@ -20,9 +20,9 @@ def compiled(function: Callable, device: torch.device, products: str = "torch") 
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, GRAPHS)
     how: dict = {"mode": "reduce-overhead" if device.type == "cuda" else "default"}
     if products == "onednn":
-        from annealed.product_pass import ByOneDNN  # the compiler takes a second to import
+        from annealed.product_pass import BY_ONEDNN  # the compiler takes a second to import
 
-        how = {"options": {"post_grad_custom_post_pass": ByOneDNN()}}
+        how = {"options": {"post_grad_custom_post_pass": BY_ONEDNN}}
     return torch.compile(function, dynamic=False, fullgraph=True, **how)
 
 

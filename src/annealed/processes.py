@@ -21,6 +21,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
+from annealed import products
 from annealed.errors import Lost, UsageError
 from annealed.ranks import Ranks
 from annealed.schema import Config
@@ -53,6 +54,11 @@ def check(config: Config, device: torch.device) -> None:
         raise UsageError(f"trainer.devices is {wanted}; accepted: 1 to {there}, the {what}.")
     if config.trainer.precision == "tf32" and device.type != "cuda":
         raise UsageError("trainer.precision is 'tf32', which takes a GPU; accepted here: 32, bf16.")
+    if config.trainer.products == "onednn" and not products.there(device):
+        raise UsageError(
+            "trainer.products is 'onednn', which takes a CPU and a torch with oneDNN; accepted "
+            "here: auto, torch."
+        )
     if wanted > 1 and getattr(sys.modules["__main__"].__spec__, "name", None) != COMMAND:
         raise UsageError(
             f"trainer.devices is {wanted}, but only the command python -m {COMMAND} starts a "

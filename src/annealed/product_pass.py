@@ -31,6 +31,9 @@ class ByOneDNN(CustomGraphPass):
         return get_hash_for_files((__file__, products.__file__))
 
 
+BY_ONEDNN = ByOneDNN()  # one, so that functions compiled with it share their graphs
+
+
 def _worth(a: Node, b: Node) -> bool:
     x, y = a.meta["val"], b.meta["val"]
     on_cpu = x.device.type == "cpu"

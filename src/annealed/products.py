@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-from annealed.errors import UsageError
-
 LEAST = 2**21  # multiply-adds; in a smaller product the call from Python eats what is gained
 
 OPS = Library("annealed", "DEF")  # what compiled graphs call
@@ -26,17 +24,17 @@ OPS.define("bmm(Tensor a, Tensor b) -> Tensor")
 def chosen(wanted: str, device: torch.device) -> str:
     """Who multiplies on `device` under `trainer.products` = `wanted`: "onednn" or "torch".
 
-    "auto" is oneDNN on a CPU with AVX-512 that is not Intel's, where torch's BLAS is MKL. Raises
-    UsageError where oneDNN is wanted and torch has none.
+    "auto" is oneDNN on a CPU with AVX-512 that is not Intel's, where torch's BLAS is MKL. It is
+    torch on another device, and where torch has no oneDNN.
     """
-    there = device.type == "cpu" and torch.backends.mkldnn.is_available()
-    if wanted == "onednn" and not there:
-        raise UsageError(
-            "trainer.products is 'onednn', which is for a CPU and a torch that has oneDNN; "
-            "accepted here: auto, torch."
-        )
     slow = torch.backends.mkl.is_available() and _wide() and not _intel()
-    return "onednn" if wanted == "onednn" or (wanted == "auto" and there and slow) else "torch"
+    asked = wanted == "onednn" or (wanted == "auto" and slow)
+    return "onednn" if asked and there(device) else "torch"
+
+
+def there(device: torch.device) -> bool:
+    """Whether oneDNN can multiply on `device`."""
+    return device.type == "cpu" and torch.backends.mkldnn.is_available()
 
 
 def _wide() -> bool:
@@ -51,12 +49,17 @@ def _intel() -> bool:
 
 def worth(a: tuple[int, ...], b: tuple[int, ...], *kinds: torch.dtype) -> bool:
     """Whether (..., M, K) times (..., K, N) of `kinds` is one that oneDNN is to do."""
-    fits = a[-1] == b[-2] and all(kind is torch.float32 for kind in kinds)
-    return fits and a[-2] * a[-1] * b[-1] >= LEAST
+    fits = len(a) == len(b) > 1 and a[:-2] == b[:-2] and a[-1] == b[-2]
+    single = all(kind is torch.float32 for kind in kinds)
+    return fits and single and a[-2] * a[-1] * b[-1] >= LEAST
 
 
 def _linear(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "none", [], "")
+    (height, width), (down, right) = b.shape, b.stride()
+    plain = (right == 1 and down >= width) or (down == 1 and right >= height)
+    weight = b.t() if plain else b.contiguous().t()  # oneDNN knows no rows that overlap
+    bias = None if bias is None else bias.contiguous()  # and reads a bias without its stride
+    return torch.ops.mkldnn._linear_pointwise(a, weight, bias, "none", [], "")
 
 
 def _each(a: Tensor, b: Tensor) -> Tensor:
@@ -75,20 +78,20 @@ OPS.impl("bmm", lambda a, b: a.new_empty(a.shape[0], a.shape[1], b.shape[2]), "M
 def _mm(a: Tensor, b: Tensor) -> Tensor:
     if worth(a.shape, b.shape, a.dtype, b.dtype):
         return _linear(a, b)
-    return torch.mm(a, b, out=a.new_empty(a.shape[0], b.shape[1]))  # torch's own kernel
+    return torch.mm(a, b, out=a.new_empty(a.shape[0], b.shape[-1]))  # torch's own kernel
 
 
 def _bmm(a: Tensor, b: Tensor) -> Tensor:
     if worth(a.shape, b.shape, a.dtype, b.dtype):
         return _each(a, b)
-    return torch.bmm(a, b, out=a.new_empty(a.shape[0], a.shape[1], b.shape[2]))
+    return torch.bmm(a, b, out=a.new_empty(a.shape[0], a.shape[1], b.shape[-1]))
 
 
 def _addmm(c: Tensor, a: Tensor, b: Tensor, *, beta=1, alpha=1) -> Tensor:
-    plain = c.dim() == 1 and len(c) == b.shape[1] and beta == 1 and alpha == 1
+    plain = c.dim() == 1 and len(c) == b.shape[-1] and beta == 1 and alpha == 1
     if plain and worth(a.shape, b.shape, a.dtype, b.dtype, c.dtype):
         return _linear(a, b, c)
-    out = a.new_empty(a.shape[0], b.shape[1])
+    out = a.new_empty(a.shape[0], b.shape[-1])
     return torch.addmm(c, a, b, beta=beta, alpha=alpha, out=out)
 
 

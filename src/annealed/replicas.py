@@ -101,7 +101,8 @@ class Replicas(nn.Module):
         try:
             yield
         except RuntimeError as error:
-            if self.proven and not isinstance(error, TorchDynamoException):
+            known = self.proven and not isinstance(error, TorchDynamoException)
+            if known or isinstance(error, torch.OutOfMemoryError):
                 raise
             reason = str(error).strip().partition("\n")[0]
             raise UsageError(

@@ -10,7 +10,7 @@ from annealed.method import SUMMARY, Method
 from annealed.ranks import Ranks
 from annealed.replicas import Replicas
 from annealed.schema import Config
-from annealed.whole_step import WholeStep
+from annealed.whole_step import whole_steps
 
 CHECK_EVERY = 50  # steps between looks at the gradient norm and for values that are not finite
 
@@ -33,8 +33,7 @@ class Training(pl.LightningModule):
         by = products.chosen(config.trainer.products, methods[0].device)
         alone = self.ranks.world == 1  # else gradients are summed between backward pass and Adam
         self.replicas = Replicas(methods, config.trainer.compile and not alone, by)
-        whole = WholeStep(self.replicas, by) if config.trainer.compile and alone else None
-        self.whole = whole if whole and whole.works else None
+        self.whole = whole_steps(self.replicas, by) if config.trainer.compile and alone else None
         self.diverged: dict[int, str] = {}  # why, by seed
 
     @property

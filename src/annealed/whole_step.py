@@ -1,5 +1,7 @@
 """A whole optimiser step as one compiled function: the bound, its gradient, clipping and Adam."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.func import grad
@@ -8,23 +10,23 @@ from annealed.compiling import compiled
 from annealed.replicas import Replicas, clip_factors, norms_of, together, turn
 
 
+def whole_steps(replicas: Replicas, products: str = "torch") -> "WholeStep | None":
+    """Whole steps of `replicas`; None where nothing compiles. `products`: see `compiled`."""
+    function = compiled(step, replicas.stacks[0].device, products)
+    return WholeStep(replicas, function) if function else None
+
+
 class WholeStep:
-    """Optimiser steps of `replicas`, each one call of compiled code; `works` says if it compiles.
+    """Optimiser steps of `replicas`, each one call of `function`, which is `step` compiled.
 
     The moments stay where torch's Adam keeps them, so that a checkpoint is the same with and
     without, and an update is Adam's up to rounding (Kingma & Ba 2014, arXiv 1412.6980).
     """
 
-    def __init__(self, replicas: Replicas, products: str = "torch"):
-        self.replicas = replicas
-        self.function = compiled(step, replicas.stacks[0].device, products)
+    def __init__(self, replicas: Replicas, function: Callable):
+        self.replicas, self.function = replicas, function
         # by kind of step: the parameters that it moves, and the factor of each one's rate
         self.known: dict[tuple, tuple[tuple[str, ...], Tensor]] = {}
-
-    @property
-    def works(self) -> bool:
-        """Whether this machine compiles."""
-        return self.function is not None
 
     def take(
         self,
