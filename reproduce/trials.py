@@ -18,7 +18,6 @@ SETTINGS = {  # overrides of every trial under it
     "all images": (),
     "5000 images": ("data.train_images=5000", "trainer.epochs=200", "trainer.warmup_epochs=40"),
     "100 epochs": ("trainer.epochs=100", "trainer.warmup_epochs=10"),  # as the table's `short`
-    "200 epochs": ("trainer.epochs=200", "trainer.warmup_epochs=10"),
     "autoregressive decoder": AUTOREGRESSIVE,
     "autoregressive decoder, 10000 images": (
         *AUTOREGRESSIVE,

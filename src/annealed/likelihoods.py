@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from annealed import randomness
 
@@ -44,14 +45,12 @@ FACTORS = 64  # the largest product of log_partition is 2^64, well within float3
 def log_partition(logits: Tensor) -> Tensor:
     """The sum of log(1 + e^logit) over the last dimension: (..., X) -> (...).
 
-    Of factors 1 + e^-|logit|, which lie between 1 and 2, the plain logarithm is as near as log1p,
-    a tenth of a compiled step, where a sum of many is asked for. Without gradients it is taken of
-    products of them: that of each is a third of the time of scoring.
+    Without gradients a logarithm is taken of products of factors 1 + e^-|logit|, which lie between
+    1 and 2: it is the logarithm of each that takes a third of the time of scoring.
     """
-    size = logits.abs()
     if torch.is_grad_enabled():
-        return (0.5 * (logits + size) + (1.0 + (-size).exp()).log()).sum(-1)
-    factors, count = size.neg_().exp_().add_(1), 1
+        return F.softplus(logits).sum(-1)
+    factors, count = logits.abs().neg_().exp_().add_(1), 1
     while count < FACTORS and factors.shape[-1] % 2 == 0:
         first, second = factors.chunk(2, dim=-1)
         factors, count = first * second, 2 * count
