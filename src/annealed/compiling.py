@@ -17,7 +17,9 @@ def compiled(function: Callable, device: torch.device, products: str = "torch") 
     if not _works(device.type):
         return None
     # a graph for each number of seeds, batch size and objective; beyond the limit torch gives up
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, GRAPHS)
+    options = torch._dynamo.config
+    name = "recompile_limit" if hasattr(options, "recompile_limit") else "cache_size_limit"  # 2.6
+    setattr(options, name, max(getattr(options, name), GRAPHS))
     how: dict = {"mode": "reduce-overhead" if device.type == "cuda" else "default"}
     if products == "onednn":
         from annealed.product_pass import BY_ONEDNN  # the compiler takes a second to import

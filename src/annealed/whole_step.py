@@ -91,7 +91,7 @@ def step(
     """
     turned, (beta1, beta2), eps, clip = constants
 
-    def loss(moving: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def loss(moving):
         stacked = {name: turn(p, turned) for name, p in {**parameters, **moving}.items()}
         return together(module, stacked, buffers, buffer_dims, own, shared)
 
