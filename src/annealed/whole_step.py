@@ -47,8 +47,8 @@ class WholeStep:
         with replicas.explained():
             names, factors = self.moved(adam, own, shared)
             moments = {name: _moments(adam, parameters[name]) for name in names}
-            module, _, *buffers = replicas.model()
-            model = (module, parameters, *buffers)
+            buffers = (replicas.buffers_by_name, replicas.buffer_dims)
+            model = (replicas.members[0], parameters, *buffers)
             constants = (replicas.turned, adam.defaults["betas"], adam.defaults["eps"], clip)
             with torch.no_grad():
                 word, norms, *_ = self.function(
