@@ -45,62 +45,63 @@ reproduce-table: $(READY) $(RAY) ## train and score what is missing, write repor
 	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
 
 reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
-	@$(if $(CELL),$(BIN)/python -m reproduce.rerun $(CELL) --runs $(RUNS) $(if $(IMPORT),--allow-import),\
+	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(CELL) --runs $(RUNS) $(if $(IMPORT),--allow-import),\
 	  echo "name a cell, as in CELL=short/mnist/vae/seed0"; exit 2)
 
 report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table, page
-	@$(BIN)/python -m reproduce.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m reproduce.table.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m reproduce.site
 
 page: $(READY) ## reports/index.html: all of reports/ in one file, to open in a browser
-	@$(BIN)/python -m reproduce.overview
+	@$(BIN)/python -m reproduce.site
 
 checklist: $(READY) ## answer the NeurIPS and reproducibility checklists from what is on disk
 	@$(BIN)/python -m reproduce.checklist
 
 verify: $(READY) ## make all that reports/results/ gives again, and tell what differs from reports/
-	@$(BIN)/python -m reproduce.verify
+	@$(BIN)/python -m reproduce.checks.verify
 
 reproduce-ablations: $(READY) $(RAY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
-	@$(BIN)/python -m reproduce.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing) \
+	@$(BIN)/python -m reproduce.experiments.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
 
 reproduce-warmup: $(READY) $(RAY) ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
-	@$(BIN)/python -m reproduce.warmup --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing) \
+	@$(BIN)/python -m reproduce.experiments.warmup --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
 
 reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write reports/<preset>/pictures/
-	@$(BIN)/python -m reproduce.pictures --preset $(PRESET) --runs $(RUNS) \
+	@$(BIN)/python -m reproduce.table.pictures --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(DATA),--data $(DATA)) $(if $(ROWS),--rows $(ROWS))
 
 reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
-	@$(BIN)/python -m reproduce.invertible --preset $(PRESET) --runs $(RUNS) \
+	@$(BIN)/python -m reproduce.experiments.invertible --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-toy: $(READY) ## PRESET=quick|full: HVI and IAF on toy energies, write reports/toy/
-	@$(BIN)/python -m reproduce.toys --preset $(PRESET) --runs $(RUNS) \
+	@$(BIN)/python -m reproduce.experiments.toys --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-noise: $(READY) ## PRESET=quick|full: what a unimodal posterior does to the model, write reports/noise/
-	@$(BIN)/python -m reproduce.noise --preset $(PRESET) --runs $(RUNS) \
+	@$(BIN)/python -m reproduce.experiments.noise --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-collapse: $(READY) ## PRESET=quick|full: collapsed latents, learned and exact, write reports/collapse/
-	@$(BIN)/python -m reproduce.collapse --preset $(PRESET) --runs $(RUNS) \
+	@$(BIN)/python -m reproduce.experiments.collapse --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
-	@$(BIN)/python -m reproduce.corners --preset $(PRESET) --runs $(RUNS) \
+	@$(BIN)/python -m reproduce.experiments.corners --preset $(PRESET) --runs $(RUNS) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-celeba: $(READY) $(RAY) ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
-	@$(BIN)/python -m reproduce.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) $(if $(SET),--set $(SET)) \
+	@$(BIN)/python -m reproduce.experiments.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) $(if $(SET),--set $(SET)) \
 	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE) $(if $(KEEP),--keep)
 
 dashboard: $(READY) ## W&B workspace and report from code; without a key reports/dashboard.json
-	@$(BIN)/python -m reproduce.dashboard --runs $(RUNS)
+	@$(BIN)/python -m reproduce.tracking.dashboard --runs $(RUNS)
 
 sync: $(READY) ## send W&B's offline runs under RUNS, each once
-	@$(BIN)/python -m reproduce.sync --runs $(RUNS)
+	@$(BIN)/python -m reproduce.tracking.sync --runs $(RUNS)
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*
 	@$(BIN)/python -m reproduce.benchmark
@@ -109,7 +110,7 @@ test: $(READY) ## run the tests, a process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-cluster: $(CLUSTER) ## install Ray and run the tests that need it
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_engines.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/reproduce/scheduling/test_engines.py
 
 lint: $(READY) ## check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

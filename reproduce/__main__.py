@@ -2,42 +2,16 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from annealed import command
-from annealed.data.catalogue import BINARY
-from annealed.data.images import load_images
-from annealed.data.sources import DataNotFound
-from annealed.errors import UsageError
-from annealed.registry import METHODS, allow_import
-from reproduce import engines, schedule, table
-from reproduce.cells import ROWS, Cell, grid
-from reproduce.results import keep_all
-
-FALLBACK = "MNIST is not at hand, so this is scikit-learn's digits; "
-
-
-def choose_data(wanted: str | None, preset: str) -> tuple[str, str]:
-    """The data set to run and a note for the table's title.
-
-    Without a wish it is mnist, or, under `quick` alone, digits where MNIST cannot be had. Raises
-    DataNotFound otherwise.
-    """
-    name = wanted or "mnist"
-    try:
-        load_images(name, None, 0)
-        return name, ""
-    except DataNotFound as error:
-        if wanted or preset != "quick":
-            raise
-        print(f"{FALLBACK}{error}", flush=True)
-        return "digits", FALLBACK
-
-
-def reports_folder(preset: str, data: str) -> Path:
-    """reports/<preset>, and a folder below it for data other than mnist."""
-    folder = Path("reports", preset)
-    return folder if data == "mnist" else folder / data
+from annealed.config.datasets import BINARY
+from annealed.config.registry import METHODS, allow_import
+from annealed.runs import cli
+from annealed.utils.errors import UsageError
+from reproduce.results.locations import choose_data, reports_folder
+from reproduce.results.store import keep_all
+from reproduce.scheduling import engines, scheduler
+from reproduce.scheduling.run_grid import ROWS, Run, run_grid
+from reproduce.table import nll_table
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -60,14 +34,14 @@ def arguments_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def cells_of(arguments: argparse.Namespace, data: str, rows: list[str]) -> list[Cell]:
+def cells_of(arguments: argparse.Namespace, data: str, rows: list[str]) -> list[Run]:
     """The grid that the command line asks for."""
     options = {"runs": arguments.runs, "allow_import": arguments.allow_import}
     options |= {"replicas": arguments.replicas, "compile": arguments.compile}
-    return grid(arguments.preset, data, rows, arguments.seeds, **options)
+    return run_grid(arguments.preset, data, rows, arguments.seeds, **options)
 
 
-def pick(cells: list[Cell], index: int) -> Cell:
+def pick(cells: list[Run], index: int) -> Run:
     """The cell of a Slurm array's task; raises UsageError where there is none."""
     if not 0 <= index < len(cells):
         raise UsageError(
@@ -98,7 +72,7 @@ def main() -> None:
     if arguments.allow_import:
         allow_import()
     for row in rows:  # a bad row or preset is told before data are looked for
-        Cell(arguments.preset, arguments.data or "mnist", row, 0).config()
+        Run(arguments.preset, arguments.data or "mnist", row, 0).config()
     names = cells_of(arguments, arguments.data or "mnist", rows)
     if arguments.list_cells:
         print("\n".join(f"{index} {cell.name}" for index, cell in enumerate(names)))
@@ -110,17 +84,17 @@ def main() -> None:
     keeping = {"done": lambda cell: keep_all(cell.results())} if arguments.keep else {}
     if arguments.cell_index is not None:
         cell = pick(cells, arguments.cell_index)
-        tell(schedule.run_on(engines.chosen(arguments), [cell], **keeping))
+        tell(scheduler.run_on(engines.chosen(arguments), [cell], **keeping))
         return
     failures = []
     if not arguments.table_only:
-        failures = schedule.run_on(engines.chosen(arguments), cells, **keeping)
+        failures = scheduler.run_on(engines.chosen(arguments), cells, **keeping)
     folder = reports_folder(arguments.preset, data)
     paths = [path for cell in cells for path in cell.results()]
-    print(table.write(paths, folder, arguments.preset, note))
+    print(nll_table.write(paths, folder, arguments.preset, note))
     print(f"{note}table: {folder / 'nll_table.md'}", flush=True)
     tell(failures)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, "Run the same command again to go on."))
+    sys.exit(cli.run(main, "Run the same command again to go on."))

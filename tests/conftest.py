@@ -13,17 +13,17 @@ import pytest
 import torch
 from torch import nn
 
-from annealed import randomness
 from annealed.data.mnist import MD5
-from annealed.flows import IAF, ConvexLinearIAF, Householder
-from annealed.iterative import IterativePosterior
-from annealed.posteriors import GaussianHead, Posterior
-from annealed.targets import LinearGaussian
-from annealed.transitions import MeanField, Refinement, Transition
+from annealed.inference.flows import IAF, ConvexLinearIAF, Householder
+from annealed.inference.iterative import IterativePosterior
+from annealed.inference.posteriors import GaussianHead, Posterior
+from annealed.inference.transitions import MeanField, Refinement, Transition
+from annealed.models.targets import LinearGaussian
+from annealed.utils import randomness
 
 ROOT = Path(__file__).parents[1]
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["annealed.cell", "annealed.evaluate"])
+SERVER.set_forkserver_preload(["annealed.runs.run", "annealed.evaluate"])
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models
 
 
@@ -92,13 +92,13 @@ def posterior(kind: str | int, seed: int = 0, target: nn.Module | None = None) -
 
 def noise_for(q: Posterior, samples: int, batch: int, seed: int = 0) -> torch.Tensor:
     """Noise that fits `q`, in float64."""
-    shape = (q.draws, samples, batch, D)
+    shape = (q.num_draws, samples, batch, D)
     return randomness.normal(shape, seed, "posterior", dtype=torch.float64)
 
 
 def train_to(target, q: Posterior, x: torch.Tensor, steps: int = 400) -> Posterior:
     """`q` after `steps` of Adam on the ELBO of `target` at `x`."""
-    from annealed.objectives import elbo, log_weight
+    from annealed.inference.objectives import elbo, log_weight
 
     adam = torch.optim.Adam(q.parameters(), 1e-2)
     for step in range(steps):

@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from annealed import command
-from annealed.errors import UsageError
-from annealed.files import replace_text
-from annealed.provenance import provenance
+from annealed.compute.device import forget_nvml
+from annealed.runs import cli
+from annealed.utils.errors import UsageError
+from annealed.utils.files import replace_text
+from annealed.utils.provenance import provenance
 from reproduce.benchmark import against, scaling
-from reproduce.benchmark.lines import Line, Size
+from reproduce.benchmark.lines import Budget, Line
 
 PEERS = ("pythae==0.1.2", "dill==0.4.1", "cloudpickle==3.1.2", "imageio==2.38.1")
 SECTIONS = (
@@ -106,9 +107,9 @@ def main() -> None:
             raise UsageError(f"--sections names {name!r}; accepted: {', '.join(known)}.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
-    command.forget_nvml()  # as a run does, for the bare loop's good too
+    forget_nvml()  # as a run does, for the bare loop's good too
     peers = None if arguments.no_peers else install_peers(Path("runs", "benchmark", "peers"))
-    size = Size(arguments.rounds, arguments.images, arguments.samples, device, peers)
+    size = Budget(arguments.rounds, arguments.images, arguments.samples, device, peers)
     folder, code, lines = Path(arguments.folder), provenance(device), []
     folder.mkdir(parents=True, exist_ok=True)
     for name in wanted:
@@ -122,4 +123,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, "Run the same command again."))
+    sys.exit(cli.run(main, "Run the same command again."))

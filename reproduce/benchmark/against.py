@@ -4,13 +4,13 @@ import os
 
 import torch
 
-from annealed.products import multiplying
+from annealed.compute.onednn import multiplying
 from reproduce.benchmark import bare, ours, plain, products
-from reproduce.benchmark.lines import BATCH, Line, Size, lines
+from reproduce.benchmark.lines import BATCH, Budget, Line, lines
 from reproduce.benchmark.timing import Case, in_fresh_process, interleaved
 
 
-def peer(kind: str, what: str, size: Size) -> Case:
+def peer(kind: str, what: str, size: Budget) -> Case:
     """pythae's own trainer or NLL in a process of its own, which times itself."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([size.peers, os.getcwd()])}
     arguments = ("reproduce.benchmark.pythae_run", kind, str(size.images), str(size.samples))
@@ -27,7 +27,7 @@ def by_onednn(case: Case) -> Case:
     return fast
 
 
-def training(size: Size) -> list[Line]:
+def training(size: Budget) -> list[Line]:
     """The VAE's training images per second, and IWAE's."""
     model = bare.BareVAE().to(size.device)
     adam = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
@@ -73,7 +73,7 @@ def images_of(case: str, images: int) -> int:
     return 5 * images if "5 seeds" in case else images
 
 
-def lightning(size: Size) -> list[Line]:
+def lightning(size: Budget) -> list[Line]:
     """Five seeds side by side against plain Lightning runs of the same row, one after another."""
     found, short = [], size.train[: max(size.images // 4, BATCH)]
     for row in ("vae", "hvi_avo"):
@@ -89,7 +89,7 @@ def lightning(size: Size) -> list[Line]:
     return found
 
 
-def scoring(size: Size) -> list[Line]:
+def scoring(size: Budget) -> list[Line]:
     """Importance samples per second of a VAE's and HVI's test log-likelihood."""
     x = (size.train[:BATCH] > 127).float().to(size.device)
     model, chunk = bare.BareVAE().to(size.device), 20

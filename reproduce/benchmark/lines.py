@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from annealed import products
+from annealed.compute import onednn
 
 PIXELS, BATCH = 784, 100
 
@@ -23,7 +23,7 @@ class Line:
 
 
 @dataclass
-class Size:
+class Budget:
     """How much work a turn is."""
 
     rounds: int
@@ -35,7 +35,7 @@ class Size:
     @property
     def onednn(self) -> bool:
         """Whether oneDNN multiplies here by default."""
-        return products.chosen("auto", self.device) == "onednn"
+        return onednn.chosen("auto", self.device) == "onednn"
 
     @property
     def train(self) -> torch.Tensor:

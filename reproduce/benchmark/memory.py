@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from annealed.allocator import keep_freed
-from annealed.training import Training
+from annealed.compute.allocator import keep_freed
+from annealed.training.module import Training
 from reproduce.benchmark.ours import cells, method_class, scoring as score
 
 BATCH = 1000

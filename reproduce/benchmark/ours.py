@@ -6,15 +6,17 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from annealed import config as configuration, products
-from annealed.compiling import compiled
-from annealed.data.images import ImageData, Images
-from annealed.importance import log_marginal, walk_log_weight
-from annealed.method import Method
-from annealed.precision import multiplying
-from annealed.registry import method_class
-from annealed.schema import Config
-from annealed.training import Training
+from annealed import config as configuration
+from annealed.compute import onednn
+from annealed.compute.compiling import compiled
+from annealed.compute.precision import multiplying
+from annealed.config.registry import method_class
+from annealed.config.schema import Config
+from annealed.data.images import Images
+from annealed.inference.importance import log_marginal, path_log_weight
+from annealed.methods.base import Method
+from annealed.training.datamodule import ImageData
+from annealed.training.module import Training
 
 
 def cells(row: str, seeds: int, *overrides: str) -> list[Config]:
@@ -55,10 +57,10 @@ def training(
     images = Images(train, train[:1], train[:1], (1, 28, 28))
     data = ImageData(images, config.data.batch_size, config.trainer.steps_per_call, device)
     module = Training(found, config, data.steps_an_epoch)
-    by = products.chosen(config.trainer.products, device)
+    by = onednn.chosen(config.trainer.products, device)
 
     def case() -> None:
-        with products.multiplying(by), multiplying(config.trainer.precision):
+        with onednn.multiplying(by), multiplying(config.trainer.precision):
             trainer(device).fit(module, data)
 
     return case
@@ -70,12 +72,12 @@ def scoring(
     """log p of the batch x (B, X) with `samples` importance samples, as a case."""
     (method,) = methods(row, 1, x.shape[1], x.device, *overrides)
     config = method.config
-    by = products.chosen(config.trainer.products, x.device)
-    weigh = (compiled(walk_log_weight, x.device, by) if fast else None) or walk_log_weight
+    by = onednn.chosen(config.trainer.products, x.device)
+    weigh = (compiled(path_log_weight, x.device, by) if fast else None) or path_log_weight
     settings = (config.network.latent, samples, 0, 0, config.evaluate.memory_mb, weigh)
 
     def case() -> None:
-        with products.multiplying(by):
+        with onednn.multiplying(by):
             log_marginal(method.target, method.posterior, x, *settings)
 
     return case

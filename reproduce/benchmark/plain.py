@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from annealed.method import Method
+from annealed.methods.base import Method
 from reproduce.benchmark.ours import methods, trainer
 from reproduce.benchmark.timing import Case
 
@@ -23,10 +23,12 @@ class Plain(pl.LightningModule):
         """The loss of a batch of uint8 images (B, X)."""
         (grey,), method = batch, self.method
         uniforms = torch.rand(grey.shape, device=self.device)
-        shape = (method.posterior.draws, method.objective.samples, len(grey))
+        shape = (method.posterior.num_draws, method.objective.samples, len(grey))
         noise = torch.randn(*shape, method.config.network.latent, device=self.device)
         one = torch.ones((), device=self.device)
-        loss, _ = method(grey, uniforms, noise, method.objective.choose(random.random()), one, one)
+        loss, _ = method(
+            grey, uniforms, noise, method.objective.draw_mode(random.random()), one, one
+        )
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

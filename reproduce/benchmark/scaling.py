@@ -1,11 +1,11 @@
 """How time and memory grow with seeds, T, S, batch and latent size."""
 
 from reproduce.benchmark import ours, toy
-from reproduce.benchmark.lines import BATCH, Line, Size, lines
+from reproduce.benchmark.lines import BATCH, Budget, Line, lines
 from reproduce.benchmark.timing import Case, in_fresh_process, interleaved
 
 
-def seeds(size: Size) -> list[Line]:
+def seeds(size: Budget) -> list[Line]:
     """Time a seed and image as seeds are trained side by side."""
     found, short = [], size.train[: max(size.images // 4, BATCH)]
     for row in ("vae", "hvi_avo"):
@@ -19,7 +19,7 @@ def seeds(size: Size) -> list[Line]:
     return found
 
 
-def toys(size: Size, steps: int = 20) -> list[Line]:
+def toys(size: Budget, steps: int = 20) -> list[Line]:
     """The toy model of T = 10 refinements under AVO: throughput of seeds side by side."""
     alone = toy.training(1, steps, size.device)
 
@@ -38,7 +38,7 @@ def toys(size: Size, steps: int = 20) -> list[Line]:
     return lines("toy model", "step and seed", taken, items, "5 in sequence")
 
 
-def depth(size: Size) -> list[Line]:
+def depth(size: Budget) -> list[Line]:
     """Time and peak memory over T of a step at batch 1000, and over S of scoring."""
     transitions = {"letter": "T", "values": (1, 4, 16, 64), "item": "step"}
     return [
@@ -52,7 +52,7 @@ def depth(size: Size) -> list[Line]:
 
 
 def _memory(
-    row: str, how: str, name: str, size: Size, letter: str, values: tuple[int, ...], item: str
+    row: str, how: str, name: str, size: Budget, letter: str, values: tuple[int, ...], item: str
 ) -> list[Line]:
     """Lines with the peak memory of each value, the fastest of a few fresh processes."""
     measured = {}
@@ -70,7 +70,7 @@ def _memory(
     return found
 
 
-def sizes(size: Size) -> list[Line]:
+def sizes(size: Budget) -> list[Line]:
     """Scoring over S, training over batch and latent size, for HVI."""
     found, rounds = [], max(size.rounds // 2, 1)
     x = (size.train[:BATCH] > 127).float().to(size.device)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from annealed.errors import UsageError
+from annealed.utils.errors import UsageError
 
 Case = Callable[[], object]  # does its work; returns a float, its seconds, where it times itself
 

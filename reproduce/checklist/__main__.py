@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from annealed import command
+from annealed.runs import cli
 from reproduce.checklist import page
 
 
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, "Run the same command again."))
+    sys.exit(cli.run(main, "Run the same command again."))

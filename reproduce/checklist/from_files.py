@@ -4,9 +4,10 @@ import re
 
 import pandas as pd
 
-from annealed.errors import UsageError
-from reproduce import published, readme
+from annealed.utils.errors import UsageError
 from reproduce.checklist.record import ASSETS, Evidence, Record
+from reproduce.results import published
+from reproduce.table import readme
 
 
 def _files(record: Record, needed: dict[str, str], text: str) -> Evidence:
@@ -112,7 +113,7 @@ def sources(record: Record) -> Evidence:
     """The methods, each with the paper that it is of."""
     found = {
         path.relative_to(record.root).as_posix(): re.findall(r"arXiv (\d{4}\.\d{5})", text)
-        for path in sorted((record.root / "src" / "annealed").glob("*.py"))
+        for path in sorted((record.root / "src" / "annealed").rglob("*.py"))
         if "arXiv" in (text := path.read_text())
     }
     cited = sorted({number for numbers in found.values() for number in numbers})
@@ -157,7 +158,7 @@ def dependencies(record: Record) -> Evidence:
 
 def training_code(record: Record) -> Evidence:
     """The code that trains, and its command."""
-    needed = {"src/annealed/cell.py": "", "README.md": "python -m annealed.fit --config"}
+    needed = {"src/annealed/runs/run.py": "", "README.md": "python -m annealed.fit --config"}
     return _files(record, needed, "`python -m annealed.fit --config hvi_avo.yaml` trains one run")
 
 

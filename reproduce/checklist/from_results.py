@@ -21,7 +21,9 @@ def seeds(record: Record) -> Evidence:
     wrong = [p for p, r in record.results.items() if not isinstance(r.get("seed"), int)]
     used = sorted({r["seed"] for p, r in record.results.items() if p not in wrong})
     text = f"seeds {', '.join(map(str, used))}; every random number is a function of the seed"
-    return every(record.results, wrong, text, ["src/annealed/randomness.py"], "names its seed")
+    return every(
+        record.results, wrong, text, ["src/annealed/utils/randomness.py"], "names its seed"
+    )
 
 
 def commits(record: Record) -> Evidence:

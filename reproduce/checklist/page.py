@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from annealed.files import replace_text
+from annealed.utils.files import replace_text
 from reproduce.checklist.answers import Answer, answers
 from reproduce.checklist.record import Evidence, Record
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from annealed.score import read_result
-from reproduce.published import SMOKE
-from reproduce.results import RESULTS
+from annealed.evaluation.result import read_result
+from reproduce.results.published import SMOKE
+from reproduce.results.store import RESULTS
 
 ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text())
 

@@ -5,34 +5,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from annealed import command, config as configuration, mirror
-from annealed.checkpoints import BEST, load_weights
-from annealed.data.images import Images, load_images
-from annealed.errors import UsageError
-from annealed.files import locked, replace_json
-from annealed.folders import CONFIG
-from annealed.method import Method
-from annealed.progress import Progress
-from annealed.registry import allow_import, method_class
-from annealed.schema import Config
-from annealed.score import RESULT, read_result, score
-
-
-def configured(folder: Path) -> Config:
-    """The configuration of a run folder; raises UsageError where there is none."""
-    if not (folder / CONFIG).is_file():
-        raise UsageError(f"{folder} is not a run folder: it has no {CONFIG}.")
-    return configuration.read_resolved(folder / CONFIG)
-
-
-def trained(folder: Path, config: Config) -> tuple[Method, Images]:
-    """The best weights of a run folder as a method on the run's device, and the run's images."""
-    device, data = command.device(config), config.data
-    limits = data.train_images, data.size, data.held_out_images
-    images = load_images(data.name, data.root, data.seed, *limits)
-    method = method_class(config.method)(config, images.train.shape[1]).to(device)
-    load_weights(method, folder / BEST)
-    return method.eval(), images
+from annealed.config.registry import allow_import
+from annealed.evaluation.result import RESULT, read_result
+from annealed.evaluation.score import score
+from annealed.runs import cli, wandb_logger
+from annealed.runs.load import configured, trained
+from annealed.training.progress import Progress
+from annealed.utils.errors import UsageError
+from annealed.utils.files import locked, replace_json
 
 
 def evaluate(folder: Path, samples: int | None = None, replace_result: bool = False) -> dict:
@@ -53,7 +33,7 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
     name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
     with locked(folder, "the run folder"):
         method, images = trained(folder, config)
-        (logger,) = mirror.start([(config, folder)], "evaluate")
+        (logger,) = wandb_logger.start([(config, folder)], "evaluate")
         result = None
         try:
             progress = Progress(f"{config.row} seed{config.seed}")
@@ -64,9 +44,9 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
                 result["training"] = read_result(folder / RESULT).get("training")
             replace_json(folder / name, result)  # before the mirror, which may fail
             if logger:
-                mirror.log_result(logger, result, folder, name)
+                wandb_logger.log_result(logger, result, folder, name)
         finally:
-            mirror.finish(logger, failed=result is None)
+            wandb_logger.finish(logger, failed=result is None)
     return result
 
 
@@ -91,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, "Run the same command again."))
+    sys.exit(cli.run(main, "Run the same command again."))

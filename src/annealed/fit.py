@@ -3,8 +3,9 @@
 import argparse
 import sys
 
-from annealed import command, config as configuration, leash
-from annealed.registry import allow_import
+from annealed import config as configuration
+from annealed.config.registry import allow_import
+from annealed.runs import cli, parent_watch
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     parser.add_argument("--allow-import", action="store_true", help="method.name may be a class")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as in seed=3")
     arguments = parser.parse_intermixed_args()
-    leash.hold()
+    parent_watch.hold()
     if arguments.allow_import:
         allow_import()
     config = configuration.load(arguments.config, arguments.overrides)
@@ -24,12 +25,12 @@ def main() -> None:
         print(configuration.to_yaml(config), end="")
         return
     # Lightning takes seconds to import: a wrong key is told before
-    from annealed import cell
+    from annealed.runs import run
 
-    folder = cell.fit(config, arguments.resume)
-    if cell.processes.ranks(config).leads:
-        print(f"result: {folder / cell.RESULT}")
+    folder = run.fit(config, arguments.resume)
+    if run.processes.ranks(config).leads:
+        print(f"result: {folder / run.RESULT}")
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, "Add --resume to the same command to go on."))
+    sys.exit(cli.run(main, "Add --resume to the same command to go on."))

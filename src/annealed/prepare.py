@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from annealed import command
+from annealed.config.datasets import FACE_SIZES, NAMES
 from annealed.data import celeba
-from annealed.data.catalogue import FACE_SIZES, NAMES
 from annealed.data.images import load_images
-from annealed.data.sources import data_root
+from annealed.data.locations import data_root
+from annealed.runs import cli
 
 
 def prepare(name: str, root: str | None, size: int, check: bool) -> str:
@@ -39,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, "Run the same command again to go on."))
+    sys.exit(cli.run(main, "Run the same command again to go on."))

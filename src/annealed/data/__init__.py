@@ -1,1 +1,1 @@
-"""Data sets as LightningDataModules."""
+"""Image data sets, read and checked."""

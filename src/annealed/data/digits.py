@@ -7,7 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from annealed import randomness
+from annealed.utils import randomness
 
 VALIDATION = TEST = 250
 

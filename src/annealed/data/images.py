@@ -1,22 +1,19 @@
-"""Images as a LightningDataModule: uint8 in one tensor, a batch is one gather."""
+"""A data set's three splits as uint8 tensors."""
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
-from annealed import randomness
 from annealed.data import celeba, digits, mnist, mnist_static
-from annealed.data.sources import data_root
-from annealed.errors import UsageError
+from annealed.data.locations import data_root
+from annealed.utils import randomness
+from annealed.utils.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
-RESIDENT = 1 / 8  # of a GPU's memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,113 +97,3 @@ def _first(
                 f"data.{key} is {limit}; accepted: null, or 1 to the {most[key]} of {name}."
             )
     return [splits[0][:train], *(split[:held_out] for split in splits[1:])]
-
-
-class EpochOrder(Sampler):
-    """Batches of indices whose order is a pure function of (seed, epoch), a few at a time.
-
-    Each item is a list of up to `steps` batches of indices (R, B), one row a seed. `seeds` and
-    `epoch` are asked when the first batch is drawn: Lightning makes the iterator of a resumed run
-    before it calls `set_epoch`, and would replay the order of epoch 0.
-    """
-
-    def __init__(
-        self,
-        images: int,
-        batch_size: int,
-        steps: int,
-        seeds: Callable[[], list[int]],
-        epoch: Callable[[], int],
-    ):
-        self.images, self.batch_size, self.steps = images, batch_size, steps
-        self.seeds, self.epoch = seeds, epoch
-
-    def __len__(self) -> int:
-        return math.ceil(math.ceil(self.images / self.batch_size) / self.steps)
-
-    def __iter__(self) -> Iterator[list[Tensor]]:
-        epoch = self.epoch()
-        keyed = [randomness.generator(seed, "order", epoch) for seed in self.seeds()]
-        orders = torch.stack([torch.randperm(self.images, generator=g) for g in keyed])
-        batches = orders.split(self.batch_size, dim=1)
-        for first in range(0, len(batches), self.steps):
-            yield list(batches[first : first + self.steps])
-
-
-class Gather(Dataset):
-    """Images of one split; a tensor of indices gathers a batch on `device`, a list of them a list.
-
-    The gather is where the images are: on the device, or on the CPU in a file's mapping.
-    """
-
-    def __init__(self, images: Tensor, device: torch.device):
-        self.images, self.device = images, device
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, indices: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-        if isinstance(indices, list):
-            return [self[one] for one in indices]
-        return self.images[indices.to(self.images.device)].to(self.device)
-
-
-class InOrder(Sampler):
-    """Batches of consecutive indices, for validation."""
-
-    def __init__(self, images: int, batch_size: int):
-        self.batches = torch.arange(images).split(batch_size)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.batches)
-
-
-def resident(images: Images, device: torch.device) -> bool:
-    """Whether the images trained on are to lie on `device` as a whole, or be moved by the batch.
-
-    A GPU holds those that take at most RESIDENT of its memory; the numbers are the same.
-    """
-    if device.type != "cuda":
-        return True
-    size = images.train.numel() + images.validation.numel()
-    return size <= RESIDENT * torch.cuda.get_device_properties(device).total_memory
-
-
-class ImageData(pl.LightningDataModule):
-    """Batches on the device of training; the training set is grey, or already binary."""
-
-    validation_values = 784_000  # of a batch; no more than 1000 images
-
-    def __init__(self, images: Images, batch_size: int, steps_per_call: int, device: torch.device):
-        super().__init__()
-        place = device if resident(images, device) else torch.device("cpu")
-        moved = images.train.to(place), images.validation.to(place)
-        self.images = replace(images, train=moved[0], validation=moved[1])
-        self.batch_size, self.steps_per_call, self.device = batch_size, steps_per_call, device
-
-    @property
-    def steps_an_epoch(self) -> int:
-        """Optimiser steps in an epoch."""
-        return math.ceil(len(self.images.train) / self.batch_size)
-
-    def train_dataloader(self) -> DataLoader:
-        """Lists of uint8 batches (R, B, X) in the order of (seed, epoch) for each seed."""
-        order = EpochOrder(
-            len(self.images.train),
-            self.batch_size,
-            self.steps_per_call,
-            lambda: self.trainer.lightning_module.seeds,
-            lambda: self.trainer.current_epoch,
-        )
-        return DataLoader(Gather(self.images.train, self.device), sampler=order, batch_size=None)
-
-    def val_dataloader(self) -> DataLoader:
-        """Uint8 batches of the validation set, in order."""
-        count, values = self.images.validation.shape
-        order = InOrder(count, min(1000, self.validation_values // values))
-        return DataLoader(
-            Gather(self.images.validation, self.device), sampler=order, batch_size=None
-        )

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.datasets import MNIST
 from torchvision.datasets.mnist import read_image_file
 
-from annealed.data.sources import corrupt, not_found
+from annealed.data.locations import corrupt, not_found
 
 # LeCun, Cortes, Burges: the uncompressed files
 MD5 = {

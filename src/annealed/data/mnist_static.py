@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
-from annealed.data.sources import cache_root, corrupt, not_found
-from annealed.files import replace, sha256
+from annealed.data.locations import cache_root, corrupt, not_found
+from annealed.utils.files import replace, sha256
 
 ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
 SPLITS = {"train": 50_000, "valid": 10_000, "test": 10_000}

@@ -1,0 +1,1 @@
+"""Checks of what is committed: pages made again, cells trained again."""

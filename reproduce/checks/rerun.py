@@ -1,0 +1,154 @@
+"""A committed cell again: `python -m reproduce.checks.rerun short/mnist/vae/seed0`."""
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from annealed.config import from_dict
+from annealed.config.fields import OptionError
+from annealed.config.registry import allow_import
+from annealed.config.schema import Config
+from annealed.evaluation.result import RESULT, read_result
+from annealed.runs import cli
+from annealed.runs.folders import run_folder
+from annealed.runs.run import fit
+from annealed.utils.errors import UsageError
+from reproduce.results.store import RESULTS, kept
+
+ERRORS = 3.0  # Monte Carlo standard errors of the difference that are within the tolerance
+ONE_SEED = 0.5  # nats: the seed-level tolerance of a row with one committed seed, chosen by hand
+MACHINE = ("device_type", "device", "cores", "threads")
+LIBRARIES = ("torch", "numpy")  # whose versions may round sums in another order
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far two NLLs of one cell may lie apart, nats, and why."""
+
+    monte_carlo: float
+    seeds: float
+    because: str
+
+    @property
+    def total(self) -> float:
+        """The sum of both parts."""
+        return self.monte_carlo + self.seeds
+
+
+def committed(cell: str, results: Path = RESULTS) -> Path:
+    """The committed result of `cell`; raises UsageError where there is none that has an NLL."""
+    path = results / f"{cell}.json"
+    if len(Path(cell).parts) < 4 or not path.is_file():
+        raise UsageError(
+            f"{cell} is not a committed cell; accepted: a file below {results} without .json, as "
+            "in short/mnist/vae/seed0."
+        )
+    result = read_result(path)
+    if result["status"] != "finished" or result["nll_mc_error"] is None:
+        raise UsageError(f"{path} has no NLL with a Monte Carlo error to compare with.")
+    return path
+
+
+def configuration(path: Path, result: dict, runs: Path) -> Config:
+    """The configuration that `result` was made by, alone in a run folder below `runs`.
+
+    Raises UsageError where this version of the package does not accept it.
+    """
+    try:
+        config = from_dict(result["config"])
+    except OptionError as error:
+        commit = result["provenance"]["commit"]
+        raise UsageError(
+            f"{path}: {error}; the commit that scored it, {commit}, takes it."
+        ) from None
+    alone = replace(config.trainer, replicas=1, devices=1, strategy="auto")
+    data, silent = replace(config.data, root=None), replace(config.wandb, mode="disabled")
+    return replace(config, runs=str(runs), trainer=alone, data=data, wandb=silent)
+
+
+def elsewhere(old: dict, new: dict) -> list[str]:
+    """What of machine, libraries and way of training differs, in words; empty for the same way."""
+    here, told = new["provenance"], []
+    for there in [*old["training"]["sessions"], old["provenance"]]:
+        told += [f"{k} {there[k]}, here {here[k]}" for k in MACHINE if there[k] != here[k]]
+        a, b = there["versions"], here["versions"]
+        told += [f"{k} {a.get(k)}, here {b[k]}" for k in LIBRARIES if a.get(k) != b[k]]
+    together = old["training"].get("replicas", 1)
+    told += [f"trained beside {together - 1} seeds, here alone"] if together > 1 else []
+    devices = max(there.get("devices", 1) for there in old["training"]["sessions"])
+    told += [f"trained on {devices} devices, here on one"] if devices > 1 else []
+    return list(dict.fromkeys(told))
+
+
+def tolerance(path: Path, old: dict, new: dict) -> Tolerance:
+    """How far the NLL of `new` may lie from that of `old`, which is committed at `path`.
+
+    The same way of training gives the same bits, and Monte Carlo error is room enough; another
+    machine rounds sums otherwise and training amplifies that up to another seed's run, so the
+    spread over seeds is added: a two-sided 95% t-interval of the difference of two seeds.
+    """
+    errors = (old["nll_mc_error"], new["nll_mc_error"])
+    monte_carlo = ERRORS * float(np.hypot(*errors))
+    other = elsewhere(old, new)
+    if not other:
+        return Tolerance(monte_carlo, 0.0, "the same machine and way of training")
+    root, where = path.parents[3], "; ".join(other)
+    beside = [p for p in kept(old["preset"], old["data"], root) if p.parent == path.parent]
+    results = [read_result(p) for p in beside]
+    nll = [r["nll"] for r in results if r["status"] == "finished"]
+    if len(nll) < 2:
+        return Tolerance(monte_carlo, ONE_SEED, f"one committed seed; {where}")
+    spread = float(stats.t.ppf(0.975, len(nll) - 1) * np.std(nll, ddof=1) * 2**0.5)
+    return Tolerance(monte_carlo, spread, f"{len(nll)} committed seeds; {where}")
+
+
+def rerun(cell: str, runs: Path, results: Path = RESULTS) -> tuple[dict, dict, Tolerance]:
+    """The committed result of `cell`, the one made anew below `runs`, and the tolerance.
+
+    An interrupted one goes on. Raises UsageError where `runs` has a result of it already or the
+    data are not those that the committed one was made with.
+    """
+    path = committed(cell, results)
+    old = read_result(path)
+    config = configuration(path, old, runs / Path(cell).parents[3])
+    folder = run_folder(config)
+    if (folder / RESULT).exists():
+        raise UsageError(f"{folder} has a result already; remove it, or name another RUNS.")
+    new = read_result(fit(config, resume=True) / RESULT)
+    if new["data_digest"] != old["data_digest"]:
+        raise UsageError(
+            f"the data here have SHA-256 {new['data_digest'][:12]}, those of {path} "
+            f"{old['data_digest'][:12]}."
+        )
+    return old, new, tolerance(path, old, new)
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(prog="reproduce.checks.rerun", description=__doc__)
+    parser.add_argument("cell", help="<preset>/<data>/<row>/seed<k> below reports/results/")
+    parser.add_argument("--runs", default="runs", help="the run goes to RUNS/again/")
+    parser.add_argument("--allow-import", action="store_true", help="the row may name a class")
+    arguments = parser.parse_args()
+    if arguments.allow_import:
+        allow_import()
+    old, new, allowed = rerun(arguments.cell, Path(arguments.runs, "again"))
+    difference = new["nll"] - old["nll"]
+    told = (
+        f"{arguments.cell}: NLL {old['nll']:.4f} committed, {new['nll']:.4f} here, difference "
+        f"{difference:+.4f} nats; tolerance {allowed.total:.4f} = {allowed.monte_carlo:.4f} of "
+        f"Monte Carlo ({ERRORS:.0f} standard errors) + {allowed.seeds:.4f} of seeds "
+        f"({allowed.because})"
+    )
+    if abs(difference) > allowed.total:
+        commits = [r["provenance"]["commit"][:12] for r in (old, new)]
+        raise UsageError(f"not reproduced: {told}; commit {commits[0]} there, {commits[1]} here.")
+    print(f"reproduced: {told}{', the same bits' if difference == 0.0 else ''}.")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, "Run the same command again to go on."))

@@ -1,0 +1,34 @@
+"""The trials of the page, in the order of choices.yaml."""
+
+from pathlib import Path
+
+import yaml
+
+from reproduce.results.trials import Trial
+
+CHOICES = Path(__file__).parent / "choices.yaml"
+
+
+Pair = tuple[Trial, Trial]
+
+
+def read(data: str, path: Path = CHOICES) -> tuple[list[Trial], int]:
+    """The trials on a data set, and its budget: how many of a row's count in a comparison."""
+    content = yaml.safe_load(path.read_text())
+    return [trial for trial, _ in _entries(content, data)], content["budget"][data]
+
+
+def matched(data: str, path: Path = CHOICES) -> list[Pair]:
+    """Trials of different choices that are compared all the same."""
+    entries = _entries(yaml.safe_load(path.read_text()), data)
+    return [(trial, Trial(trial.setting, row)) for trial, row in entries if row]
+
+
+def _entries(content: dict, data: str) -> list[tuple[Trial, str | None]]:
+    return [
+        (Trial(block["setting"], row, change), block.get("against"))
+        for block in content["runs"]
+        if data in block.get("data", [data])
+        for change in block["choices"]
+        for row in block["rows"]
+    ]

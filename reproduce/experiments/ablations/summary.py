@@ -1,0 +1,71 @@
+"""From trials to data frames: one line a trial, rows against each other, equal budgets."""
+
+import pandas as pd
+
+from reproduce.experiments.ablations.design import Pair
+from reproduce.pages.markdown import interval
+from reproduce.results import paired
+from reproduce.results.trials import KEYS, Found, Trial, between
+
+ROW_PAIRS = [("hvi_avo", "hvi"), ("hvi_avo", "vae"), ("hvi", "vae"), ("iaf", "vae")]
+MEASURES = ["nll", "elbo", "train_elbo", "gap", "rate", "active_units", "minutes"]
+
+
+def effects(plan: list[Trial], runs: pd.DataFrame, found: Found, budget: int) -> pd.DataFrame:
+    """One line a trial: means and half widths over seeds, and the paired difference from defaults.
+
+    `trial` counts a row's trials under a setting from 1 in the order of `plan`, defaults included;
+    `in_budget` are the first `budget` of them.
+    """
+    lines, count = [], {}
+    for trial in plan:
+        group = (trial.setting, trial.row)
+        count[group] = count.get(group, 0) + 1
+        if trial not in found:
+            continue
+        mine = runs[(runs[KEYS] == [getattr(trial, key) for key in KEYS]).all(axis=1)]
+        done = mine[mine.status == "finished"]
+        line = {**{key: getattr(trial, key) for key in KEYS}, "trial": count[group]}
+        line |= {"in_budget": count[group] <= budget, "diverged": len(mine) - len(done)}
+        for measure in MEASURES if len(done) else []:
+            line[measure], line[f"{measure}_half"] = interval(done[measure])
+        if trial != trial.base and trial.base in found:
+            line |= between(found[trial], found[trial.base])
+        lines.append({**line, "seeds": len(done)})
+    return paired.adjust(pd.DataFrame(lines))
+
+
+def rows(found: Found, matched: list[Pair]) -> pd.DataFrame:
+    """Rows against each other under every choice that both have, and the pairs `matched`."""
+    pairs = [
+        (trial, Trial(trial.setting, second, trial.change))
+        for first, second in ROW_PAIRS
+        for trial in found
+        if trial.row == first
+    ]
+    lines = []
+    for one, other in [*pairs, *matched]:
+        numbers = between(found.get(one, {}), found.get(other, {}))
+        if numbers:
+            line = {"setting": one.setting, "row": one.row, "choice": one.change}
+            lines.append({**line, "against": other.row, "its_choice": other.change, **numbers})
+    return paired.adjust(pd.DataFrame(lines))
+
+
+def equal_budget(table: pd.DataFrame, setting: str) -> pd.DataFrame:
+    """The best trial of each row among those within the budget, by validation NLL."""
+    mine = table[(table.setting == setting) & table.in_budget & (table.seeds > 0)]
+    lines = []
+    for row, group in mine.groupby("row", sort=False):
+        best, base = group.loc[group.nll.idxmin()], group[group.change == "defaults"]
+        lines.append(
+            {
+                "row": row,
+                "trials": len(group),
+                "defaults": base.nll.iloc[0] if len(base) else float("nan"),
+                "best": best.nll,
+                "best_half": best.nll_half,
+                "choice": best.change,
+            }
+        )
+    return pd.DataFrame(lines)

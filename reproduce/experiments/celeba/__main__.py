@@ -1,0 +1,44 @@
+"""CelebA in bits per dimension: `python -m reproduce.experiments.celeba --preset quick`."""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from annealed.runs import cli
+from annealed.utils.errors import UsageError
+from reproduce.experiments.celeba import design, fid, page
+from reproduce.pages import common
+from reproduce.results.store import keep_all
+from reproduce.scheduling import engines, scheduler
+
+
+def own(parser: ArgumentParser) -> None:
+    """The options that other pages do not have."""
+    parser.add_argument("--fid-weights", type=Path, help="torchvision's inception_v3 state dict")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="key=value", help="of every run, as in data.size=32"
+    )
+    parser.add_argument("--keep", action="store_true", help="copy results to reports/results/")
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    arguments = common.arguments("celeba", __doc__, design.SIZES, own, by_engine=True)
+    weights = arguments.fid_weights
+    if weights:
+        fid.load(weights)  # what is wrong with them is told before hours of training
+    cells = design.cells(arguments.preset, arguments.seeds, arguments.runs, arguments.set)
+    design.check_data(cells[0])
+    keeping = {"done": lambda cell: keep_all(cell.results())} if arguments.keep else {}
+    failures = scheduler.run_on(engines.chosen(arguments), cells, **keeping)
+    folder = common.folder("celeba", arguments.preset)
+    print(page.write(cells, folder, arguments.preset, weights))
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    print(f"page: {folder / 'index.md'}", flush=True)
+    if failures:
+        raise UsageError(f"{len(failures)} runs failed or could not be kept, as told above.")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, "Run the same command again to go on."))

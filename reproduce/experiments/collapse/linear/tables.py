@@ -1,0 +1,56 @@
+"""The section's tables, as Markdown: a line each noise, a column each row."""
+
+import numpy as np
+import pandas as pd
+
+from reproduce.experiments.collapse.linear.design import LATENT, ROWS
+from reproduce.pages.markdown import markdown_table, number, spread
+
+
+def by_noise(table: pd.DataFrame, measure: str, form: str, exact: bool) -> str:
+    """`measure` by noise variance and row; with `exact` the optimum's count beside it."""
+    rows = [row for row in ROWS if row in set(table.row)]
+    head = ["noise variance", *(["exact optimum"] if exact else []), *rows]
+    lines = []
+    for variance, group in table.groupby("variance", sort=True):
+        own = group.set_index("row")
+        cells = [f"{variance:.4f}", *([str(own.exact.iloc[0])] if exact else [])]
+        for row in rows:
+            text = spread(own[measure][row], own[f"{measure}_half"][row], form)
+            lost = f" ({own.lost[row]} diverged)" if own.lost[row] else ""
+            cells.append(text + lost)
+        lines.append(cells)
+    return markdown_table(head, lines, 1)
+
+
+def overall(table: pd.DataFrame) -> str:
+    """Each row over all noises: how often it counts as the optimum, what it lacks and costs."""
+    head = ["row", "counts as the optimum, by q", "by the decoder", "largest loss of log p"]
+    head += ["largest KL gap", "importance sampling less exact, worst", "k-hat too high"]
+    head += ["CPU seconds a model"]
+    lines = []
+    for row, mine in table.groupby("row", sort=False):
+        of = mine.seeds.sum()
+        worst = mine.importance_error.iloc[np.nanargmax(mine.importance_error.abs())]
+        lines.append(
+            [
+                row,
+                f"{mine.same_by_q.sum()} of {of}",
+                f"{mine.same_by_decoder.sum()} of {of}",
+                number(mine.log_p_loss.min(), "+.4f"),
+                number(mine.gap.max(), ".3f"),
+                number(worst, "+.3f"),
+                number(100 * mine.k_hat_untrusted.mean(), ".1f") + " %",
+                number(mine.cpu_seconds.mean(), ".1f"),
+            ]
+        )
+    return markdown_table(head, lines, 1)
+
+
+def note() -> str:
+    """How the counts are made."""
+    return (
+        f"A latent of q has collapsed where its KL from the prior, mean over images, is below 0.01 "
+        f"nats; a direction of the decoder where log(1 + s^2 / sigma^2) / 2 is, s its singular "
+        f"value. {LATENT} latents in all. Means over seeds."
+    )

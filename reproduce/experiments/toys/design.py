@@ -1,0 +1,63 @@
+"""The cells of the toy page: which energy, method, number of steps and objective."""
+
+from dataclasses import dataclass
+from itertools import product
+
+from annealed.models import energies
+from annealed.models.targets import Energy
+
+# energy -> its name, half width of the figures, of exact sampling, the scale of q_0
+TARGETS = {
+    "a": ("two crescents (a)", 4.0, 8.0, 2.0),
+    "b": ("broken ring (b)", 7.0, 12.0, 3.0),
+    "c": ("ellipse (c)", 5.0, 10.0, 2.0),
+    "d": ("four modes (d)", 4.0, 8.0, 2.0),
+    "e": ("wave (e)", 6.0, 16.0, 3.0),
+    "f": ("split wave (f)", 6.0, 20.0, 3.0),
+    "g": ("wide four modes (g)", 10.0, 16.0, 5.0),
+    "h": ("25 modes (h)", 6.0, 8.0, 4.0),
+}
+MODES = {"d": energies.MODES, "g": energies.WIDE_MODES, "h": energies.LATTICE}
+MASSES = {"d": energies.MASSES, "g": energies.MASSES, "h": (1 / 25,) * 25}
+METHODS, COUNTS, OBJECTIVES = ("hvi", "iaf"), (4, 10), ("ELBO", "AVO")
+LABELS = {"hvi": "HVI", "iaf": "IAF"}
+
+
+@dataclass(frozen=True)
+class Family:
+    """What one compiled graph trains: all targets and seeds of a method, length and objective."""
+
+    method: str
+    count: int
+    objective: str
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return f"{LABELS[self.method]} T={self.count}, {self.objective}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A family on one target."""
+
+    target: str
+    family: Family
+
+    def energy(self) -> Energy:
+        """The target."""
+        return energies.energy(self.target)
+
+    def scale(self) -> list[float]:
+        """The standard deviations of q_0, wide enough to cover the target."""
+        return [TARGETS[self.target][3]] * 2
+
+
+def families() -> list[Family]:
+    """Every family of the page."""
+    return [Family(*group) for group in product(METHODS, COUNTS, OBJECTIVES)]
+
+
+def cells(targets=tuple(TARGETS)) -> list[Setting]:
+    """Every cell of the page, target by target."""
+    return [Setting(target, family) for target in targets for family in families()]

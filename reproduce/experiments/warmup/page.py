@@ -1,0 +1,108 @@
+"""reports/warmup.md: how robust HVI and HVI-AVO are to the annealing of beta."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from annealed.config.schema import TrainerOptions
+from annealed.utils.files import replace_text
+from reproduce.experiments.warmup import figures, summary
+from reproduce.pages import common
+from reproduce.pages.commentary import digest, reading
+from reproduce.pages.markdown import interval, markdown_table, number, spread
+from reproduce.results import trials
+from reproduce.results.trials import Trial
+
+READINGS = Path(__file__).parent
+NOTE = (
+    "± is half a 95% t-interval over seeds; the difference is paired by seed and image, and its "
+    "last interval a bootstrap over seeds and images together. Active units are latents whose "
+    "posterior mean varies over images by more than 0.01. The KL of a latent is that of the "
+    "Gaussian with its posterior mean and variance, from N(0, 1)."
+)
+
+
+def schedules_table(summary: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """Rows and schedules, with HVI-AVO less HVI."""
+    head = ["warm-up", "row", "seeds", "NLL", "HVI-AVO less HVI", "over seeds and images"]
+    lines = []
+    for r in summary.itertuples():
+        cells = [r.schedule, r.row, str(r.seeds), spread(r.nll, r.nll_half)]
+        pair = differences[differences.schedule == r.schedule] if len(differences) else []
+        if len(pair) and r.row == "hvi_avo":
+            p = pair.iloc[0]
+            half = (p.t_high - p.t_low) / 2 if p.seeds > 1 else float("nan")
+            cells += [spread(p.difference, half, "+.2f")]
+            cells += [f"{p.bootstrap_low:+.2f} to {p.bootstrap_high:+.2f}"]
+        else:
+            cells += ["", ""]
+        cells += [
+            number(r.elbo),
+            number(r.rate),
+            spread(r.active_units, r.active_units_half, ".1f"),
+        ]
+        lines.append(cells)
+    return markdown_table([*head, "ELBO", "rate", "active units"], lines, 2)
+
+
+def spread_table(table: pd.DataFrame) -> str:
+    """How much the schedule matters to each row."""
+    lines = [
+        [row, str(len(mine)), spread(*interval(mine["spread"]))]
+        for row, mine in table.groupby("row", sort=False)
+    ]
+    wide = table.pivot(index="seed", columns="row", values="spread").dropna()
+    if len(wide) and set(summary.ROWS) <= set(wide.columns):
+        gap = interval(wide["hvi_avo"] - wide["hvi"])
+        lines.append(["hvi_avo less hvi", str(len(wide)), spread(*gap, "+.2f")])
+    return markdown_table(["row", "seeds", "worst less best NLL over schedules"], lines, 1)
+
+
+def write(
+    plan: list[Trial], pool: Path, folder: Path, preset: str, data: str, note: Path | None = None
+) -> str:
+    """Write <folder>.md, its figures and CSV into `folder`; returns the digest of its numbers."""
+    found = trials.gather(plan, pool, preset, data)
+    runs = trials.table(found)
+    schedules, differences = summary.summary(runs, data), summary.differences(found, data)
+    spreads, latents = summary.spread(runs), summary.latents(found, data)
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = {"runs": runs, "summary": schedules, "differences": differences}
+    common.save_frames({**frames, "spread": spreads, "latents": latents}, folder)
+    names = summary.schedules(data)
+    drawn = {
+        "schedules": figures.by_schedule(runs, names),
+        "latents": figures.by_latent(latents, list(names)),
+    }
+    for name, figure in drawn.items():
+        common.save(figure, folder, name)
+        plt.close(figure)
+    made = [schedules_table(schedules, differences), spread_table(spreads)]
+    answer, discussion = reading(digest(made), note or READINGS / f"reading_{data}.md")
+    left, own = len(plan) - len(found), _trainer(preset, data)
+    missing = f" **{left} of {len(plan)} trials are still to be run.**" if left else ""
+    smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
+    blocks = [
+        "# Robustness to the annealing of beta: HVI against HVI-AVO",
+        smoke + answer,
+        f"`{trials.command('warmup', preset, data, runs.seed.nunique())}`: data {data}, preset "
+        f"{trials.PRESETS[preset]}, {own.epochs} epochs, of which the default warm-up takes "
+        f"{own.warmup_epochs}; validation images, S = {runs.samples.max():.0f}. Commit "
+        f"{', '.join(sorted(set(runs.commit)))}.{missing} All numbers are in `{folder.name}/`.",
+        made[0],
+        NOTE,
+        f"![By schedule]({folder.name}/schedules.png)",
+        "## How much the schedule matters",
+        made[1],
+        "## KL of each latent",
+        f"![KL of each latent]({folder.name}/latents.png)",
+    ]
+    blocks += ["## Reading", discussion] if discussion else []
+    replace_text(folder.with_name(f"{folder.name}.md"), "\n\n".join(blocks) + "\n")
+    return digest(made)
+
+
+def _trainer(preset: str, data: str) -> TrainerOptions:
+    """What the trials share."""
+    return Trial(summary.SETTING, "hvi").cell(trials.PRESETS[preset], data, "").config().trainer

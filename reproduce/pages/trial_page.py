@@ -1,0 +1,58 @@
+"""The command line of a page that is made from trials."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+from annealed.config.datasets import BINARY
+from annealed.utils.errors import UsageError
+from reproduce.pages import common
+from reproduce.results import trials
+from reproduce.results.locations import choose_data
+from reproduce.results.trials import Trial
+from reproduce.scheduling import engines
+
+MISSING = "take kept results for done: make no trial that has them for every seed"
+Write = Callable[[list[Trial], Path, Path, str, str], str]
+
+
+def folder(name: str, preset: str, data: str) -> Path:
+    """Where a page's figures and numbers are, beside <folder>.md; `preset` is quick or full."""
+    return common.folder(name if data == "mnist" else f"{name}_{data}", preset)
+
+
+def _own(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", choices=BINARY, help="default: mnist")
+    parser.add_argument("--page", action="store_true", help="make no trial, only the page")
+    parser.add_argument("--missing", action="store_true", help=MISSING)
+
+
+def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write: Write) -> None:
+    """Make the trials of `planned(preset, data)` that are missing, and the page from what is there.
+
+    `write` takes the trials, where their results are kept, the folder of the page's figures and
+    numbers, beside which the page is (<folder>.md), the preset (quick or full) and the data; it
+    returns the page's last word. Raises UsageError where an argument is wrong or a trial failed.
+    """
+    sizes = dict.fromkeys(trials.PRESETS, SimpleNamespace(seeds=trials.SEEDS))
+    arguments = common.arguments(name, words, sizes, _own, by_engine=True)
+    preset = arguments.preset
+    data = arguments.data or "mnist"
+    if not arguments.page:  # which needs no image
+        data, _ = choose_data(arguments.data, preset)
+    plan, failures = planned(preset, data), []
+    pool, seeds = trials.pool(preset, arguments.runs), arguments.seeds
+    if not arguments.page:
+        wanted = trials.missing(plan, pool, preset, data, seeds) if arguments.missing else plan
+        engine = engines.chosen(arguments)
+        failures = trials.run(wanted, preset, data, arguments.runs, seeds, engine)
+    if not trials.gather(plan, pool, preset, data):
+        raise UsageError(f"{pool} has no trial of this page; run it without --page.")
+    place = folder(name, preset, data)
+    print(f"page: {place}.md; {write(plan, pool, place, preset, data)}")
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    if failures:
+        raise UsageError(f"{len(failures)} trials failed or could not be kept, as told above.")

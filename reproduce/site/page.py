@@ -1,0 +1,176 @@
+"""The page: every committed number, figure and text of reports/, put into a template.
+
+It is a function of the files below reports/ alone, so the same reports give the same bytes.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from annealed.utils.errors import UsageError
+from annealed.utils.files import replace_text
+from reproduce.checklist.page import NAME as CHECKLIST
+from reproduce.pages.markdown import number
+from reproduce.results import paired, published
+from reproduce.results.store import RESULTS, kept
+from reproduce.site import collected, plots, runs
+from reproduce.site.prose import Prose, figure
+from reproduce.table import curves
+
+PAGE = collected.REPORTS / "index.html"
+LIMIT = 16  # MB; beyond it a phone takes long to open the page
+HERE = Path(__file__).parent
+OPEN = ("Reading", "")  # sections that are not folded, as those with a figure are not
+ANSWERS = {"Yes": "reproduced", "No": "worse", "NA": "none", "Open": "none"}  # as what shown
+MARKS = {"reproduced": "✓", "better": "▼", "worse": "▲", "undecided": "≈"}
+
+
+def render(root: Path) -> str:
+    """The page of the reports below `root`.
+
+    Raises UsageError where there is no table, where a figure or the numbers of a table are missing,
+    and where the page is larger than LIMIT.
+    """
+    folders = collected.tables(root)
+    if not folders:
+        raise UsageError(
+            f"{root / collected.REPORTS} has no NLL table to show; `make report` or `make "
+            "reproduce-table PRESET=short KEEP=1` writes one."
+        )
+    reports, others = root / collected.REPORTS, collected.pages(root)
+    shown = {page.path.relative_to(reports).as_posix(): f"#{page.name}" for page in others}
+    shown |= {"findings.md": "#findings", f"{CHECKLIST}.md": "#checklist"}
+    groups, environments = runs.gather(root)
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "integer": lambda value: f"{value:,}"}
+    text = environment.get_template("page.html").render(
+        style=Markup((HERE / "page.css").read_text()),
+        tables=[_table(folder, root, shown) for folder in folders],
+        findings=_own(reports, "findings", shown),
+        pages=[(page, _prose(reports, page.path, page.name, shown)) for page in others],
+        checklist=[_answers(*each) for each in _own(reports, CHECKLIST, shown, "checklist")],
+        groups=groups,
+        environments=environments,
+        sources=_sources(root),
+        marks=MARKS,
+        unfolded=OPEN,
+        outcome=paired.outcome,
+    )
+    size = len(text.encode()) / 1e6
+    if size > LIMIT:
+        raise UsageError(
+            f"{PAGE} would be {size:.1f} MB; accepted: {LIMIT}. Make the largest figures of "
+            f"{collected.REPORTS} smaller."
+        )
+    return text
+
+
+def write(root: Path = Path()) -> Path:
+    """Write the page of the reports below `root`; returns its path. Raises as `render` does."""
+    replace_text(root / PAGE, render(root))
+    return root / PAGE
+
+
+def _own(reports: Path, name: str, shown: dict, anchor: str = "") -> list:
+    path = reports / f"{name}.md"
+    return _prose(reports, path, anchor or name, shown) if path.is_file() else []
+
+
+def _answers(heading: str, text: Markup, pictured: bool) -> tuple[str, Markup, bool]:
+    """A list of the checklist with its answers marked."""
+    for answer, kind in ANSWERS.items():
+        chip = Markup('<strong class="chip {}">{}</strong>').format(kind, answer)
+        text = Markup(str(text).replace(f"<strong>{answer}.</strong>", chip))
+    return heading, text, pictured
+
+
+def _prose(reports: Path, path: Path, name: str, shown: dict) -> list[tuple[str, Markup, bool]]:
+    return Prose(reports, path, name, shown).sections()
+
+
+def _table(folder: Path, root: Path, shown: dict) -> dict:
+    """All that a preset has to show: its table, pairs, curves and pictures."""
+    reports, results = root / collected.REPORTS, root / RESULTS
+    place = folder.relative_to(reports)
+    table, cells = (_csv(folder / name) for name in (collected.TABLE, "nll_cells.csv"))
+    labels = dict(zip(table.row, table.label, strict=True))
+    pairs = folder / "paired.csv"
+    paths = kept(cells.preset[0], cells.data[0], results)
+    paths = [path for path in paths if path.with_suffix(".csv").exists()]
+    drawn = _curves(curves.gather(paths), labels) if paths else []
+    path = folder / "nll_table.md"
+    name = "-".join(place.parts)
+    return {
+        "name": name,
+        "title": collected.title(path),
+        "place": place.as_posix(),
+        "rows": list(table.itertuples()),
+        "forest": plots.forest(table, cells, published.tolerance()),
+        "notes": _notes(path, reports, name, shown),
+        "pairs": list(pd.read_csv(pairs).itertuples()) if pairs.is_file() else [],
+        "pair_notes": _notes(folder / "paired.md", reports, f"{name}-paired", shown),
+        "labels": labels,
+        "curves": drawn,
+        "pictures": [
+            _picture(path, reports, labels.get(path.stem, path.stem))
+            for path in _ordered((folder / "pictures").glob("*.png"), list(table.row))
+        ],
+    }
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UsageError(f"{path} is not there; make its report again.")
+    return pd.read_csv(path)
+
+
+def _picture(path: Path, reports: Path, label: str) -> Markup:
+    alt = f"What {label} draws: samples of the prior, reconstructions, traversals of latents"
+    return figure(path, alt, path.relative_to(reports).as_posix(), label)
+
+
+def _ordered(paths, rows: list[str]) -> list[Path]:
+    """Pictures in the order of the table's rows, others after them."""
+    place = {row: i for i, row in enumerate(rows)}
+    return sorted(paths, key=lambda path: (place.get(path.stem, len(place)), path.name))
+
+
+def _curves(metrics: pd.DataFrame, labels: dict[str, str]) -> list[dict]:
+    metrics = metrics.assign(gap=metrics["train/elbo"] - metrics["val/elbo"])
+    names = {
+        "val/elbo": "Validation bound",
+        "val/log_likelihood": "Its likelihood part",
+        "val/rate": "Its KL part, the rate",
+        "gap": "Training less validation bound",
+    }
+    present = {column: title for column, title in names.items() if column in metrics.columns}
+    drawn = [plots.curves(metrics, column, title, labels) for column, title in present.items()]
+    return [one for one in drawn if one]
+
+
+def _notes(path: Path, reports: Path, name: str, shown: dict) -> Markup:
+    """What stands below the table in `path`: the page has the table itself."""
+    if not path.is_file():
+        return Markup()
+    ((_, text, _), *_) = Prose(reports, path, name, shown, tables=False).sections()
+    return text
+
+
+def _sources(root: Path) -> list[tuple[str, list[str]]]:
+    """Tables and texts below reports/, by folder; results are linked with their runs."""
+    reports, results = root / collected.REPORTS, root / RESULTS
+    by_folder: dict[str, list[str]] = {}
+    for path in sorted(reports.rglob("*")):
+        own = path.is_relative_to(results) or path.relative_to(reports).parts[0] == published.SMOKE
+        if path.suffix in (".csv", ".md", ".tex", ".json") and path.is_file() and not own:
+            place = path.relative_to(reports)
+            by_folder.setdefault(place.parent.as_posix(), []).append(place.as_posix())
+    return list(by_folder.items())

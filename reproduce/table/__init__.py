@@ -1,0 +1,1 @@
+"""The NLL table: rows, pairs, curves, figures, README's copy."""

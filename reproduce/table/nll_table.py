@@ -1,0 +1,189 @@
+"""The NLL table, made from result.json files and nothing else."""
+
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+
+from annealed.evaluation.result import read_result, trusted_k
+from annealed.utils.errors import UsageError
+from annealed.utils.files import replace_text
+from reproduce.results import published
+
+DIGITS = "%.8g"  # of a number in a CSV: the last bits of a float64 differ between machines
+BINARISATION = {
+    "dynamic": "dynamic (test set binarised once)",
+    "static": "static",
+    "none": "none (256 levels)",
+}
+
+
+def collect(paths: list[Path]) -> list[dict]:
+    """The results at those paths that exist; raises UsageError where they cannot share a table."""
+    results = [read_result(path) for path in paths if path.exists()]
+    finished = [r for r in results if r["status"] == "finished"]
+    differ = [("data_digest", "data"), ("samples", "importance samples"), ("split", "split")]
+    for key, words in differ:
+        if len({r.get(key, "test") for r in finished}) > 1:
+            raise UsageError(
+                f"the results under {paths[0].parents[2]} differ in their {words}, so they cannot "
+                "share a table; remove the odd ones."
+            )
+    return results
+
+
+def summarise(results: list[dict]) -> pd.DataFrame:
+    """One line a row: NLL over seeds in nats, its interval, the published number, the verdict.
+
+    The 95% interval is Student's t over seeds; `mc_error` is the importance-sampling error of one
+    seed's mean, averaged over seeds as a root mean square.
+    """
+    lines = []
+    for name in dict.fromkeys(r["row"] for r in results):
+        mine = [r for r in results if r["row"] == name]
+        done = [r for r in mine if r["status"] == "finished"]
+        known = published.of(mine[0])
+        nll = pd.Series([r["nll"] for r in done], dtype=float)
+        mc = pd.Series([r["nll_mc_error"] for r in done], dtype=float)
+        mean, sd, n = nll.mean(), nll.std(), len(nll)
+        half = stats.t.ppf(0.975, n - 1) * sd / n**0.5 if n > 1 else float("nan")
+        low, high = mean - half, mean + half
+        lines.append(
+            {
+                "row": name,
+                "label": known.label,
+                "published": known.nll,
+                "replication_2020": known.replication,
+                "nll": mean,
+                "sd": sd,
+                "ci_low": low,
+                "ci_high": high,
+                "difference": mean - known.nll,
+                "verdict": published.verdict(mine[0]["preset"], n, low, high, known.nll),
+                "seeds": n,
+                "diverged": len(mine) - n,
+                "mc_error": mc.pow(2).mean() ** 0.5,
+                "test_error": pd.Series([r["nll_test_error"] for r in done]).mean(),
+                "elbo": pd.Series([r["elbo"] for r in done]).mean(),
+                "k_hat_untrusted": pd.Series(
+                    [r["k_hat_untrusted"] for r in done], dtype=float
+                ).mean(),
+                "rate": pd.Series([r.get("rate") for r in done], dtype=float).mean(),
+                "active_units": pd.Series(
+                    [r.get("active_units") for r in done], dtype=float
+                ).mean(),
+                "train_minutes": pd.Series([_minutes(r["training"]) for r in done]).mean(),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str]:
+    """The table's first line and the line that says where its numbers come from."""
+    done = [r for r in results if r["status"] == "finished"]
+    first = done[0]
+    epochs = sorted({r["training"]["epochs"] for r in done})
+    span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    count = len({r["seed"] for r in results})
+    seeds = f"{count} seed{'s' * (count > 1)}"
+    sessions = [s for r in done for s in [*r["training"]["sessions"], r["provenance"]]]
+    commits = sorted({session["commit"] for session in sessions})
+    smoke = "SMOKE RUN, far from converged and no evidence: " if preset == "quick" else ""
+    split = first.get("split", "test")
+    title = f"{smoke}{note}{split} NLL on {first['data']}, preset {preset}, {seeds}"
+    source = (
+        f"preset {preset}; data {first['data']}, "
+        f"binarisation {BINARISATION[first['binarisation']]}, "
+        f"SHA-256 {first['data_digest'][:12]}; {first['test_images']} {split} images; "
+        f"epochs trained {span}; S = {first['samples']} importance samples; {seeds}; "
+        f"commit {', '.join(commits)}"
+    )
+    return title, source
+
+
+def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
+    """The table as Markdown."""
+    head = "| row | published | ours: mean | sd | 95% interval over seeds | difference | verdict |"
+    head += " seeds |"
+    head += " MC error | ELBO | rate | active units | k-hat too high | 2020 replication |"
+    head += " train min |"
+    lines = [f"# {title[0].upper() + title[1:]}", "", head, "| --- |" + " ---: |" * 14]
+    for r in table.itertuples():
+        seeds = f"{r.seeds}" + (f" ({r.diverged} diverged)" if r.diverged else "")
+        cells = [
+            r.label,
+            _number(r.published),
+            _number(r.nll),
+            _number(r.sd),
+            f"{_number(r.ci_low)} to {_number(r.ci_high)}" if r.seeds > 1 else "one seed",
+            _number(r.difference, "+.2f"),
+            r.verdict,
+            seeds,
+            _number(r.mc_error, ".3f"),
+            _number(r.elbo),
+            _number(r.rate),
+            _number(r.active_units, ".1f"),
+            _number(100 * r.k_hat_untrusted, ".1f") + " %",
+            _number(r.replication_2020, ".0f"),
+            _number(r.train_minutes, ".1f"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = (
+        "NLL in nats an image, lower is better. The interval is Student's t over seeds; with two "
+        "seeds it is wide by nature. MC error is the importance-sampling error of one seed's NLL, "
+        "apart from the spread over seeds and no part of the interval; "
+        f"'k-hat too high' is the share of images with a Pareto k-hat above "
+        f"{trusted_k(samples):.2f}, too heavy-tailed for that error at this S; there the true NLL "
+        "may be lower. Rate is the ELBO's KL part in nats, active units those of the latents whose "
+        "posterior mean varies over images by more than 0.01. Train min is a seed's share of the "
+        f"time of those trained beside it. {published.sources()}"
+    )
+    parts = [f"Source: {source}.", notes, published.rule()]
+    return "\n".join(lines) + "\n\n" + "\n\n".join(parts) + "\n"
+
+
+def latex(table: pd.DataFrame, title: str, source: str) -> str:
+    """The table as a LaTeX tabular for booktabs."""
+    lines = [f"% {title}", f"% {source}", r"\begin{tabular}{lrrrrl}", r"\toprule"]
+    lines += [r"row & published & NLL & 95\% interval & seeds & verdict \\", r"\midrule"]
+    for r in table.itertuples():
+        interval = f"[{_number(r.ci_low)}, {_number(r.ci_high)}]" if r.seeds > 1 else "--"
+        spread = f"{_number(r.nll)} $\\pm$ {_number(r.sd)}" if r.seeds > 1 else _number(r.nll)
+        cells = [r.label, _number(r.published), spread, interval, str(r.seeds), r.verdict]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def write(paths: list[Path], folder: Path, preset: str, note: str = "") -> str:
+    """Write nll_table.md, .csv, .tex and nll_cells.csv into `folder`; returns the Markdown.
+
+    `paths` are of results of one preset; those that do not exist are left out.
+    """
+    results = collect(paths)
+    if not any(r["status"] == "finished" for r in results):
+        raise UsageError(f"no run of preset {preset} has finished, so there is no table.")
+    table = summarise(results)
+    title, source = headline(results, preset, note)
+    text = markdown(table, title, source, _samples(results))
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_text(folder / "nll_table.md", text)
+    replace_text(folder / "nll_table.csv", table.to_csv(index=False, float_format=DIGITS))
+    replace_text(folder / "nll_table.tex", latex(table, title, source))
+    left_out = ("config", "kl_by_latent")
+    flat = pd.json_normalize([{k: v for k, v in r.items() if k not in left_out} for r in results])
+    replace_text(folder / "nll_cells.csv", flat.to_csv(index=False))
+    return text
+
+
+def _minutes(training: dict) -> float:
+    """Training time a seed: seeds that were trained side by side share theirs."""
+    return training.get("seconds_a_seed", training["seconds"]) / 60
+
+
+def _samples(results: list[dict]) -> int:
+    """S of the finished results, which `collect` has seen to be the same for all."""
+    return next(r["samples"] for r in results if r["status"] == "finished")
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "-" if value is None or pd.isna(value) else format(value, form)

@@ -1,0 +1,93 @@
+"""A table's report from the committed results alone: `python -m reproduce.table.report`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from annealed.config.datasets import BINARY
+from annealed.runs import cli
+from annealed.utils.errors import UsageError
+from annealed.utils.files import replace, replace_text
+from reproduce.pages import common
+from reproduce.pages.markdown import markdown_table, number
+from reproduce.results import paired
+from reproduce.results.locations import reports_folder
+from reproduce.results.store import RESULTS, kept
+from reproduce.table import curves, forest, nll_table, readme
+
+NOTE = (
+    "Difference in NLL, nats an image, of the first row less the second, over the seeds that both "
+    "have and all test images; below zero the first is better. The first interval is Student's t "
+    "over seeds, the second a bootstrap over seeds and images together. Effect is the mean over "
+    "seeds by its standard deviation, which few seeds overstate. Each p is two-sided and beside it "
+    "stands Holm's correction over all {tests} pairs of this table that have one."
+)
+WHICH = (
+    "With few seeds only t is to be trusted. The bootstrap draws its seeds from the few there are: "
+    "of three, images aside, its interval leaves zero out whenever all three agree in sign, which "
+    "they do one time in four where there is no difference, and with any number n it understates "
+    "the spread by a factor of the root of (n - 1) / n. Student's t knows the number of seeds, at "
+    "the price of taking their differences for Gaussian, which three seeds cannot show: a test of "
+    "signs alone would not go below p = 0.25. Its p is of these test images; other images are in "
+    "the bootstrap alone. The last column therefore reads t after Holm's correction, at 5%."
+)
+
+
+def paired_markdown(found: pd.DataFrame) -> str:
+    """The paired differences as Markdown."""
+    head = ["row", "against", "seeds", "difference", "95% over seeds", "95% over seeds and images"]
+    head += ["effect", "p, t", "Holm", "p, bootstrap", "Holm", "shown"]
+    lines = []
+    for r in found.itertuples():
+        many = r.seeds > 1
+        cells = [r.row, r.against, str(r.seeds), f"{r.difference:+.3f}"]
+        cells += [f"{r.t_low:+.3f} to {r.t_high:+.3f}" if many else "one seed"]
+        cells += [f"{r.bootstrap_low:+.3f} to {r.bootstrap_high:+.3f}"]
+        cells += [f"{r.effect:+.1f}" if many else "-"]
+        tests = (r.p_t, r.holm_t, r.p_bootstrap, r.holm_bootstrap)
+        lines.append([*cells, *(number(p, ".2g") for p in tests), paired.outcome(r)])
+    note = NOTE.format(tests=int(found.p_t.notna().sum()))
+    return "\n\n".join(["# Paired differences", markdown_table(head, lines, 2), note, WHICH]) + "\n"
+
+
+def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None = None) -> Path:
+    """Write the report of a preset on a data set from `results`; returns its folder.
+
+    Raises UsageError where there are no results to report.
+    """
+    paths = kept(preset, data, results)
+    if not paths:
+        raise UsageError(
+            f"{results / preset / data} has no results; `make reproduce-table PRESET={preset} "
+            "KEEP=1` puts them there."
+        )
+    folder = folder or reports_folder(preset, data)
+    nll_table.write(paths, folder, preset)
+    runs = nll_table.collect(paths)
+    rows = nll_table.summarise(runs)
+    common.save(forest.draw(rows, runs), folder, "nll")
+    found = paired.table(paths)
+    if len(found):
+        replace_text(folder / "paired.md", paired_markdown(found))
+        replace_text(
+            folder / "paired.csv", found.to_csv(index=False, float_format=nll_table.DIGITS)
+        )
+    replace(folder / "curves.png", lambda f: curves.draw(curves.gather(paths), f))
+    return folder
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(prog="reproduce.table.report", description=__doc__)
+    parser.add_argument("--preset", default="short", help="quick, short or paper")
+    parser.add_argument("--data", choices=BINARY, default="mnist")
+    arguments = parser.parse_args()
+    folder = write(arguments.preset, arguments.data)
+    told = f", the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
+    print(f"report: {folder}{told}")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, "Run the same command again."))

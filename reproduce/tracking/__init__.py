@@ -1,0 +1,1 @@
+"""W&B: the dashboard as code, offline runs sent."""

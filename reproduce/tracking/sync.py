@@ -1,0 +1,123 @@
+"""Send offline runs to W&B, each once: `python -m reproduce.tracking.sync --runs runs`.
+
+W&B's own client sends them and leaves a marker beside each that has arrived whole (`.synced`), so
+that the command can be repeated at any time.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+
+from annealed.evaluation.result import RESULT
+from annealed.runs import cli
+from annealed.runs.wandb_logger import has_key, server
+from annealed.utils.errors import UsageError
+from annealed.utils.files import locked
+
+ANSWER = 15  # seconds that the server may take to answer at all
+BATCH = 10  # run folders a call of the client
+START, EACH = 120, 60  # seconds a call may take, and more for each piece
+
+
+def pieces(runs: Path) -> dict[Path, list[Path]]:
+    """What W&B wrote offline, by run folder: a piece for each process that trained or scored."""
+    found: dict[Path, list[Path]] = {}
+    for piece in sorted(runs.rglob("wandb/offline-run-*")):
+        if any(piece.glob("run-*.wandb")):
+            found.setdefault(piece.parents[1], []).append(piece)
+    return found
+
+
+def is_sent(piece: Path) -> bool:
+    """Whether W&B's client has marked a piece as sent."""
+    return any(piece.glob("run-*.wandb.synced"))
+
+
+def check_server() -> None:
+    """Raise UsageError where there is no key, or no answer from the server."""
+    if not has_key():
+        raise UsageError(
+            f"no W&B key is set for {server()}; set WANDB_API_KEY or run `wandb login`. The runs "
+            "stay as they are."
+        )
+    try:
+        urllib.request.urlopen(server(), timeout=ANSWER).close()
+    except urllib.error.HTTPError:
+        pass  # an answer all the same
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise UsageError(
+            f"{server()} does not answer ({reason}); run the same command again when it does."
+        ) from None
+
+
+def send(batch: list[Path], runs: Path) -> str:
+    """Send pieces by W&B's client; returns its last words. What has arrived is marked.
+
+    The client's own log goes below `runs`, not to where the command is run.
+    """
+    own = {**os.environ, "WANDB_DIR": str(runs)}
+    call = [sys.executable, "-m", "wandb", "sync", *map(str, batch)]
+    try:
+        done = subprocess.run(
+            call, capture_output=True, text=True, env=own, timeout=START + EACH * len(batch)
+        )
+    except subprocess.TimeoutExpired:
+        return "the server did not take them in time"
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"exit status {done.returncode}"
+
+
+def sync(runs: Path) -> tuple[int, int, int]:
+    """Send what is whole below `runs`: how many runs were sent, had been, and are not whole yet.
+
+    A run is whole when it has its result and no process works on it. Raises UsageError where there
+    is nothing to send at all, no key or no server, or where W&B did not take everything.
+    """
+    found = pieces(runs)
+    if not found:
+        raise UsageError(f"{runs} holds no offline run of W&B; name another folder with RUNS=...")
+    left = {run: [p for p in own if not is_sent(p)] for run, own in found.items()}
+    left = {run: own for run, own in left.items() if own}
+    before = len(found) - len(left)
+    with ExitStack() as stack:
+        whole = []
+        for run in left:
+            try:
+                stack.enter_context(locked(run, "the run folder"))
+            except UsageError:
+                continue  # in training: its turn comes
+            if (run / RESULT).is_file():
+                whole.append(run)
+        if whole:
+            check_server()
+        said = ""
+        for i in range(0, len(whole), BATCH):
+            some = [piece for run in whole[i : i + BATCH] for piece in left[run]]
+            said = send(some, runs)
+            if not all(map(is_sent, some)):
+                break
+        missing = [run for run in whole if not all(map(is_sent, left[run]))]
+    if missing:
+        raise UsageError(
+            f"{len(whole) - len(missing)} of {len(whole)} runs were sent; W&B did not take "
+            f"{missing[0]} ({said}). Run the same command again to send the rest."
+        )
+    return len(whole), before, len(left) - len(whole)
+
+
+def main() -> None:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(prog="reproduce.tracking.sync", description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are")
+    sent, before, unfinished = sync(parser.parse_args().runs)
+    print(f"sent {sent} runs; {before} had been sent before, {unfinished} are not finished yet.")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, "Run the same command again."))

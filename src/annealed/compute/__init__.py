@@ -1,0 +1,1 @@
+"""How a step is computed: device, precision, matrix products, compiling, seeds side by side."""

@@ -1,0 +1,39 @@
+"""Compiled functions where this machine has a compiler, and one clear line where it has none."""
+
+import sys
+from collections.abc import Callable
+from functools import cache
+
+import torch
+
+GRAPHS = 256
+
+
+def compiled(function: Callable, device: torch.device, products: str = "torch") -> Callable | None:
+    """`function` compiled for static shapes, on a GPU with CUDA graphs; None without a compiler.
+
+    `products` says who multiplies, see `annealed.compute.onednn.chosen`.
+    """
+    if not _works(device.type):
+        return None
+    # a graph for each number of seeds, batch size and objective; beyond the limit torch gives up
+    options = torch._dynamo.config
+    name = "recompile_limit" if hasattr(options, "recompile_limit") else "cache_size_limit"  # 2.6
+    setattr(options, name, max(getattr(options, name), GRAPHS))
+    how: dict = {"mode": "reduce-overhead" if device.type == "cuda" else "default"}
+    if products == "onednn":
+        from annealed.compute.onednn_pass import BY_ONEDNN  # the compiler takes a second to import
+
+        how = {"options": {"post_grad_custom_post_pass": BY_ONEDNN}}
+    return torch.compile(function, dynamic=False, fullgraph=True, **how)
+
+
+@cache
+def _works(device: str) -> bool:
+    try:
+        torch.compile(torch.square, dynamic=False)(torch.ones(3, device=device))
+    except Exception as error:  # a missing compiler shows in many classes
+        reason = str(error).strip().partition("\n")[0]
+        print(f"trainer.compile has no effect: nothing compiles here ({reason})", file=sys.stderr)
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Variational inference: posteriors, transitions, objectives, estimators."""

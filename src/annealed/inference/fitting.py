@@ -1,0 +1,247 @@
+"""Fitting a posterior, and a target that has parameters, by Adam: one loop for every model."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from annealed.compute.compiled_step import whole_steps
+from annealed.compute.replicas import Replicas
+from annealed.inference import schedules
+from annealed.inference.objectives import Objective, ObjectiveInputs, total_loss
+from annealed.inference.posteriors import Posterior
+from annealed.utils import randomness
+
+MILESTONES, FACTORS = [0.5, 0.75, 0.9], [0.3, 0.1, 0.03]  # of the learning rate, in every phase
+POINTS = 50  # of a phase's curve
+Phases = Sequence[tuple[Objective, int]]
+
+
+class Bound(nn.Module):
+    """A target, the posterior that is to match it, and the objective by which."""
+
+    def __init__(self, target: nn.Module, posterior: Posterior, objective: Objective | None = None):
+        super().__init__()
+        self.target, self.posterior, self.objective = target, posterior, objective
+
+    def forward(
+        self,
+        noise: Tensor,
+        x: Tensor,
+        mode: float = 0.0,
+        beta: Tensor | float = 1.0,
+        each: Callable[[Tensor], None] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """noise (num_draws, S, B, D), x (B, X) -> the loss and the ELBO, nats an example.
+
+        `mode` is the objective's, `beta` weights the rate in the loss alone; `each`: see
+        `total_loss`.
+        """
+        inputs = ObjectiveInputs(self.target, self.posterior, x, noise, beta, mode=mode)
+        loss, terms = total_loss(self.objective, inputs, each)
+        return loss, (terms.log_likelihood - terms.rate).mean().detach()
+
+
+class PosteriorFit:
+    """The state of `fit_posterior`, for who fits in several goes; arguments as there.
+
+    Noise and the order of examples are keyed by (seed, step), so that a seed sees beside others
+    what it sees alone; which steps of a mixture are AVO steps is the same for every seed. Adam
+    works on each number alone, so each seed's training is its own.
+    """
+
+    def __init__(
+        self,
+        bounds: list[Bound],
+        seeds: list[int],
+        x: Tensor | None = None,
+        *,
+        samples: int = 64,
+        batch_size: int = 100,
+        learning_rate: float = 5e-3,
+        compile: bool = False,
+    ):
+        if len(bounds) != len(seeds):
+            raise ValueError(f"{len(seeds)} seeds for {len(bounds)} posteriors; one for each")
+        if samples < 1 or batch_size < 1:
+            raise ValueError("samples and batch_size are whole numbers from 1")
+        if not any(p.requires_grad for p in bounds[0].parameters()):
+            raise ValueError("nothing to fit: neither the posterior nor the target has parameters")
+        self.bounds, self.seeds, self.samples, self.rate = bounds, seeds, samples, learning_rate
+        first = next(bounds[0].parameters())
+        self.place = {"device": first.device, "dtype": first.dtype}
+        self.constant = torch.ones(1, 1, **self.place)  # the context where there is no x
+        self.batches = None if x is None else _batches(x.to(**self.place), seeds, batch_size)
+        self.examples = 1 if x is None else min(batch_size, x.shape[-2])
+        example = self.constant if x is None else x.reshape(-1, x.shape[-1])[:1].to(**self.place)
+        self.dim = check(bounds[0], example)
+        self.replicas = Replicas(bounds)
+        self.adam = torch.optim.Adam(self.replicas.parameters(), learning_rate)
+        self.whole = whole_steps(self.replicas) if compile else None
+        self.done = 0  # steps taken
+
+    def run(
+        self,
+        phases: Phases,
+        beta: Callable[[int], float] | None = None,
+        progress: bool | None = None,
+    ) -> Tensor:
+        """Take the steps of `phases`; returns the curve, (K, R): see `fit_posterior`."""
+        curve = []
+        total = sum(steps for _, steps in phases)
+        hidden = None if progress is None else not progress
+        with tqdm(total=total, desc="fit", disable=hidden, mininterval=0.5) as bar:
+            for objective, steps in phases:
+                for bound in self.bounds:
+                    bound.objective = objective
+                for step in range(steps):
+                    rate = self.rate * schedules.piecewise(step, steps, MILESTONES, FACTORS)
+                    elbo = self._step(objective, rate, 1.0 if beta is None else beta(self.done))
+                    if step % max(steps // POINTS, 1) == 0:
+                        curve.append(elbo)
+                        bar.set_postfix_str(f"ELBO {elbo.mean():.3f}", refresh=False)
+                    bar.update()
+        curve = torch.stack(curve) if curve else torch.empty(0, len(self.seeds))
+        lost = [s for s, fine in zip(self.seeds, curve.isfinite().all(0), strict=True) if not fine]
+        if lost:
+            warnings.warn(f"the bound of seeds {lost} stopped being finite", stacklevel=2)
+        return curve
+
+    def _step(self, objective: Objective, rate: float, beta: float) -> Tensor:
+        """One step of Adam; returns the ELBOs, (R,)."""
+        step = self.done
+        shape = (self.bounds[0].posterior.num_draws, self.samples, self.examples, self.dim)
+        mode = objective.draw_mode(randomness.uniform((), 0, "objective", step).item())
+        warmth = torch.full((), beta, **self.place)
+        if self.batches is None:
+            lead, common = (), (self.constant, mode, warmth)
+        else:
+            batch = next(self.batches)
+            shape = (*shape[:2], batch.shape[1], self.dim)
+            lead, common = (batch,), (mode, warmth)
+        noise = _each_seed(
+            self.seeds, lambda s: randomness.normal(shape, s, "posterior", step, **self.place)
+        )
+        if self.whole:
+            elbo, _ = self.whole.take(self.adam, rate, (noise, *lead), common)
+        else:
+            self.adam.param_groups[0]["lr"] = rate
+            elbo = self.replicas.backward((noise, *lead), *common)
+            self.adam.step()
+        self.done += 1
+        return elbo.detach().cpu()
+
+
+def fit_posterior(
+    target: nn.Module | Sequence[nn.Module],
+    posterior: Posterior | Sequence[Posterior],
+    objective: Objective | Phases,
+    steps: int | None = None,
+    *,
+    x: Tensor | None = None,
+    samples: int = 64,
+    batch_size: int = 100,
+    learning_rate: float = 5e-3,
+    beta: Callable[[int], float] | None = None,
+    seed: int | Sequence[int] = 0,
+    compile: bool = False,
+    progress: bool | None = None,
+) -> Tensor:
+    """Fit `posterior`, in place, to `target` by Adam; a target with parameters is fitted with it.
+
+    `objective` is maximised for `steps` steps (default 2000), or is a list of phases, pairs of an
+    objective and its number of steps; in each phase the learning rate falls from `learning_rate`
+    to 0.03 of it. `samples` is S, the draws an example and step. Without `x` the posterior is
+    unconditional; with x (N, X) a step takes a batch of `batch_size` examples. `beta` gives the
+    rate's weight at a step, by default 1. Noise is keyed by `seed`.
+
+    With a list of posteriors and a list of seeds they are fitted side by side, each as it would be
+    alone; `target` is then one for all or a list, and x may be (R, N, X). With `compile` a step is
+    one compiled function. `progress` shows a bar, by default where there is a terminal.
+
+    Returns the ELBO (at beta = 1) of about 50 steps of each phase, (K,), or (K, R) side by side,
+    in nats. Raises ValueError where target and posterior do not fit or are not finite at the start.
+    """
+    several = not isinstance(posterior, Posterior)
+    posteriors = list(posterior) if several else [posterior]
+    targets = [target] * len(posteriors) if isinstance(target, nn.Module) else list(target)
+    if not several and not isinstance(seed, int):
+        raise ValueError("one posterior takes one seed")
+    seeds = [seed] if isinstance(seed, int) else list(seed)
+    if isinstance(objective, Objective):
+        phases = [(objective, 2000 if steps is None else steps)]
+    elif steps is None:
+        phases = list(objective)
+    else:
+        raise ValueError("phases have their own numbers of steps; leave `steps` out")
+    bounds = [Bound(t, q) for t, q in zip(targets, posteriors, strict=True)]
+    settings = {"samples": samples, "batch_size": batch_size, "learning_rate": learning_rate}
+    fit = PosteriorFit(bounds, seeds, x, **settings, compile=compile)
+    curve = fit.run(phases, beta, progress)
+    return curve if several else curve[:, 0]
+
+
+@torch.no_grad()
+def check(bound: Bound, x: Tensor) -> int:
+    """The size D of z; raises ValueError in one sentence where target and posterior do not fit.
+
+    x (1, X) is an example; three paths are drawn and scored.
+    """
+    posterior, target = bound.posterior, bound.target
+    try:
+        base, _ = posterior.start(x)
+        dim = base.loc.shape[-1]
+        shape = (posterior.num_draws, 3, len(x), dim)
+        z = posterior(x, randomness.normal(shape, 0, "init", 0).to(base.loc)).z[-1]
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"the posterior's parts do not fit each other or x: {reason}") from error
+    try:
+        scores = target(x, z)
+    except (RuntimeError, IndexError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"the target does not take z of shape (S, B, D) = {tuple(z.shape)}, the posterior's: "
+            f"{reason}"
+        ) from error
+    for score in scores:
+        if score.shape != z.shape[:-1]:
+            raise ValueError(
+                f"the target maps z of shape {tuple(z.shape)} to {tuple(score.shape)}; it must "
+                f"give one number a sample, (S, B) = {tuple(z.shape[:-1])}"
+            )
+        if not score.isfinite().all():
+            raise ValueError(
+                f"the target's log density is {score.flatten().tolist()} at three draws of the "
+                "posterior; it must be finite where the posterior starts"
+            )
+    return dim
+
+
+def _each_seed(seeds: list[int], draw: Callable[[int], Tensor]) -> Tensor:
+    """`draw` of each of R seeds, stacked, (R, ...); a seed that comes again is drawn once."""
+    if len(seeds) == 1:
+        return draw(seeds[0])[None]
+    distinct = sorted(set(seeds))
+    return torch.stack([draw(seed) for seed in distinct])[[distinct.index(s) for s in seeds]]
+
+
+def _batches(data: Tensor, seeds: list[int], size: int) -> Iterator[Tensor]:
+    """Batches (R, size, X) of data (N, X) or (R, N, X) without end, in the order of (seed, epoch).
+
+    The last batch of an epoch is smaller where `size` does not divide N.
+    """
+    data = data.expand(len(seeds), *data.shape[-2:])
+    epoch = 0
+    while True:
+        order = _each_seed(
+            seeds,
+            lambda s, e=epoch: torch.randperm(
+                data.shape[1], generator=randomness.generator(s, "order", e)
+            ),
+        ).to(data.device)
+        for index in order.split(size, dim=1):
+            yield torch.stack([one[i] for one, i in zip(data, index, strict=True)])
+        epoch += 1

@@ -1,0 +1,117 @@
+"""Posteriors: a Gaussian start and the path of transitions from it."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from annealed.inference.normal import Normal
+from annealed.inference.transitions import ContextUpdate, Transition
+
+
+class Path(NamedTuple):
+    """One draw of a posterior, with everything an objective needs to score it."""
+
+    base: Normal  # q_0(. | x), loc and scale (B, D)
+    z: list[Tensor]  # T + 1 of (S, B, D)
+    log_q0: Tensor  # (S, B)
+    log_ratios: list[Tensor]  # T of (S, B): log q_t - log r_t
+
+    def log_prob(self) -> Tensor:
+        """Log q_0 + sum_t (log q_t - log r_t), (S, B): the path's density less its reverse's."""
+        return self.log_q0 + sum(self.log_ratios)
+
+
+class GaussianHead(nn.Module):
+    """Context to a diagonal Gaussian with softplus scale (Kingma & Welling 2013)."""
+
+    def __init__(self, context: int, dim: int):
+        super().__init__()
+        self.linear = nn.Linear(context, 2 * dim)
+
+    def forward(self, context: Tensor) -> Normal:
+        """(B, H) -> Normal with loc and scale (B, D)."""
+        loc, scale = self.linear(context).chunk(2, dim=-1)
+        return Normal(loc, F.softplus(scale) + 1e-6)
+
+
+class FixedHead(nn.Module):
+    """q_0 = N(0, diag(scale^2)) without parameters; `scale` is (D,)."""
+
+    def __init__(self, scale: list[float]):
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(scale))
+
+    def forward(self, context: Tensor) -> Normal:
+        """(B, H) -> Normal with loc and scale (B, D)."""
+        scale = self.scale.expand(len(context), -1)
+        return Normal(torch.zeros_like(scale), scale)
+
+
+class Posterior(nn.Module):
+    """q(z_0 | x) followed by T transitions that read the same context.
+
+    `encoder` maps x (B, X) to a context (B, H); `head` maps the context to q_0.
+    """
+
+    num_start_draws = 0  # Gaussian draws that finding q_0 itself takes
+
+    def __init__(self, encoder: nn.Module, head: nn.Module, transitions: list[Transition] = ()):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.transitions = nn.ModuleList(transitions)
+        # a tuple, so that no parameter is registered twice; ready, since compiled code makes none
+        self.context_updates = tuple(ContextUpdate(step) for step in transitions)
+
+    @classmethod
+    def unconditional(
+        cls, dim: int, scale: float | list[float] = 1.0, transitions: list[Transition] = ()
+    ) -> "Posterior":
+        """q(z) without an x: z_0 ~ N(0, diag(scale^2)), held fixed, then `transitions`.
+
+        `scale` is one number or D of them. The context of the transitions is the constant 1. Raises
+        ValueError for another number of scales.
+        """
+        scales = [float(scale)] * dim if isinstance(scale, (int, float)) else list(scale)
+        if len(scales) != dim:
+            raise ValueError(f"scale has {len(scales)} numbers; accepted: one, or {dim}")
+        return cls(nn.Identity(), FixedHead(scales), transitions)
+
+    @property
+    def num_draws(self) -> int:
+        """All Gaussian draws of one path: q_0's own, one for z_0, one for each stochastic step."""
+        return self.num_start_draws + 1 + sum(step.stochastic for step in self.transitions)
+
+    def start(self, x: Tensor, noise: Tensor | None = None) -> tuple[Normal, Tensor]:
+        """x (B, X), noise (num_start_draws, S, B, D) or None -> q_0 and the context (B, H)."""
+        context = self.encoder(x)
+        return self.head(context), context
+
+    def steps(self, noise: Tensor) -> list[tuple[Transition, Tensor | None]]:
+        """Pairs of a transition and its noise (S, B, D), or None where it needs none.
+
+        `noise` is that of z_0 and of the stochastic steps.
+        """
+        expected = self.num_draws - self.num_start_draws
+        if len(noise) != expected:
+            raise ValueError(f"noise holds {len(noise)} draws; this path takes {expected}")
+        rest = iter(noise[1:])
+        return [(step, next(rest) if step.stochastic else None) for step in self.transitions]
+
+    def sample_path(self, base: Normal, context: Tensor, noise: Tensor) -> Path:
+        """A path from q_0: noise (num_draws - num_start_draws, S, B, D)."""
+        z = [base.rsample(noise[0])]
+        log_ratios = []
+        for step, eps in self.steps(noise):
+            context = step.next_context(context)
+            new, log_ratio = step(z[-1], context, eps)
+            z.append(new)
+            log_ratios.append(log_ratio)
+        return Path(base, z, base.log_prob(z[0]), log_ratios)
+
+    def forward(self, x: Tensor, noise: Tensor) -> Path:
+        """x (B, X), noise (num_draws, S, B, D) -> a path of S samples for each example."""
+        base, context = self.start(x, noise[: self.num_start_draws])
+        return self.sample_path(base, context, noise[self.num_start_draws :])

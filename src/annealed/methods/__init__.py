@@ -1,0 +1,1 @@
+"""Rows of the table, each a posterior and an objective."""

@@ -1,0 +1,127 @@
+"""A row of the table: a generative model, a posterior and an objective."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from annealed.config.schema import Config
+from annealed.inference.objectives import ObjectiveInputs, Terms, path_terms, total_loss
+from annealed.inference.posteriors import GaussianHead, Posterior
+from annealed.inference.transitions import Transition
+from annealed.models import build
+from annealed.models.targets import Joint
+from annealed.utils import randomness
+
+METRIC_NAMES = ("elbo", "log_likelihood", "rate")
+
+
+@dataclass
+class PosteriorBuilder:
+    """What a row composes its posterior from: the encoder, its width, the latent size."""
+
+    encoder: nn.Module
+    target: Joint
+    context: int
+    latent: int
+
+    def posterior(self, transitions: list[Transition] = ()) -> Posterior:
+        """A Gaussian start from the encoder, followed by `transitions`."""
+        return Posterior(self.encoder, GaussianHead(self.context, self.latent), transitions)
+
+
+class Method(nn.Module):
+    """A row of the table: a posterior and an objective over the shared generative model.
+
+    A subclass defines `Options`, a dataclass of its own keys, and `compose`. How it is trained,
+    alone or beside other seeds, is `annealed.training.module`'s.
+    """
+
+    @dataclass
+    class Options:
+        """Keys under `method:` beside its name."""
+
+    def __init__(self, config: Config, pixels: int):
+        super().__init__()
+        self.config, self.pixels = config, pixels
+        net = config.network
+        # parts are keyed apart, so that all rows of a seed start from the same decoder and encoder
+        with randomness.initialisation(config.seed, 0):
+            self.target = build.target(net, pixels)
+        with randomness.initialisation(config.seed, 1):
+            encoder = build.encoder(net, pixels)
+        builder = PosteriorBuilder(encoder, self.target, net.hidden, net.latent)
+        with randomness.initialisation(config.seed, 2):
+            self.posterior, self.objective = self.compose(config.method_options, builder)
+
+    def compose(self, options: Any, builder: PosteriorBuilder) -> tuple[Posterior, Any]:
+        """The row's posterior and objective; see `annealed.methods.rows`."""
+        raise TypeError(f"{type(self).__name__} does not define compose")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the parameters are."""
+        return next(self.parameters()).dtype
+
+    def noise(self, stream: str, samples: int, batch: int, *step: int) -> Tensor:
+        """Noise (num_draws, samples, batch, latent) keyed by (seed, stream, step)."""
+        shape = (self.posterior.num_draws, samples, batch, self.config.network.latent)
+        seed = self.config.seed
+        return randomness.normal(shape, seed, stream, *step, device=self.device, dtype=self.dtype)
+
+    def forward(
+        self,
+        grey: Tensor,
+        uniforms: Tensor,
+        noise: Tensor,
+        mode: float,
+        beta: Tensor,
+        temper: Tensor,
+        each: Callable[[Tensor], None] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of a batch, and the means of METRIC_NAMES, (3,), at beta = 1.
+
+        grey (B, X) uint8 and uniforms (B, X) make x (`Likelihood.read`); noise is
+        (num_draws, S, B, D); `mode` is the objective's (see `ObjectiveInputs`); `each`: see
+        `total_loss`.
+        """
+        x = self.target.likelihood.read(grey, uniforms).to(noise.dtype)
+        inputs = ObjectiveInputs(self.target, self.posterior, x, noise, beta, temper, mode)
+
+        def exactly(loss: Tensor) -> None:
+            with self.rounded(False):
+                each(loss)
+
+        with self.rounded():
+            loss, terms = total_loss(self.objective, inputs, exactly if each else None)
+        return loss, summary(terms)
+
+    def rounded(self, on: bool = True) -> AbstractContextManager:
+        """The context of the loss: under `trainer.precision` bf16 networks multiply in bfloat16.
+
+        Parameters, gradients, densities and what comes out of the loss stay as they are.
+        """
+        if self.config.trainer.precision != "bf16":
+            return nullcontext()
+        # without the cache: a cast made under a transform of torch.func must not outlive it
+        kind = self.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=on, cache_enabled=False)
+
+    def validate(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """Means over a batch x (B, X) at beta = 1, by name; noise (num_draws, 1, B, D)."""
+        terms = path_terms(self.target, x, self.posterior(x, noise))
+        return dict(zip(METRIC_NAMES, summary(terms), strict=True))
+
+
+def summary(terms: Terms) -> Tensor:
+    """Means of METRIC_NAMES over samples and examples, at beta = 1: (3,)."""
+    likelihood, rate = terms.log_likelihood.mean(), terms.rate.mean()
+    return torch.stack([likelihood - rate, likelihood, rate]).detach()

@@ -1,0 +1,96 @@
+"""Options of a row, and what they build: the transitions of its path, and AVO."""
+
+from dataclasses import asdict, dataclass, field
+
+from annealed.config.fields import choice, number
+from annealed.inference.avo import AVO
+from annealed.inference.flows import IAF, ConvexLinearIAF, Householder
+from annealed.inference.transitions import MeanField, Refinement, Transition
+from annealed.methods.base import PosteriorBuilder
+
+
+@dataclass
+class RefinementOptions:
+    """The stochastic transitions of HVI."""
+
+    steps: int = number(5, low=1)
+    hidden: int = number(40, low=1)
+    sigma: float = number(0.05, low=0.0, open_ends=True)
+    gate_bias: float = number(-2.0)
+
+    def build(self, builder: PosteriorBuilder) -> list[Transition]:
+        """Independent transitions, one a step."""
+        sizes = (builder.latent, builder.context, self.hidden, self.sigma, self.gate_bias)
+        return [Refinement(*sizes) for _ in range(self.steps)]
+
+
+@dataclass
+class HouseholderOptions:
+    """A chain of reflections."""
+
+    steps: int = number(10, low=1)
+
+    def build(self, builder: PosteriorBuilder) -> list[Transition]:
+        """Reflections, each of which makes its vector of the one before."""
+        widths = [builder.context] + [builder.latent] * (self.steps - 1)
+        return [Householder(builder.latent, width) for width in widths]
+
+
+@dataclass
+class IAFOptions:
+    """Inverse autoregressive flow steps, in alternating order."""
+
+    steps: int = number(2, low=1)
+    hidden: int = number(320, low=1)
+    gate_bias: float = number(2.0)
+
+    def build(self, builder: PosteriorBuilder) -> list[Transition]:
+        """Steps of which every second one reverses the order of z."""
+        sizes = (builder.latent, builder.context, self.hidden, self.gate_bias)
+        return [IAF(*sizes, flip=t % 2 == 1) for t in range(self.steps)]
+
+
+@dataclass
+class HierarchicalOptions:
+    """A variational prior over lambda and the mean-field step to z."""
+
+    prior: IAFOptions = field(default_factory=IAFOptions)
+    hidden: int = number(40, low=1)
+    sigma: float = number(0.3, low=0.0, open_ends=True)
+
+    def build(self, builder: PosteriorBuilder) -> list[Transition]:
+        """The prior's flow on lambda, then z given lambda."""
+        last = MeanField(builder.latent, builder.context, self.hidden, self.sigma)
+        return [*self.prior.build(builder), last]
+
+
+@dataclass
+class ConvexLinearOptions:
+    """One convex combination of linear flows."""
+
+    count: int = number(5, low=1)
+
+    def build(self, builder: PosteriorBuilder) -> list[Transition]:
+        """The one step."""
+        return [ConvexLinearIAF(builder.latent, builder.context, self.count)]
+
+
+@dataclass
+class AVOOptions:
+    """What the paper leaves open about AVO; defaults are argued in reports/assumptions.md."""
+
+    mixing: str = choice(
+        "random", "convex", default="random"
+    )  # AVO on random steps, or in every step
+    rho: float = number(0.2, low=0.0, high=1.0)  # share of AVO steps, or AVO's convex weight
+    anchor: str = choice("q0", "prior", default="q0")  # f_0, held fixed
+    alphas: str = choice("linear", "geometric", default="linear")  # spacing of alpha_1..alpha_T
+    first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
+    train_decoder: bool = True  # the last stage also trains the decoder
+    train_encoder: bool = False  # stages train the encoder through the context
+    warm_up: bool = True  # stages are warmed up as the ELBO is
+    stagewise: bool = False  # one backward pass a stage: memory does not grow with T
+
+    def build(self, transitions: int) -> AVO:
+        """The objective of a path of `transitions`."""
+        return AVO(transitions, **asdict(self))

@@ -1,0 +1,150 @@
+"""The rows of the table, each a posterior and an objective."""
+
+from dataclasses import dataclass, field, make_dataclass
+from functools import partial
+
+from torch import Tensor
+
+from annealed.config.fields import choice, number
+from annealed.inference.iterative import IterativePosterior
+from annealed.inference.objectives import DoublyReparameterised, Maximise, iwae, path_terms, renyi
+from annealed.inference.posteriors import GaussianHead
+from annealed.methods.base import Method, PosteriorBuilder
+from annealed.methods.options import (
+    AVOOptions,
+    ConvexLinearOptions,
+    HierarchicalOptions,
+    HouseholderOptions,
+    IAFOptions,
+    RefinementOptions,
+)
+
+
+class VAE(Method):
+    """Diagonal Gaussian posterior under the ELBO (Kingma & Welling 2013, arXiv 1312.6114)."""
+
+    def compose(self, options: Method.Options, builder: PosteriorBuilder):
+        """See `Method.compose`."""
+        return builder.posterior(), Maximise()
+
+
+class IWAE(Method):
+    """Diagonal Gaussian under the importance-weighted bound (Burda et al. 2015)."""
+
+    @dataclass
+    class Options:
+        """Keys of `iwae`."""
+
+        samples: int = number(5, low=1)
+        gradient: str = choice("standard", "dreg", default="standard")
+
+    def compose(self, options: Options, builder: PosteriorBuilder):
+        """See `Method.compose`."""
+        if options.gradient == "dreg":
+            return builder.posterior(), DoublyReparameterised(options.samples)
+        return builder.posterior(), Maximise(iwae, options.samples)
+
+
+class Iterative(Method):
+    """Gaussian posterior refined by the bound's gradient (Marino, Yue, Mandt 2018)."""
+
+    @dataclass
+    class Options:
+        """Keys of `iterative`."""
+
+        refinements: int = number(3, low=0)
+        hidden: int = number(300, low=1)
+
+    def compose(self, options: Options, builder: PosteriorBuilder):
+        """See `Method.compose`."""
+        head = GaussianHead(builder.context, builder.latent)
+        sizes = (options.refinements, options.hidden)
+        return IterativePosterior(builder.encoder, head, builder.target, *sizes), Maximise()
+
+    def validate(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """As in `Method`, and the bound after 0, 1, ... refinements."""
+        *lead, last = noise
+        found = super().validate(x, noise)
+        for n in range(len(lead) + 1):
+            base, context = self.posterior.start(x, lead[:n])
+            terms = path_terms(
+                self.target, x, self.posterior.sample_path(base, context, last[None])
+            )
+            found[f"elbo_after_{n}"] = terms.log_weight().mean()
+        return found
+
+
+class Renyi(Method):
+    """Diagonal Gaussian under the Renyi bound (Li & Turner 2016, arXiv 1602.02311)."""
+
+    @dataclass
+    class Options:
+        """Keys of `renyi`."""
+
+        samples: int = number(5, low=1)
+        alpha: float = number(0.5)
+
+    def compose(self, options: Options, builder: PosteriorBuilder):
+        """See `Method.compose`."""
+        return builder.posterior(), Maximise(partial(renyi, alpha=options.alpha), options.samples)
+
+
+def path_row(name: str, transitions: type, source: str, avo: bool = False) -> type[Method]:
+    """A row whose path has the transitions that the options `transitions` build.
+
+    It is under the ELBO, or with `avo` under AVO mixed with the ELBO. `source` is its docstring.
+    """
+
+    def compose(self, options, builder: PosteriorBuilder):
+        steps = options.transitions.build(builder)
+        return builder.posterior(steps), options.avo.build(len(steps)) if avo else Maximise()
+
+    keys = [("transitions", transitions, field(default_factory=transitions))]
+    keys += [("avo", AVOOptions, field(default_factory=AVOOptions))] * avo
+    options = make_dataclass("Options", keys)
+    return type(name, (Method,), {"__doc__": source, "Options": options, "compose": compose})
+
+
+HVI = path_row(
+    "HVI",
+    RefinementOptions,
+    "Stochastic refinements (Salimans et al. 2015; Ranganath et al. 2015).",
+)
+HVIAVO = path_row(
+    "HVIAVO",
+    RefinementOptions,
+    "Stochastic refinements under AVO (Huang et al. 2018, arXiv 1809.01818).",
+    avo=True,
+)
+HVM = path_row(
+    "HVM",
+    HierarchicalOptions,
+    "Hierarchical variational model (Ranganath, Tran, Blei 2015, arXiv 1511.02386).",
+)
+HouseholderFlow = path_row(
+    "HouseholderFlow",
+    HouseholderOptions,
+    "Householder reflections (Tomczak & Welling 2016, arXiv 1611.09630).",
+)
+HouseholderAVO = path_row(
+    "HouseholderAVO",
+    HouseholderOptions,
+    "Householder reflections under AVO, an extension of this project.",
+    avo=True,
+)
+IAFlow = path_row(
+    "IAFlow",
+    IAFOptions,
+    "Inverse autoregressive flow (Kingma et al. 2016, arXiv 1606.04934).",
+)
+IAFAVO = path_row(
+    "IAFAVO",
+    IAFOptions,
+    "Inverse autoregressive flow under AVO, an extension of this project.",
+    avo=True,
+)
+CcLinIAF = path_row(
+    "CcLinIAF",
+    ConvexLinearOptions,
+    "Convex combination of linear IAFs (Tomczak & Welling 2017, arXiv 1706.02326).",
+)

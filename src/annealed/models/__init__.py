@@ -1,0 +1,1 @@
+"""What a posterior approximates: generative models of images, and energies."""

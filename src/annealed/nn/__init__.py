@@ -1,0 +1,1 @@
+"""Networks: gated dense, convolutional, autoregressive."""

@@ -1,0 +1,1 @@
+"""One run from its configuration to its result: folders, W&B, the command line."""

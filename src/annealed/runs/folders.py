@@ -1,0 +1,115 @@
+"""Run folders: where a run is kept, and whose a folder is that holds something already."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from annealed import config as configuration
+from annealed.config.schema import Config
+from annealed.evaluation.result import RESULT
+from annealed.training.checkpoints import LAST, load
+from annealed.utils.errors import UsageError
+from annealed.utils.files import replace_text
+
+CONFIG = "config.yaml"
+GROUP = "group"  # the file that names the folder whose checkpoint a seed shares
+# keys that change no number of a run, or only how sums are rounded
+KEYS_WITHOUT_EFFECT = ("runs", "data.root", "evaluate.memory_mb", "wandb.")
+KEYS_WITHOUT_EFFECT += tuple(
+    f"trainer.{name}" for name in ("threads", "replicas", "steps_per_call", "compile")
+)
+KEYS_WITHOUT_EFFECT += ("trainer.devices", "trainer.strategy", "trainer.products")
+
+
+def run_folder(config: Config) -> Path:
+    """<runs>/<preset>/<data>/<row>/seed<k>."""
+    return Path(config.runs, config.preset, config.data.name, config.row, f"seed{config.seed}")
+
+
+def each_seed(config: Config) -> list[Config]:
+    """The configuration of each seed that `config` trains side by side, as if it were alone."""
+    alone = replace(config.trainer, replicas=1)
+    return [
+        replace(config, seed=config.seed + k, trainer=alone) for k in range(config.trainer.replicas)
+    ]
+
+
+def group_folder(config: Config) -> Path:
+    """Where the last checkpoint is: the run folder, or seeds<first>-<last> beside several."""
+    if config.trainer.replicas == 1:
+        return run_folder(config)
+    last = config.seed + config.trainer.replicas - 1
+    return run_folder(config).with_name(f"seeds{config.seed}-{last}")
+
+
+def is_finished(config: Config, folder: Path) -> bool:
+    """Whether `folder` has the result of this configuration; UsageError where of another one."""
+    if not (folder / RESULT).exists():
+        return False
+    _same_run(config, folder)
+    return True
+
+
+def check_claim(config: Config, folder: Path, group: Path, resume: bool) -> None:
+    """Refuse a folder that holds a run, unless it is this one and is to be resumed.
+
+    `group` is the folder of the checkpoint that the run shares with those beside it.
+    """
+    if (folder / CONFIG).exists():
+        if not resume:
+            raise UsageError(
+                f"{folder} already holds a run; add --resume to go on with it, remove the folder, "
+                "or name another with runs=..."
+            )
+        _same_run(config, folder)
+        before = (folder / GROUP).read_text() if (folder / GROUP).exists() else folder.name
+        if before != group.name:
+            raise UsageError(
+                f"{folder} was begun in {before} and not in {group.name}: seeds that were trained "
+                "side by side go on together, with the same seed and trainer.replicas."
+            )
+    elif (folder / LAST).exists():
+        raise UsageError(f"{folder} holds a checkpoint without {CONFIG}; name another with runs=..")
+
+
+def claim(config: Config, folder: Path, group: Path) -> None:
+    """Make `folder` that of `config`, trained with the checkpoint in `group`."""
+    replace_text(folder / GROUP, group.name)
+    replace_text(folder / CONFIG, configuration.to_yaml(config))
+
+
+def _same_run(config: Config, folder: Path) -> None:
+    """Refuse to go on under a configuration that would have made other numbers."""
+    before = _flat(configuration.to_dict(configuration.read_resolved(folder / CONFIG)))
+    for key, value in _flat(configuration.to_dict(config)).items():
+        if before.get(key) != value and not key.startswith(KEYS_WITHOUT_EFFECT):
+            raise UsageError(
+                f"{folder / CONFIG}: {key} is {before.get(key)} there and {value} now; a resumed "
+                "run keeps its configuration, a new one goes to another folder with runs=..."
+            )
+
+
+def _flat(values: dict, prefix: str = "") -> dict:
+    """Nested values by dotted key."""
+    found = {}
+    for key, value in values.items():
+        nested = isinstance(value, dict)
+        found |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return found
+
+
+def seeds_of(folder: Path, wanted: list[Config]) -> list[int]:
+    """The seeds that the last checkpoint in `folder` is of, or none where there is none.
+
+    Raises UsageError where it cannot go on with the runs that are `wanted`.
+    """
+    if not (folder / LAST).exists():
+        return []
+    seeds = [int(seed) for seed in load(folder / LAST).get("callbacks", {}).get("Recorder", {})]
+    lost = [run_folder(c) for c in wanted if not (run_folder(c) / CONFIG).exists()]
+    if lost or not {c.seed for c in wanted} <= set(seeds):
+        why = f"{lost[0]} is gone" if lost else f"it is of seeds {seeds or 'unknown'}"
+        raise UsageError(
+            f"{folder / LAST} does not fit seeds {[c.seed for c in wanted]}: {why}; remove "
+            f"{folder} to train anew, or name another with runs=..."
+        )
+    return seeds

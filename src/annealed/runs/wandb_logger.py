@@ -1,0 +1,180 @@
+"""Weights & Biases as a mirror of the run's record: no prompt, no hang, never required."""
+
+import netrc
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlparse
+
+import wandb
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+
+from annealed.config import to_dict
+from annealed.config.schema import Config
+from annealed.evaluation.pictures import picture, pictures
+from annealed.methods.base import Method
+from annealed.utils.errors import UsageError
+from annealed.utils.files import replace_text
+
+INIT_SECONDS = 30  # how long the server may take before the run goes on offline
+FINISH_SECONDS = 120  # how long it may take to receive the rest of a run that has ended
+STEP = "trainer/global_step"  # the optimiser step, which every curve is drawn over
+TABLE = "test/table"  # a line a run
+NUMBERS = (  # of a result
+    "nll",
+    "nll_mc_error",
+    "nll_test_error",
+    "bits_per_dim",
+    "elbo",
+    "log_likelihood",
+    "rate",
+    "active_units",
+    "k_hat_untrusted",
+    "samples",
+)
+
+
+class Logger(WandbLogger):
+    """Lightning's W&B logger; an error of W&B is told once and never ends the run."""
+
+    told = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """The metrics of an epoch that ended at optimiser step `step`."""
+        with _only_told(self):
+            super().log_metrics(metrics, step)
+
+
+@contextmanager
+def _only_told(logger: Logger) -> Iterator[None]:
+    """Tell the first error of W&B in one line and swallow every one: the record is on disk."""
+    try:
+        yield
+    except Exception as error:
+        if not logger.told:
+            print(f"W&B could not log ({error}); the run's own record goes on.", file=sys.stderr)
+        logger.told = True
+
+
+def server() -> str:
+    """The address of the W&B server."""
+    return os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
+
+
+def has_key() -> bool:
+    """Whether a W&B key is set in the environment or in the netrc file."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(server()).hostname
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def resolve_mode(configured: str) -> str:
+    """`auto` is $WANDB_MODE where set, else online with a key and offline without one.
+
+    Raises UsageError for online without a key, which would otherwise end in a prompt.
+    """
+    mode = os.environ.get("WANDB_MODE") if configured == "auto" else configured
+    mode = mode or ("online" if has_key() else "offline")
+    if mode not in ("online", "offline", "disabled"):
+        raise UsageError(f"WANDB_MODE is {mode!r}; accepted: online, offline, disabled.")
+    if mode == "online" and not has_key():
+        raise UsageError(
+            "wandb.mode is 'online' but no key is set; set WANDB_API_KEY, run `wandb login`, or "
+            "choose wandb.mode=offline or disabled."
+        )
+    return mode
+
+
+def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]:
+    """A logger for each run and its folder, all online or all offline, or None where disabled.
+
+    `job_type` is train or evaluate; an evaluation is a run of its own in the group of that which
+    trained.
+    """
+    mode = resolve_mode(runs[0][0].wandb.mode)
+    if mode == "disabled":
+        return [None] * len(runs)
+    try:
+        return [_logger(config, folder, job_type, mode) for config, folder in runs]
+    except (wandb.Error, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        if mode == "offline":
+            sentence = f"W&B cannot start ({reason}); wandb.mode=disabled does without it."
+            raise UsageError(sentence) from None
+        print(f"W&B does not answer ({reason}); the run is logged offline.", file=sys.stderr)
+        wandb.teardown()  # ends what was started, too
+        return [_logger(config, folder, job_type, "offline") for config, folder in runs]
+
+
+def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
+    identity = folder / "wandb_id"
+    if not identity.exists():
+        replace_text(identity, uuid.uuid4().hex[:8])
+    own = "" if job_type == "train" else f"-{job_type}-S{config.evaluate.samples}"
+    run = wandb.init(
+        name=f"{config.row}-seed{config.seed}{own}",
+        project=config.wandb.project,
+        entity=config.wandb.entity,
+        id=identity.read_text() + own,
+        resume="allow" if mode == "online" else None,
+        group=f"{config.data.name}/{config.row}",
+        job_type=job_type,
+        tags=[config.preset],
+        config=to_dict(config),
+        dir=folder,
+        mode=mode,
+        reinit="create_new",  # seeds trained side by side have a run each
+        settings=wandb.Settings(
+            init_timeout=INIT_SECONDS,
+            finish_timeout=FINISH_SECONDS,
+            finish_timeout_raises=True,
+            console="off",
+            silent=True,
+        ),
+    )
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
+    return Logger(experiment=run)
+
+
+def log_pictures(logger: Logger, method: Method, images: Tensor) -> None:
+    """Samples, reconstructions of `images`, uint8 (N, X), and traversals, as grids."""
+    with _only_told(logger):
+        for name, found in pictures(method, images).items():
+            logger.log_image(f"media/{name}", [picture(found)])
+
+
+def log_result(logger: Logger, result: dict, folder: Path, name: str) -> None:
+    """The numbers of a result as the run's summary and as a line of the project's table.
+
+    Its files in `folder`, of which `name` is the JSON, become an artifact.
+    """
+    with _only_told(logger):
+        run = logger.experiment
+        numbers = {key: result[key] for key in NUMBERS if key in result}
+        run.summary.update({f"test/{key}": value for key, value in numbers.items()})
+        line = {key: result[key] for key in ("row", "data", "preset", "seed", "split")} | numbers
+        run.log({TABLE: wandb.Table(columns=list(line), data=[list(line.values())])})
+        artifact = wandb.Artifact(f"result-{run.id}", "result", metadata=line)
+        files = [folder / name, (folder / name).with_suffix(".npz"), folder / "metrics.csv"]
+        for path in filter(Path.is_file, [*files, folder / "config.yaml"]):
+            artifact.add_file(str(path), policy="immutable", skip_cache=True)  # not copied
+        run.log_artifact(artifact)
+
+
+def finish(logger: Logger | None, failed: bool) -> None:
+    """End a run, if it was started, as finished or failed; an error of W&B is told in one line."""
+    if logger is None:
+        return
+    try:
+        logger.experiment.finish(exit_code=int(failed))
+    except Exception as error:  # the record is on disk, and other runs are still to be ended
+        print(f"W&B could not end a run ({error}); `wandb sync` sends it.", file=sys.stderr)

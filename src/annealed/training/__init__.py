@@ -1,0 +1,1 @@
+"""Training by Lightning: the module, the trainer, checkpoints, several processes."""

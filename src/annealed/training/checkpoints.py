@@ -1,0 +1,94 @@
+"""Checkpoints: written whole or not at all, read with weights_only, known to be ours."""
+
+import io
+import os
+import pickle
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+
+from annealed.utils.errors import UsageError
+from annealed.utils.files import replace
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+PREVIOUS = "last.previous.ckpt"  # what the last checkpoint was an epoch before
+MARK = "annealed"  # the key that says who wrote a checkpoint
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoints through a temporary file and a rename, read with weights_only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options=None) -> None:
+        """See `save`; the checkpoint before this one is kept beside it, as PREVIOUS."""
+        save(Path(path), checkpoint, Path(path).with_name(PREVIOUS))
+
+    def load_checkpoint(self, path, map_location=None, weights_only=True) -> dict[str, Any]:
+        """The checkpoint at `path`; raises UsageError where it is unreadable or foreign."""
+        return load(Path(path), map_location or "cpu")
+
+
+class Damaged(UsageError):
+    """A checkpoint that is not whole."""
+
+
+def save(path: Path, checkpoint: dict[str, Any], previous: Path | None = None) -> None:
+    """Write `checkpoint`, marked as ours, whole or not at all; see `files.replace`."""
+    content = io.BytesIO()  # torch's writer hides why a write failed
+    torch.save({**checkpoint, MARK: 1}, content)
+    replace(path, lambda f: f.write(content.getbuffer()), previous)
+
+
+def recover(folder: Path) -> None:
+    """Put the checkpoint before the last in its place where that is damaged or gone, and say so.
+
+    Raises UsageError where both are.
+    """
+    last, previous = folder / LAST, folder / PREVIOUS
+    if not previous.exists():
+        return
+    try:
+        load(last)
+    except Damaged:
+        load(previous)
+        print(f"{last} is damaged or gone: going on from the epoch before it", file=sys.stderr)
+        os.replace(previous, last)
+
+
+def load(path: Path, map_location="cpu") -> dict[str, Any]:
+    """A checkpoint of this package; raises UsageError with one sentence otherwise."""
+    try:
+        content = io.BytesIO(path.read_bytes())
+    except FileNotFoundError:
+        raise Damaged(f"{path} does not exist; has the run trained for an epoch?") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+    if not zipfile.is_zipfile(content):
+        raise Damaged(f"{path} is not a readable checkpoint (truncated or foreign).")
+    content.seek(0)
+    try:
+        checkpoint = torch.load(content, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError:
+        raise UsageError(
+            f"{path} is not a readable checkpoint: it holds code or objects, which are not loaded."
+        ) from None
+    except Exception:  # broken bytes raise anything: there is no common class
+        raise Damaged(f"{path} is not a readable checkpoint (truncated or foreign).") from None
+    if not isinstance(checkpoint, dict) or not {MARK, "state_dict"} <= checkpoint.keys():
+        raise UsageError(f"{path} was not written by annealed.fit; name a run folder of its own.")
+    return checkpoint
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> dict[str, Any]:
+    """Put the weights at `path` into `module`; raises UsageError where they do not fit."""
+    checkpoint = load(path)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except (RuntimeError, TypeError, AttributeError):
+        raise UsageError(
+            f"{path} holds the weights of another model than the configuration beside it describes."
+        ) from None
+    return checkpoint

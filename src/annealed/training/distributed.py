@@ -1,0 +1,215 @@
+"""Several devices for one run: Lightning's DDP starts a process a device, and none is left behind.
+
+The process that the user started is rank 0: it alone holds the lock, writes, logs and scores. Each
+other one is the same command started again by Lightning; it trains and leaves.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
+
+from annealed.compute import onednn
+from annealed.config.schema import Config
+from annealed.training.ranks import Ranks
+from annealed.utils.errors import Lost, UsageError
+
+COMMAND = "annealed.fit"  # the module that Lightning starts again
+PARENT = "ANNEALED_PARENT"  # says to a process started by Lightning whose it is
+TIMEOUT = timedelta(minutes=10)  # how long a process waits for what the others have to send
+POLL = 0.25  # seconds between looks at the other processes
+GRACE = 5.0  # seconds for a process to end by itself once another one has gone
+ENDING = 60.0  # seconds for the others to end after training
+
+
+def ranks(config: Config) -> Ranks:
+    """Which process of the run is this: rank 0 unless Lightning started it."""
+    ours = os.environ.get(PARENT) == str(os.getppid())
+    return Ranks(int(os.environ["LOCAL_RANK"]) if ours else 0, config.trainer.devices)
+
+
+def check(config: Config, device: torch.device) -> None:
+    """Raise UsageError where the run cannot have the devices or the precision it asks for."""
+    wanted = config.trainer.devices
+    if wanted > 1 and "LOCAL_RANK" in os.environ and ranks(config).leads:
+        raise UsageError(
+            f"trainer.devices is {wanted} and LOCAL_RANK is set: the run starts its processes "
+            "itself; give the command once, outside torchrun and the like."
+        )
+    there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count()
+    if wanted > there:
+        what = "GPUs visible" if device.type == "cuda" else "CPU cores, a process each"
+        raise UsageError(f"trainer.devices is {wanted}; accepted: 1 to {there}, the {what}.")
+    if config.trainer.precision == "tf32" and device.type != "cuda":
+        raise UsageError("trainer.precision is 'tf32', which takes a GPU; accepted here: 32, bf16.")
+    if config.trainer.products == "onednn" and not onednn.there(device):
+        raise UsageError(
+            "trainer.products is 'onednn', which takes a CPU and a torch with oneDNN; accepted "
+            "here: auto, torch."
+        )
+    if wanted > 1 and getattr(sys.modules["__main__"].__spec__, "name", None) != COMMAND:
+        raise UsageError(
+            f"trainer.devices is {wanted}, but only the command python -m {COMMAND} starts a "
+            "process for each; here it must be 1."
+        )
+
+
+class Launcher(_SubprocessScriptLauncher):
+    """Lightning's launcher; who looks after the processes is `Group`, and threads stay as set."""
+
+    def launch(self, function, *arguments, trainer=None, **options) -> Any:
+        """Start the other ranks, unless this is one of them, and call `function`."""
+        if not self.cluster_environment.creates_processes_externally:
+            self._call_children_scripts()
+        return function(*arguments, **options)
+
+
+class Strategy(DDPStrategy):
+    """DDP for its processes and their group alone; gradients are summed by `Training`.
+
+    Every process makes the same parameters from the seed, or loads the same checkpoint.
+    """
+
+    def __init__(self, group: "Group"):
+        super().__init__(cluster_environment=LightningEnvironment(), timeout=TIMEOUT)
+        self.group = group
+
+    def _configure_launcher(self) -> None:
+        self._launcher = Launcher(self.cluster_environment, self.num_processes, self.num_nodes)
+        self.group.launcher = self._launcher
+
+    def configure_ddp(self) -> None:
+        """Leave the module as it is: its gradients come from no hook that a wrapper could use."""
+
+
+class Group(pl.Callback):
+    """The other processes of a run as rank 0 sees them; a run on one device has none.
+
+    When one ends on its own the run ends: what is stuck waiting for it cannot be waited for.
+    """
+
+    def __init__(self, ranks: Ranks):
+        self.ranks = ranks
+        self.launcher: Launcher | None = None
+        self.lost: tuple[int, int] | None = None  # rank and exit status of one that went
+        self.over = threading.Event()
+
+    @property
+    def processes(self) -> list[subprocess.Popen]:
+        """The ranks from 1 on, once they are started."""
+        return self.launcher.procs if self.launcher else []
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Train in this block; raises Lost, or KeyboardInterrupt, where another process went."""
+        if self.ranks.world == 1:
+            yield
+        else:
+            with self._lead() if self.ranks.leads else _follow():
+                yield
+                torch.distributed.destroy_process_group()
+
+    @contextmanager
+    def _lead(self) -> Iterator[None]:
+        os.environ[PARENT] = str(os.getpid())
+        interface = "lo0" if sys.platform == "darwin" else "lo"
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)  # all are on this machine
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        threading.Thread(target=self._watch, daemon=True).start()
+        try:
+            yield
+            self.over.set()
+            self._let_go()
+        except Exception as error:
+            deadline = time.monotonic() + 4 * POLL
+            while self.lost is None and time.monotonic() < deadline:
+                time.sleep(POLL / 5)  # a broken connection is known before the process's status
+            if self.lost is not None:
+                self._raise(error)
+            raise
+        finally:
+            self.over.set()
+            signal.signal(signal.SIGTERM, before)
+            self._kill()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Answer SIGTERM by ourselves: Lightning's handler sends a message of its own."""
+        if self.ranks.world > 1:
+            signal.signal(signal.SIGTERM, _interrupt if self.ranks.leads else signal.SIG_DFL)
+
+    def _let_go(self) -> None:
+        """Wait for the others to end after training."""
+        deadline = time.monotonic() + ENDING
+        for process in self.processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+
+    def _kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def _watch(self) -> None:
+        """Look whether all are there; where one went, end what does not end by itself."""
+        while not self.over.wait(POLL):
+            for rank, process in enumerate(self.processes, 1):
+                if process.poll() not in (None, 0):
+                    self.lost = rank, process.returncode
+            if self.lost is not None:
+                break
+        if not self.over.wait(GRACE):
+            print(f"annealed: {self.sentence()}", file=sys.stderr, flush=True)
+            self._kill()
+            os._exit(130 if self.interrupted() else Lost.status)
+
+    def interrupted(self) -> bool:
+        """Whether the one that went was told to."""
+        return self.lost[1] in (-signal.SIGTERM, -signal.SIGINT)
+
+    def sentence(self) -> str:
+        """What happened, in words."""
+        rank, status = self.lost
+        return (
+            f"process {rank} of 0 to {self.ranks.world - 1} ended with status {status}; what is "
+            "done is kept. Add --resume to the same command to go on."
+        )
+
+    def _raise(self, error: Exception) -> None:
+        if self.interrupted():
+            raise KeyboardInterrupt from error
+        raise Lost(self.sentence()) from error
+
+
+def _interrupt(*_) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _follow() -> Iterator[None]:
+    """Leave interrupts to rank 0, and end when it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def watch() -> None:
+        while os.environ[PARENT] == str(os.getppid()):
+            time.sleep(POLL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    except Exception:
+        time.sleep(GRACE / 2)  # where the fault is rank 0's it ends this process, and tells why
+        raise

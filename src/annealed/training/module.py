@@ -1,0 +1,232 @@
+"""The LightningModule that trains one seed, or several side by side."""
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from annealed.compute import onednn
+from annealed.compute.compiled_step import whole_steps
+from annealed.compute.replicas import Replicas
+from annealed.config.schema import Config
+from annealed.inference import schedules
+from annealed.methods.base import METRIC_NAMES, Method
+from annealed.training.ranks import Ranks
+from annealed.utils import randomness
+from annealed.utils.errors import Diverged, UsageError
+
+CHECK_EVERY = 50  # steps between looks at the gradient norm and for values that are not finite
+
+
+class Training(pl.LightningModule):
+    """Trains methods of one row, one a seed; each sees what it would see alone.
+
+    Batches are lists of uint8 images (R, B, X), one entry an optimiser step; training binarises
+    them afresh, so 0 and 255 stay what they are. `config` is that of any of the seeds. Each process
+    of `ranks` is handed the whole batch and computes the gradient of its share.
+    """
+
+    def __init__(
+        self, methods: list[Method], config: Config, steps_an_epoch: int, ranks: Ranks | None = None
+    ):
+        super().__init__()
+        self.ranks = ranks or Ranks()
+        self.automatic_optimization = False  # an objective may want several backward passes
+        self.config, self.steps_an_epoch = config, steps_an_epoch
+        by = onednn.chosen(config.trainer.products, methods[0].device)
+        alone = self.ranks.world == 1  # else gradients are summed between backward pass and Adam
+        self.replicas = Replicas(methods, config.trainer.compile and not alone, by)
+        self.whole = whole_steps(self.replicas, by) if config.trainer.compile and alone else None
+        self.diverged: dict[int, str] = {}  # why, by seed
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods in training."""
+        return self.replicas.members
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds in training."""
+        return [method.config.seed for method in self.methods]
+
+    def keep(self, seeds: list[int]) -> None:
+        """Train these seeds on, and leave the others as they are."""
+        optimiser = self.optimizers().optimizer if self._trainer else None
+        self.replicas.keep([self.seeds.index(seed) for seed in seeds], optimiser)
+
+    def warmup(self, step: int) -> float:
+        """The factor of the rate, or of the whole target, at an optimiser step."""
+        o = self.config.trainer
+        if o.warmup == "cyclical":
+            return schedules.cyclical(step, o.epochs * self.steps_an_epoch, o.cycles, o.cycle_rise)
+        return schedules.linear_warmup(step, o.warmup_epochs * self.steps_an_epoch)
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate at an optimiser step."""
+        o = self.config.optimiser
+        total = self.config.trainer.epochs * self.steps_an_epoch
+        return o.learning_rate * schedules.piecewise(step, total, o.milestones, o.factors)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, fused, over all replicas at once; each group learns at `factor` times the rate."""
+        o = self.config.optimiser
+        groups: dict[float, list] = {}
+        for name, p in self.replicas.named_parameters():
+            on_path = name.startswith("posterior/transitions/")
+            groups.setdefault(o.transitions if on_path else 1.0, []).append(p)
+        each = [{"params": found, "factor": factor} for factor, found in groups.items()]
+        return torch.optim.Adam(each, o.learning_rate, fused=True)
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's means."""
+        self.train_mean, self.gradient_mean = Mean(), Mean()
+
+    def training_step(self, batches: list[Tensor], batch_idx: int) -> None:
+        """One optimiser step for each of `batches`; raises Diverged when no seed is finite."""
+        for grey in batches:
+            self.optimise(grey)
+
+    def optimise(self, grey: Tensor) -> None:
+        """One optimiser step on grey (R, B, X), every replica on its own batch and noise."""
+        step = self.global_step
+        check = step % self.steps_an_epoch % CHECK_EVERY == 0
+        metrics, norms = self.update(self.optimizers(), grey, step, check)
+        self.train_mean.add(metrics)
+        if check:
+            self.gradient_mean.add(norms)
+            self.check(norms, f"the gradient is not finite at step {step}")
+
+    def update(
+        self, optimiser: torch.optim.Adam, grey: Tensor, step: int, check: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
+        """Take `step`: the means of METRIC_NAMES, (R, 3), and the gradients' norms, (R,).
+
+        Norms that neither `check` nor clipping asks for may be None.
+        """
+        rate, clip = self.learning_rate(step), self.config.optimiser.clip_norm
+        for group in optimiser.param_groups:
+            group["lr"] = group["factor"] * rate
+        if self.whole:
+            metrics, norms = self.whole.take(optimiser, rate, *self.inputs(grey, step), clip)
+        else:
+            metrics = self.backward(grey, step)
+            norms = self.replicas.gradient_norms() if clip or check else None
+            if clip:
+                self.replicas.clip(norms, clip)
+        optimiser.step()  # with what is in .grad: after a whole step, nothing
+        return metrics, norms
+
+    def inputs(self, grey: Tensor, step: int) -> tuple[tuple[Tensor, ...], tuple]:
+        """What each replica's loss is of at `step`, (R, ...), and what the replicas share."""
+        objective, (_, batch, pixels) = self.methods[0].objective, grey.shape
+        uniforms, noise = [], []
+        for method in self.methods:
+            key = (method.config.seed, "binarise", step)
+            uniforms.append(randomness.uniform((batch, pixels), *key, device=grey.device))
+            noise.append(method.noise("posterior", objective.samples, batch, step))
+        # keyed by the data seed: every seed takes its AVO steps at the same time
+        uniform = randomness.uniform((), self.config.data.seed, "objective", step).item()
+        weighted = self.config.trainer.warmed_up
+        factors = [self.warmup(step) if weighted == name else 1.0 for name in ("rate", "target")]
+        warmth = [torch.full((), f, dtype=noise[0].dtype, device=grey.device) for f in factors]
+        per_replica = (grey, torch.stack(uniforms), torch.stack(noise))
+        return per_replica, (objective.draw_mode(uniform), *warmth)
+
+    def backward(self, grey: Tensor, step: int) -> Tensor:
+        """The gradients of `step`; returns the means of METRIC_NAMES, (R, 3)."""
+        (grey, uniforms, noise), common = self.inputs(grey, step)
+        part, weight = self.ranks.share(grey.shape[1])
+        per_replica = (grey[:, part], uniforms[:, part], noise[:, :, :, part])
+        metrics = self.replicas.backward(per_replica, *common)
+        if self.ranks.world > 1:
+            reached = [p for p in self.replicas.stacks if p.grad is not None]
+            *gradients, metrics = self.ranks.mean([*(p.grad for p in reached), metrics], weight)
+            for p, gradient in zip(reached, gradients, strict=True):
+                p.grad = gradient
+        return metrics
+
+    def check(self, values: Tensor, reason: str) -> None:
+        """Note the replicas whose value, (R,), is not finite; raises Diverged if none is."""
+        for seed, fine in zip(self.seeds, torch.isfinite(values).tolist(), strict=True):
+            if not fine:
+                self.diverged.setdefault(seed, reason)
+        if self.diverged.keys() >= set(self.seeds):
+            raise Diverged(reason)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the validation means."""
+        self.validation_means = [{} for _ in self.methods]
+
+    def validation_step(self, x: Tensor, batch_idx: int) -> None:
+        """The bounds at beta = 1 with one sample, on the same noise at every epoch."""
+        if not self.ranks.takes(batch_idx):
+            return
+        x = x.to(self.methods[0].dtype) / 255
+        for method, means in zip(self.methods, self.validation_means, strict=True):
+            noise = method.noise("validate", 1, len(x), batch_idx)
+            for name, value in method.validate(x, noise).items():
+                means.setdefault(name, Mean()).add(value, len(x))
+
+    def on_validation_epoch_end(self) -> None:
+        """Look whether the validation bounds are finite; raises Diverged when none is."""
+        if self.ranks.world > 1:
+            told = self.ranks.gather([_on_cpu(means) for means in self.validation_means])
+            self.validation_means = [_joined(means) for means in zip(*told, strict=True)]
+        bounds = torch.stack([means["elbo"].value for means in self.validation_means])
+        self.check(bounds, f"the validation bound is not finite at step {self.global_step}")
+
+    def metrics(self) -> list[dict[str, float]]:
+        """The epoch's means of each replica, by name."""
+        last = self.global_step - 1
+        shared = {"warmup": self.warmup(last), "learning_rate": self.learning_rate(last)}
+        found = []
+        for i, means in enumerate(self.validation_means):
+            train = zip(METRIC_NAMES, self.train_mean.value[i].tolist(), strict=True)
+            mine = {f"train/{name}": value for name, value in train}
+            mine["train/gradient_norm"] = self.gradient_mean.value[i].item()
+            mine |= {f"val/{name}": mean.value.item() for name, mean in means.items()}
+            found.append({**mine, **shared})
+        return found
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        """Say which seeds the stacked weights are of."""
+        checkpoint["seeds"] = self.seeds
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Go on with the checkpoint's seeds; raises UsageError where it is of another model."""
+        self.replicas.keep([self.seeds.index(seed) for seed in checkpoint["seeds"]])
+        mine = {name: value.shape for name, value in self.state_dict().items()}
+        if mine != {name: value.shape for name, value in checkpoint["state_dict"].items()}:
+            raise UsageError(
+                f"the last checkpoint of {self.config.row} holds the weights of another model than "
+                "the configuration beside it describes."
+            )
+
+
+class Mean:
+    """A running mean that stays on the device."""
+
+    def __init__(self):
+        self.total, self.count = 0.0, 0
+
+    def add(self, value: Tensor, weight: int = 1) -> None:
+        """Take in `value`, the mean of `weight` items."""
+        self.total, self.count = self.total + weight * value, self.count + weight
+
+    @property
+    def value(self) -> Tensor:
+        """The mean so far."""
+        return self.total / self.count
+
+
+def _on_cpu(means: dict[str, Mean]) -> dict[str, tuple[Tensor, int]]:
+    return {name: (mean.total.cpu(), mean.count) for name, mean in means.items()}
+
+
+def _joined(told: tuple[dict[str, tuple[Tensor, int]], ...]) -> dict[str, Mean]:
+    """The means, by name, of all that went into the totals and counts of `told`."""
+    found: dict[str, Mean] = {}
+    for means in told:
+        for name, (total, count) in means.items():
+            mine = found.setdefault(name, Mean())
+            mine.total, mine.count = mine.total + total, mine.count + count
+    return found

@@ -1,0 +1,1 @@
+"""Errors, files, randomness, provenance: what every room above rests on."""

@@ -1,0 +1,101 @@
+"""Writing so that a kill at any moment leaves the old file or the new one, and locking a folder."""
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from annealed.utils.errors import InUse, UsageError
+
+
+def replace(path: Path, write: Callable[[IO[bytes]], None], previous: Path | None = None) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it over `path`.
+
+    What `path` was is then `previous`, where one is named. Raises UsageError, with `path` as it
+    was, where the system does not take the file, as when the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with told(path, "what it held before is kept"), open(partial, "wb") as f:
+            write(f)
+            f.flush()
+            os.fsync(f.fileno())
+        if previous is not None and path.exists():
+            os.replace(path, previous)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def told(path: Path, otherwise: str) -> Iterator[None]:
+    """Raise UsageError where the system refuses to write `path` in this block."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise UsageError(f"{path} cannot be written: {error.strerror}; {otherwise}.") from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write `text` to `path` by `replace`."""
+    replace(path, lambda f: f.write(text.encode()))
+
+
+def replace_json(path: Path, record: dict) -> None:
+    """Write `record` as indented JSON to `path` by `replace`; a number that is not finite raises.
+
+    NaN is no JSON: other programs could not read the file.
+    """
+    replace_text(path, json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+
+def sha256(content: bytes | memoryview) -> str:
+    """Hexadecimal SHA-256 of `content`."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
+    """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
+
+    What a process that was killed left half written there is removed. Where another process holds
+    it: with `wait` says so on standard error and waits, else raises InUse, naming `what`. Raises
+    UsageError where nothing can be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = open(folder / ".lock", "w")  # noqa: SIM115 - held until the block ends
+    except OSError as error:
+        raise UsageError(f"{what} {folder} cannot be written: {error.strerror}.") from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if not wait:
+                raise InUse(
+                    f"{what} {folder} is in use by another process; wait for it to end, or name "
+                    "another folder with runs=..."
+                ) from None
+            print(f"waiting for another process that has {what} {folder}", file=sys.stderr)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        for partial in folder.glob(".*.partial"):
+            partial.unlink()
+        yield
+
+
+def in_use(folder: Path) -> bool:
+    """Whether another process holds the lock of `folder`."""
+    if not (folder / ".lock").exists():
+        return False
+    try:
+        with locked(folder, "the folder"):
+            return False
+    except InUse:
+        return True

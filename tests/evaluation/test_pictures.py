@@ -1,0 +1,69 @@
+"""Samples, reconstructions and traversals of a row."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+
+from annealed import config as configuration
+from annealed.config.registry import METHODS, method_class
+from annealed.evaluation.pictures import COLUMNS, picture, pictures, traversals
+from annealed.runs.run import fit
+from reproduce.table import pictures as page
+
+
+@pytest.fixture
+def images():
+    g = torch.Generator().manual_seed(0)
+    return 255 * torch.randint(0, 2, (20, 64), generator=g).to(torch.uint8)
+
+
+@pytest.mark.parametrize("row", METHODS)
+def test_every_row_draws_all_three(row, images):
+    method = method_class(row)(configuration.load(row, TINY), 64)
+    found = pictures(method, images, count=40)
+    assert found["samples"].shape == (40, 64)
+    assert found["reconstructions"].shape == (32, 64)  # two whole rows of eight, and theirs
+    assert torch.equal(found["reconstructions"][:8], images[:8] / 255)
+    assert torch.equal(found["reconstructions"][16:24], images[8:16] / 255)
+    for drawn in found.values():
+        assert ((drawn >= 0) & (drawn <= 1)).all()
+
+
+def test_a_traversal_moves_the_most_used_latent_first_and_nothing_else(images):
+    method = method_class("vae")(configuration.load("vae", [*TINY, "network.latent=3"]), 64)
+    with torch.no_grad():  # the posterior's mean of latent 2 is the first pixel times 3
+        for parameter in method.posterior.parameters():
+            parameter.zero_()
+        method.posterior.encoder = torch.nn.Identity()
+        head = method.posterior.head.linear = torch.nn.Linear(64, 6)
+        head.weight.zero_()
+        head.bias.zero_()
+        head.weight[2, 0] = 3.0
+        shown = torch.nn.Linear(3, 64)
+        shown.weight.zero_()
+        shown.weight[0, 2] = 1.0  # pixel 0 shows latent 2 alone
+        method.target.decoder = torch.nn.Sequential(shown)
+    drawn = torch.logit(traversals(method, images, latents=2))
+    first, second = drawn[:COLUMNS, 0], drawn[COLUMNS:, 0]
+    bias = shown.bias[0]
+    torch.testing.assert_close(first - bias, torch.linspace(-3, 3, COLUMNS), atol=1e-4, rtol=0)
+    torch.testing.assert_close(second, second[:1].expand(COLUMNS))
+
+
+def test_a_grid_has_every_pixel_at_its_place():
+    images = torch.zeros(9, 4)
+    images[8, 3] = 1.0  # the ninth image starts the second row
+    drawn = np.asarray(picture(images, scale=2).convert("L"))
+    assert drawn[6:10, 1:5].tolist() == [[0, 0, 0, 0]] * 2 + [[0, 0, 255, 255]] * 2
+
+
+def test_a_run_is_drawn_into_png_and_pdf_and_always_the_same(tmp_path):
+    run = fit(configuration.load("hvi", [*TINY, f"runs={tmp_path}"]))
+    for name in ("a", "b"):
+        page.draw(run, "hvi", tmp_path, name)
+    first, second = ([(tmp_path / f"{n}.{k}").read_bytes() for k in ("png", "pdf")] for n in "ab")
+    assert first == second
+    assert first[0].startswith(b"\x89PNG")
+    assert first[1].startswith(b"%PDF")
+    assert b"CreationDate" not in first[1]

@@ -1,0 +1,163 @@
+"""What the benchmark compares is the same work; no test here times anything."""
+
+import sys
+
+import pandas as pd
+import pytest
+import torch
+
+from annealed import config as configuration
+from annealed.config.registry import method_class
+from annealed.inference.importance import log_marginal
+from annealed.inference.objectives import log_weight
+from annealed.utils.errors import UsageError
+from reproduce.benchmark import __main__ as benchmark, bare, lines, plain, products, timing
+
+
+@pytest.fixture(scope="module")
+def both():
+    """The row `vae` and a bare model of the same weights, and ten binary images."""
+    method = method_class("vae")(configuration.load("vae", []), 784)
+    model = bare.BareVAE()
+    pairs = [
+        (model.encoder[0], method.posterior.encoder[0].linear),
+        (model.encoder[1], method.posterior.encoder[1].linear),
+        (model.head, method.posterior.head.linear),
+        (model.decoder[0], method.target.decoder[0][0].linear),
+        (model.decoder[1], method.target.decoder[0][1].linear),
+        (model.out, method.target.decoder[1]),
+    ]
+    for mine, theirs in pairs:
+        mine.load_state_dict(theirs.state_dict())
+    g = torch.Generator().manual_seed(0)
+    return method.double(), model.double(), torch.randint(0, 2, (10, 784), generator=g).double()
+
+
+def test_the_bare_loop_is_the_same_model(both):
+    method, model, x = both
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in method.parameters())
+    torch.manual_seed(0)
+    estimate = log_marginal(method.target, method.posterior, x, 40, 400, seed=0)
+    torch.testing.assert_close(bare.score(model, x, 400, 100), estimate.log_prob, rtol=0, atol=2.0)
+    noise = torch.randn(1, 10, 40, dtype=torch.float64)
+    ours = log_weight(method.target, x, method.posterior(x, noise[None]))
+    theirs = model.log_weight(x, *model.encode(x), noise)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-3)  # our scale has a floor of 1e-6
+
+
+def test_a_bare_training_step_has_the_gradient_of_ours(both):
+    method, model, _ = both
+    grey = torch.full((10, 784), 255, dtype=torch.uint8)  # binarised, it is all ones
+    noise = torch.randn(1, 1, 10, 40, dtype=torch.float64)
+    one = torch.ones(())
+    loss, _ = method(grey, torch.zeros(10, 784), noise, 0.0, one, one)
+    loss.backward()
+    x = torch.ones(10, 784, dtype=torch.float64)
+    (-model.log_weight(x, *model.encode(x), noise[0, 0]).mean()).backward()
+    mine, theirs = model.out.weight.grad, method.target.decoder[1].weight.grad
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-4)
+
+
+def test_the_products_are_those_of_every_linear_layer(both):
+    _, model, _ = both
+    found = [tuple(p.shape) for p in model.parameters() if p.dim() == 2]
+    encoder, decoder = products.layers()
+    assert sorted((b, a) for a, b in encoder + decoder) == sorted(found)
+
+
+def test_a_plain_lightning_run_trains_every_seed_once_over(monkeypatch):
+    seen = []
+    step = plain.Plain.training_step
+
+    def counted(self, batch, index):
+        seen.append((self.method.config.seed, len(batch[0])))
+        loss = step(self, batch, index)
+        assert loss.isfinite()
+        return loss
+
+    monkeypatch.setattr(plain.Plain, "training_step", counted)
+    train = torch.full((250, 784), 128, dtype=torch.uint8)
+    plain.in_sequence("hvi_avo", train, torch.device("cpu"), 2)()
+    assert seen == [(seed, batch) for seed in (0, 1) for batch in (100, 100, 50)]
+
+
+def test_the_papers_length_follows_from_the_rates():
+    def line(section, case, microseconds):
+        return lines.Line(section, case, "image", microseconds, case, 1.0)
+
+    measured = [
+        line("five seeds, hvi_avo", "ours, 5 seeds, compiled", 3.6),
+        line("scoring, HVI", "HVI, compiled", 1.2),
+    ]
+    text = " ".join(benchmark.outlook(measured))
+    assert "side by side take 1.25 hours for 5000 epochs" in text
+    assert "S = 5000 takes 1 minutes" in text
+    assert "scoring" not in " ".join(benchmark.outlook(measured[:1]))
+    assert benchmark.outlook([line("toy model", "a", 1.0)]) == []
+
+
+def test_cases_take_turns_and_the_first_turn_does_not_count():
+    seen = []
+
+    def case(name, spent):
+        def run():
+            seen.append(name)
+            return spent.pop(0)
+
+        return run
+
+    cases = {"a": case("a", [9.0, 1.0, 5.0, 2.0]), "b": case("b", [9.0, 4.0, 4.0, 6.0])}
+    assert timing.interleaved(cases, 3) == {"a": 2.0, "b": 4.0}
+    assert seen == ["a", "b"] * 4
+
+
+def test_a_line_is_a_time_an_item_and_a_ratio():
+    a, b = lines.lines("s", "image", {"a": 2.0, "b": 3.0}, {"a": 10, "b": 30}, "a")
+    assert (a.microseconds, a.ratio) == (2e5, 1.0)
+    assert (b.microseconds, b.ratio) == (1e5, 0.5)
+
+
+def test_avo_stage_by_stage_needs_less_memory_than_all_at_once():
+    whole, stages = (
+        timing.in_fresh_process("reproduce.benchmark.memory", "hvi_avo", "16", how)
+        for how in ("whole", "stagewise")
+    )
+    assert stages["megabytes"] < 0.5 * whole["megabytes"]
+
+
+def test_a_process_that_fails_says_why():
+    with pytest.raises(UsageError, match="memory frog 1 - failed"):
+        timing.in_fresh_process("reproduce.benchmark.memory", "frog", "1", "-")
+
+
+def test_the_page_has_a_table_a_section_and_names_its_machine(tmp_path, monkeypatch, capsys):
+    def quick(size):
+        return lines.lines("first", "image", {"a": 1.0, "b": 2.0}, {"a": 1, "b": 1}, "a")
+
+    def deep(size):
+        line = lines.Line("second", "T = 1", "step", 5.0, "T = 1", 1.0, megabytes=12.0)
+        return [line]
+
+    monkeypatch.setattr(benchmark, "SECTIONS", (quick, deep))
+    command = ["x", "--rounds", "1", "--no-peers", "--folder", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", command)
+    benchmark.main()
+    text = (tmp_path / "benchmark.md").read_text()
+    assert "| b | 2e+06 | 2.00 |" in text
+    assert "| T = 1 | 5 | 1.00 | 12 |" in text
+    assert "commit" in text
+    assert len(pd.read_csv(tmp_path / "benchmark.csv")) == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["--sections", "frog"], "--sections names 'frog'; accepted: training"),
+        (["--rounds", "0"], "--rounds is 0; accepted: 1 or more"),
+        (["--images", "1500"], "--images is 1500; accepted: a multiple of 1000"),
+    ],
+)
+def test_usage_errors_are_one_sentence(monkeypatch, wrong, words):
+    monkeypatch.setattr(sys, "argv", ["x", *wrong])
+    with pytest.raises(UsageError, match=words):
+        benchmark.main()

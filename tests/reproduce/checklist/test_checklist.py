@@ -1,0 +1,275 @@
+"""The checklists: every yes has its evidence, and falls without it."""
+
+import json
+import re
+import shutil
+from importlib.metadata import metadata
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from test_reproduce import result
+
+from annealed import config as configuration
+from annealed.config.datasets import NAMES
+from annealed.data.images import load_images
+from annealed.evaluation.result import identity
+from reproduce.checklist import answers, page
+from reproduce.checklist.answers import NA, NO, OPEN, YES
+from reproduce.checklist.record import ASSETS, Record
+from reproduce.results.store import RESULTS
+from reproduce.table import readme, report
+
+COPIED = ("README.md", "LICENSE", "pyproject.toml", "requirements.lock", "environment.yml")
+COPIED += ("src/annealed", "configs", "reports/assumptions.md")
+COPIED += ("reports/benchmark.md", "reports/benchmark.csv")
+MACHINE = {"device": "abacus", "device_type": "cpu", "cores": 4, "threads": 2, "memory_gib": 8.0}
+CODE = {"commit": "a" * 40, "command": "python -m annealed.fit", "platform": "x", "versions": {}}
+PROCESS = {**CODE, **MACHINE, "versions": {"torch": "2"}}
+
+
+def kept(root, row, seed):
+    """A result of MNIST as it is committed, with metrics and log p(x) beside it."""
+    config = configuration.load(row, ["preset=short", f"seed={seed}"])
+    images = np.random.default_rng([seed, *row.encode()]).normal(-87, 9, 50).astype(np.float32)
+    training = {"epochs": 2, "best_epoch": 1, "seconds": 3600.0, "seconds_a_seed": 1800.0}
+    record = result(row, seed, float(-images.mean())) | identity(config)
+    record |= {"split": "test", "evaluate_seconds": 900.0, "provenance": PROCESS}
+    record |= {"training": {**training, "replicas": 2, "sessions": [PROCESS, PROCESS]}}
+    record |= {"config": configuration.to_dict(config)}
+    path = root / RESULTS / "short" / "mnist" / row / f"seed{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+    np.savez(path.with_suffix(".npz"), log_prob=images)
+    path.with_suffix(".csv").write_text("epoch,val/elbo,train/elbo\n0,-99,-98\n1,-91,-90\n")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A repository in which all is at hand that can be."""
+    root = tmp_path_factory.mktemp("whole") / "root"
+    for name in COPIED:
+        place = root / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, place)
+    for row in ("vae", "hvi"):
+        for seed in (0, 1):
+            kept(root, row, seed)
+    folder = root / "reports" / "short"
+    report.write("short", "mnist", root / RESULTS, folder)
+    assert readme.refresh(root, folder)
+    (root / "reports" / "ablations").mkdir()
+    (root / "reports" / "ablations" / "effects.csv").write_text("row\nvae\nhvi\n")
+    (root / "reports" / "ablations.md").write_text("# Ablations\n")
+    (root / "reports" / "vae.ckpt").write_bytes(b"weights")
+    return root
+
+
+@pytest.fixture
+def root(whole, tmp_path):
+    """A copy of `whole` to take things away from."""
+    return shutil.copytree(whole, tmp_path / "root")
+
+
+def change(root, edit):
+    """Let `edit` change the result of one run."""
+    path = root / RESULTS / "short" / "mnist" / "hvi" / "seed1.json"
+    record = json.loads(path.read_text())
+    edit(record)
+    path.write_text(json.dumps(record))
+
+
+def of_result(edit):
+    return lambda root: change(root, edit)
+
+
+def without(name):
+    return lambda root: (root / name).unlink()
+
+
+def say(name, old, new=""):
+    def edit(root):
+        text = (root / name).read_text()
+        assert old in text
+        (root / name).write_text(text.replace(old, new))
+
+    return edit
+
+
+def no_citations(root):
+    for path in (root / "src" / "annealed").rglob("*.py"):
+        path.write_text(path.read_text().replace("arXiv", "paper"))
+
+
+def one_seed(root):
+    text = (root / "reports/short/nll_table.csv").read_text().splitlines()
+    place = text[0].split(",").index("seeds")
+    cells = text[1].split(",")
+    cells[place] = "1"
+    (root / "reports/short/nll_table.csv").write_text("\n".join([text[0], ",".join(cells)]))
+
+
+TAKE = {  # evidence -> one way to take it away
+    "configurations": of_result(lambda r: r["config"].pop("optimiser")),
+    "seeds": of_result(lambda r: r.pop("seed")),
+    "commits": of_result(lambda r: r["training"]["sessions"][0].update(commit="a" * 40 + "-dirty")),
+    "commands": of_result(lambda r: r["provenance"].pop("command")),
+    "digests": of_result(lambda r: r.pop("data_digest")),
+    "splits": of_result(lambda r: r.pop("test_images")),
+    "preprocessing": of_result(lambda r: r.pop("binarisation")),
+    "hardware": of_result(lambda r: r["provenance"].pop("device")),
+    "memory": of_result(lambda r: r["provenance"].pop("memory_gib")),
+    "hours": of_result(
+        lambda r: r["training"].pop("seconds_a_seed") + r["training"].pop("seconds")
+    ),
+    "runs": lambda root: shutil.rmtree(root / RESULTS),
+    "data_licences": of_result(lambda r: r.update(data="faces")),
+    "data_sources": of_result(lambda r: r.update(data="faces")),
+    "no_collection": of_result(lambda r: r.update(data="faces")),
+    "intervals": one_seed,
+    "pairs": without("reports/short/paired.csv"),
+    "verdicts": without("reports/short/nll_table.csv"),
+    "statistic": say("reports/short/nll_table.md", "Verdict"),
+    "search": without("reports/ablations/effects.csv"),
+    "assumptions": without("reports/assumptions.md"),
+    "sources": no_citations,
+    "complexity": without("reports/benchmark.csv"),
+    "licence": without("LICENSE"),
+    "package_licences": say("pyproject.toml", '"zuko>', '"another>'),
+    "dependencies": say("requirements.lock", "torch==", "torch>="),
+    "training_code": without("src/annealed/runs/run.py"),
+    "evaluation_code": without("src/annealed/evaluate.py"),
+    "weights": without("reports/vae.ckpt"),
+    "readme_table": say("README.md", "| VAE |", "| VAF |"),
+}
+
+
+def questions():
+    """Every question with the list and place that it has."""
+    return {(e["list"], i): q for e in answers.read() for i, q in enumerate(e["questions"])}
+
+
+def answered(root):
+    """Every answer by list and place."""
+    found = answers.answers(Record(root))
+    return {(each["list"], i): one for each, all_ in found for i, one in enumerate(all_)}
+
+
+def test_the_lists_have_their_official_lengths():
+    counts = [len(each["questions"]) for each in answers.read()]
+    assert counts == [16, 21, 5]
+
+
+def test_where_all_is_at_hand_only_a_persons_questions_are_open(whole):
+    for key, one in answered(whole).items():
+        question = questions()[key]
+        if "person" in question:
+            assert one.answer == OPEN
+            assert re.fullmatch(r"\[.*\]", one.fill_in)
+        else:
+            assert one.answer == (NA if "not_applicable" in question else YES), one
+            assert all(e.holds and e.files for e in one.evidence)
+            assert not one.fill_in
+
+
+def test_linked_files_are_there(whole):
+    files = [f for one in answered(whole).values() for e in one.evidence for f in e.files]
+    missing = {file for file in files if not (whole / file).exists()}
+    assert all(file.startswith("reproduce/") and (ROOT / file).is_file() for file in missing)
+    assert len(set(files)) > 20
+
+
+def test_every_evidence_can_be_taken_away():
+    used = {n for q in questions().values() for n in q.get("evidence", [])}
+    used |= {q["not_applicable"] for q in questions().values() if "not_applicable" in q}
+    assert used == TAKE.keys()
+
+
+@pytest.mark.parametrize("name", TAKE)
+def test_without_its_evidence_no_question_is_answered_yes(root, name):
+    before = answered(root)
+    TAKE[name](root)
+    after = answered(root)
+    fell = []
+    for key, question in questions().items():
+        if name in question.get("evidence", []) and before[key].answer == YES:
+            assert after[key].answer == (OPEN if "missing" in question else NO)
+            fell.append(key)
+        elif question.get("not_applicable") == name:
+            assert after[key].answer == OPEN
+            fell.append(key)
+        elif name in question.get("evidence", []):  # open before: what is missing is told
+            assert any(not e.holds for e in after[key].evidence)
+            fell.append(key)
+        if before[key].answer != YES:
+            assert after[key].answer != YES
+    assert fell
+
+
+def test_an_empty_repository_is_answered_yes_nowhere(tmp_path):
+    assert {one.answer for one in answered(tmp_path).values()} == {NO, OPEN}
+
+
+def test_hours_are_those_of_every_run_and_its_threads(root):
+    def diverge(r):
+        r.update(status="diverged", reason="x")
+        r.pop("evaluate_seconds")
+
+    change(root, diverge)
+    text = answers.find("hours", Record(root)).text
+    # four runs trained for half an hour each, three of them scored for a quarter, two threads
+    assert text.startswith("2.75 hours of processes (2.00 of training, 0.75 of scoring)")
+    assert "5.50 core-hours" in text
+    assert answers.find("runs", Record(root)).text == (
+        "4 training runs, each scored once: 1 diverged, 3 finished; 4 were interrupted and went on"
+    )
+
+
+def test_smoke_runs_are_no_evidence(root):
+    shutil.rmtree(root / RESULTS)
+    kept(root, "vae", 0)
+    change_all = next((root / RESULTS).rglob("seed0.json"))
+    record = json.loads(change_all.read_text())
+    change_all.write_text(json.dumps({**record, "preset": "quick"}))
+    assert Record(root).results == {}
+
+
+def test_the_pages_say_the_same(whole, tmp_path):
+    lists = page.write(whole, tmp_path)
+    text, tex = ((tmp_path / f"{page.NAME}.{form}").read_text() for form in ("md", "tex"))
+    given = [one for _, found in lists for one in found]
+    assert re.findall(r"\*\*(Yes|No|NA|Open)\.\*\*", text) == [one.answer for one in given]
+    macros = re.findall(r"\\item\[\] Answer: \\answer(\w+)\{\}", tex)
+    assert macros == ["TODO" if one.answer == OPEN else one.answer for one in given]
+    assert len(given) == 42
+    for one in given:
+        assert one.title in text
+        assert all(page.escape(e.text) in tex for e in one.evidence)
+    assert "(../LICENSE)" in text
+    assert "(short/nll_table.md)" in text
+
+
+def test_latex_has_no_character_that_would_break_it():
+    assert page.escape("50 % of a_b & `x_1` #2 {y} \\z ~ ^") == (
+        r"50 \% of a\_b \& \texttt{x\_1} \#2 \{y\} \textbackslash{}z "
+        r"\textasciitilde{} \textasciicircum{}"
+    )
+
+
+def test_every_data_set_and_its_sizes_are_on_record():
+    assert ASSETS["data"].keys() == set(NAMES)
+    sizes = [len(split) for split in load_images("digits", None, 0)]
+    told = re.findall(r"([\d,]+) to", ASSETS["data"]["digits"]["images"])
+    assert [int(number.replace(",", "")) for number in told] == sizes
+    assert all((ROOT / asset["code"]).is_file() for asset in ASSETS["data"].values())
+
+
+@pytest.mark.parametrize("name", ASSETS["packages"])
+def test_a_packages_licence_is_what_its_metadata_say(name):
+    about = metadata(name)
+    told = [about.get("License-Expression"), about.get("License")]
+    told += [c for c in about.get_all("Classifier") or [] if c.startswith("License")]
+    words = re.split(r"-\d|,| and ", ASSETS["packages"][name])[0]
+    assert words.lower() in " ".join(filter(None, told)).lower().replace(
+        "apache software", "apache"
+    )

@@ -1,0 +1,160 @@
+"""The ablation: its grid, its numbers from kept results, its page."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY
+from scipy import stats
+
+from annealed import config as configuration
+from annealed.config.datasets import BINARY
+from annealed.evaluation.result import RESULT
+from annealed.runs.folders import run_folder
+from annealed.runs.run import fit
+from annealed.utils.errors import UsageError
+from reproduce.experiments.ablations import design, page, summary
+from reproduce.experiments.ablations.report import planned
+from reproduce.pages import trial_page
+from reproduce.results import trials
+from reproduce.results.store import keep_all, log_prob
+from reproduce.results.trials import Trial
+
+BASE = Trial("all images", "vae")
+OTHER = Trial("all images", "vae", "optimiser.learning_rate=5e-4")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Two seeds of a row's defaults and of one change, kept as results."""
+    root = tmp_path_factory.mktemp("kept")
+    for trial in (BASE, OTHER):
+        runs = root / "runs" / trial.folder(root).name
+        options = [*TINY, f"runs={runs}", "trainer.replicas=2", "evaluate.split=validation"]
+        options += [trial.change] if trial == OTHER else []
+        first = fit(configuration.load("vae", options))
+        paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
+        assert keep_all(paths, trial.folder(root)) == []
+    return root
+
+
+@pytest.mark.parametrize("data", BINARY)
+def test_every_planned_trial_has_a_valid_configuration_and_a_folder_of_its_own(data):
+    trials, budget = design.read(data)
+    configs = [trial.cell("ablation", data, "runs", replicas=3).config() for trial in trials]
+    assert len({run_folder(config) for config in configs}) == len(configs)
+    for trial, config in zip(trials, configs, strict=True):
+        assert config.evaluate.split == "validation"
+        defaults = trial.base.cell("ablation", data, "runs", replicas=3).config()
+        same = {**configuration.to_dict(config), "runs": defaults.runs}
+        assert (trial == trial.base) == (same == configuration.to_dict(defaults)), trial
+    rows = [trial.row for trial in trials if trial.setting == "all images"]
+    assert all(rows.count(row) >= budget for row in ("vae", "hvi", "hvi_avo", "iaf"))
+    assert {trial.setting for trial in planned("quick", data)} == {"all images"}
+    assert planned("full", data) == trials
+
+
+def test_defaults_come_before_their_changes():
+    trials, _ = design.read("mnist")
+    assert all(trials.index(t.base) <= trials.index(t) for t in trials)
+
+
+def test_numbers_are_those_of_the_kept_runs(kept):
+    found = trials.gather([BASE, OTHER], kept, "quick", "digits")
+    table = trials.table(found)
+    place = OTHER.folder(kept) / "quick" / "digits" / "vae"
+    result = json.loads((place / "seed1.json").read_text())
+    metrics = pd.read_csv(place / "seed1.csv")
+    best = metrics.loc[metrics["val/elbo"].idxmax()]
+    line = table[(table.change == OTHER.change) & (table.seed == 1)].iloc[0]
+    assert line.nll == result["nll"]
+    assert result["test_images"] == len(log_prob(place / "seed1.json"))
+    assert line.gap == pytest.approx(best["train/elbo"] - best["val/elbo"])
+    effects = summary.effects([BASE, OTHER], table, found, budget=1).set_index("change")
+    assert list(effects.trial) == [1, 2]
+    assert list(effects.in_budget) == [True, False]
+    pairs = table.pivot(index="seed", columns="change", values="nll")
+    each = pairs[OTHER.change] - pairs["defaults"]
+    low, high = stats.t.interval(0.95, 1, each.mean(), stats.sem(each))
+    assert effects.difference[OTHER.change] == pytest.approx(each.mean(), abs=1e-4)
+    assert effects.t_low[OTHER.change] == pytest.approx(low, abs=1e-3)
+    assert effects.t_high[OTHER.change] == pytest.approx(high, abs=1e-3)
+    assert np.isnan(effects.difference["defaults"])
+
+
+def test_the_best_of_a_budget_looks_at_no_trial_beyond_it():
+    lines = [("vae", "defaults", 1, True, 9.0), ("vae", "a", 2, True, 8.0)]
+    lines += [("vae", "b", 3, False, 7.0), ("hvi", "defaults", 1, True, 8.5)]
+    table = pd.DataFrame(lines, columns=["row", "change", "trial", "in_budget", "nll"])
+    table = table.assign(setting="s", seeds=1, nll_half=np.nan)
+    best = summary.equal_budget(table, "s").set_index("row")
+    assert best.choice["vae"] == "a"
+    assert best.best["vae"] == 8.0
+    assert best.defaults["vae"] == 9.0
+    assert best.choice["hvi"] == "defaults"
+
+
+def test_rows_are_compared_under_shared_choices_and_where_the_plan_says_so(kept):
+    found = trials.gather([BASE, OTHER], kept, "quick", "digits")
+    mine, theirs = found[BASE], found[OTHER]
+    long = Trial("all images", "hvi_avo", "trainer.epochs=25")
+    known = {BASE: mine, Trial("all images", "hvi"): theirs, long: mine, OTHER: theirs}
+    (shared, extra) = summary.rows(known, [(long, Trial("all images", "hvi"))]).itertuples()
+    assert (shared.row, shared.choice, shared.against) == ("hvi", "defaults", "vae")
+    assert (extra.row, extra.choice, extra.against) == ("hvi_avo", "trainer.epochs=25", "hvi")
+    assert shared.difference == pytest.approx(-extra.difference)
+    assert [(one.change, other.row) for one, other in design.matched("digits")] == [
+        ("trainer.epochs=500", "hvi")
+    ]
+
+
+def test_a_result_on_test_images_is_refused(kept, tmp_path):
+    options = [*TINY, f"runs={tmp_path}", "trainer.epochs=1"]
+    keep_all([fit(configuration.load("vae", options)) / RESULT], BASE.folder(tmp_path))
+    found = trials.gather([BASE], tmp_path, "quick", "digits")
+    with pytest.raises(UsageError, match="was scored on test, not on validation"):
+        trials.table(found)
+
+
+def test_trials_go_where_the_command_line_says(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(trials, "run", lambda *arguments: asked.append(arguments[-1]) or [])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    options = ["--preset", "quick", "--data", "digits", "--runs", str(tmp_path)]
+    for where in (["--devices", "0,1", "--threads", "2"], ["--jobs", "3"], ["--gpus", "1"]):
+        monkeypatch.setattr("sys.argv", ["ablations", *options, *where])
+        with pytest.raises(UsageError, match=r"has no trial of this page|is of --engine ray"):
+            trial_page.run("ablations", "", planned, page.write)
+    told = [(engine.jobs, engine.threads, engine.devices) for engine in asked]
+    assert told == [(2, 2, ["4", "6"]), (3, 1, [])]
+
+
+def test_kept_trials_are_not_made_again_where_only_missing_ones_are_asked_for(kept):
+    wanted = [BASE, OTHER, Trial("all images", "hvi")]
+    assert trials.missing(wanted, kept, "quick", "digits", 2) == wanted[2:]
+    assert trials.missing(wanted, kept, "quick", "digits", 3) == wanted
+
+
+def test_the_page_alone_takes_no_image(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANNEALED_DATA", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["ablations", "--preset", "full", "--page"])
+    with pytest.raises(UsageError, match="has no trial of this page"):  # not: MNIST is not there
+        trial_page.run("ablations", "", planned, page.write)
+
+
+def test_the_page_says_what_was_run_and_what_was_not(kept, tmp_path):
+    wanted, folder = [BASE, OTHER, Trial("all images", "hvi")], tmp_path / "page"
+    arguments = wanted, 2, kept, folder, "quick", "digits"
+    written = page.write(*arguments, tmp_path / "none")
+    text = (tmp_path / "page.md").read_text()
+    assert "1 of 3 trials are still to be run" in text
+    assert "No conclusion is drawn here" in text
+    assert "| `optimiser.learning_rate=5e-4` | 2 |" in text
+    assert (folder / "effects.png").read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(folder / "runs.csv")) == 4
+    note = tmp_path / "reading.md"
+    note.write_text(f"<!-- {written} -->\nIt matters.\n")
+    page.write(*arguments, note)
+    assert "It matters." in (tmp_path / "page.md").read_text()

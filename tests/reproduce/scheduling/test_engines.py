@@ -1,0 +1,215 @@
+"""One table by every engine: the local scheduler, a Slurm array, a Ray cluster that fails."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_scheduler import cheap, shell, stand_in, trained, until
+
+from annealed.utils.errors import UsageError
+from annealed.utils.files import in_use
+from reproduce import __main__ as reproduce
+from reproduce.scheduling import scheduler
+from reproduce.scheduling.ray_cluster import Cluster
+
+GRID = ["--data", "digits", "--rows", "vae", "--seeds", "2"]
+
+
+@pytest.fixture(scope="module")
+def main():
+    """The command line in a folder, as if it were run there."""
+
+    def run(folder, *arguments):
+        folder.mkdir(exist_ok=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setenv("WANDB_MODE", "disabled")
+            patch.setattr(sys, "argv", ["reproduce", *GRID, *arguments])
+            reproduce.main()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def local(main, tmp_path_factory):
+    """The table of the local scheduler."""
+    folder = tmp_path_factory.mktemp("local")
+    main(folder, "--jobs", "2")
+    return folder
+
+
+def numbers(folder):
+    """What a grid's folder says, less what says where and how fast."""
+    found = {}
+    for path in sorted(folder.glob("runs/quick/digits/*/seed*/result.json")):
+        result = json.loads(path.read_text())
+        for key in ("provenance", "evaluate_seconds"):
+            del result[key]
+        training = result["training"]
+        result["training"] = {k: training[k] for k in ("epochs", "best_epoch", "replicas")}
+        result["best_elbo"] = training["best_validation_elbo"]
+        del result["config"]["runs"]
+        arrays = {k: v.tobytes() for k, v in np.load(path.with_suffix(".npz")).items()}
+        found[path.parent.name] = (result, arrays)
+    table = pd.read_csv(folder / "reports" / "quick" / "digits" / "nll_table.csv")
+    found["table"] = table.drop(columns="train_minutes").to_csv()
+    return found
+
+
+def test_a_slurm_array_gives_the_table_of_the_local_scheduler(local, main, tmp_path):
+    for index in (1, 0):  # tasks end in any order
+        main(tmp_path, "--cell-index", str(index))
+        assert not (tmp_path / "reports").exists()
+    main(tmp_path, "--table-only")
+    assert set(numbers(local)) == {"seed0", "seed1", "table"}
+    assert numbers(tmp_path) == numbers(local)
+
+
+@pytest.mark.parametrize("index", ["2", "-1"])
+def test_an_index_outside_of_the_grid_is_refused(main, tmp_path, index):
+    with pytest.raises(UsageError, match=rf"--cell-index is {index} .* accepted: 0 to 1, as"):
+        main(tmp_path, "--cell-index", index)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--engine", "ray", "--devices", "2"], "--devices is of --engine local"),
+        (["--engine", "ray", "--gpus", "1.5"], "--gpus is 1.5; accepted: 0 to 1, or a whole"),
+        (["--gpus", "0.5"], "--gpus is of --engine ray"),
+        (["--devices", "two"], "--devices is 'two'; accepted: a count"),
+        (["--jobs", "0"], "--jobs is 0"),
+    ],
+)
+def test_options_that_an_engine_does_not_take_are_refused(main, tmp_path, arguments, words):
+    with pytest.raises(UsageError, match=words):
+        main(tmp_path, *arguments)
+
+
+@pytest.fixture(scope="module")
+def two_nodes(tmp_path_factory):
+    """A cluster of two nodes: the driver's, with run folders of its own, and one on the same disk.
+
+    Returns the cluster, the second node and where the first has its runs.
+    """
+    ray = pytest.importorskip("ray", reason="Ray is not installed: make test-cluster")
+    from ray.cluster_utils import Cluster as Nodes
+
+    own = tmp_path_factory.mktemp("own")
+    small = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    head = {**small, "env_vars": {"ANNEALED_NODE_RUNS": str(own)}}
+    head["_system_config"] = {"health_check_period_ms": 1000}
+    nodes = Nodes(initialize_head=True, head_node_args=head)
+    second = nodes.add_node(**small, num_gpus=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", nodes.address)
+        yield nodes, second, own
+    ray.shutdown()
+    nodes.shutdown()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "nowhere.invalid:6379"])
+def test_a_cluster_that_does_not_answer_is_told(main, tmp_path, monkeypatch, address):
+    pytest.importorskip("ray", reason="Ray is not installed: make test-cluster")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UsageError, match=r"no Ray cluster answers .*; start one with `ray start"):
+        main(tmp_path, "--engine", "ray")
+
+
+def test_what_no_node_has_is_refused(main, tmp_path, two_nodes):
+    with pytest.raises(UsageError, match=r"takes 2 CPU cores .* have 1 and [01], 1 and [01]\."):
+        main(tmp_path, "--engine", "ray", "--threads", "2")
+
+
+def test_ray_gives_a_cell_its_share_of_a_gpu(tmp_path, two_nodes):
+    cells, seen = cheap(tmp_path, 3), []
+    note = shell("echo \"$CUDA_VISIBLE_DEVICES\" > device; echo '{}' > result.json")
+    for cell, gpus in zip(cells, (None, 0.5, 0.0), strict=True):
+        assert scheduler.run_on(Cluster(None, 1, gpus, by_python(note)), [cell]) == []
+        seen.append((cell.folder() / "device").read_text().strip())
+    assert seen == ["0", "0", ""]
+
+
+def test_an_interrupt_cancels_the_tasks_and_leaves_the_cells_resumable(tmp_path, two_nodes, capfd):
+    cells = cheap(tmp_path, 3)
+    engine = Cluster(None, gpus=0.0, command=stand_in(60.0))
+    said = [{"phase": "train", "done": 1, "total": 4}] * 2
+
+    def interrupt():
+        until(lambda: list(engine.states.values()) == said)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.run_on(engine, cells)
+    assert sum(trained(cells)) == 2
+    assert "does not stop" not in capfd.readouterr().err
+    assert not any(in_use(cell.folder()) or cell.done() for cell in cells)
+    assert not list(tmp_path.glob(".*"))
+    assert scheduler.run_on(Cluster(None, gpus=0.0, command=stand_in(0.0)), cells) == []
+    assert sorted(trained(cells)) == [1, 2, 2]
+
+
+def by_python(command):
+    """A shell's command as arguments of a node's Python."""
+    code = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:-1]))"
+    return lambda cell, threads: [sys.executable, "-c", code, *command(cell, threads)]
+
+
+def trainings(places):
+    """The processes that train in these folders of runs: number, parent's number and folder."""
+    shown = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True).stdout
+    lines = [line.split() for line in shown.splitlines() if "annealed.fit" in line]
+    each = [(int(words[0]), int(words[1]), words[-1].removeprefix("runs=")) for words in lines]
+    return [(pid, parent, Path(runs)) for pid, parent, runs in each if Path(runs) in places]
+
+
+class Killer(threading.Thread):
+    """Kills a worker of the first node and the whole second one, each in the midst of training."""
+
+    def __init__(self, shared, nodes, second, own):
+        super().__init__(daemon=True)
+        self.places, self.own = (own, shared), own
+        self.nodes, self.second = nodes, second
+        self.killed, self.over = {}, threading.Event()
+
+    def run(self):
+        while not self.over.is_set() and len(self.killed) < 2:
+            for pid, parent, runs in trainings(self.places):
+                first = runs == self.own
+                begun = list(runs.glob("quick/digits/*/*/last.ckpt"))
+                if first in self.killed or not begun:
+                    continue
+                self.killed[first] = pid
+                assert not list(runs.glob("quick/digits/*/*/result.json"))
+                if first:
+                    os.kill(parent, signal.SIGKILL)
+                else:
+                    self.nodes.remove_node(self.second, allow_graceful=False)
+            time.sleep(0.02)
+
+
+def test_a_worker_and_a_node_die_and_the_table_is_that_of_the_local_scheduler(
+    local, main, tmp_path, two_nodes
+):
+    killer = Killer(tmp_path / "runs", *two_nodes)
+    killer.start()
+    main(tmp_path, "--engine", "ray", "--gpus", "0")
+    killer.over.set()
+    killer.join()
+    assert killer.killed.keys() == {True, False}
+    assert trainings(killer.places) == []  # none outlived its worker
+    assert numbers(tmp_path) == numbers(local)
+    sessions = Counter()
+    for path in tmp_path.glob("runs/quick/digits/*/seed*/result.json"):
+        sessions[len(json.loads(path.read_text())["training"]["sessions"])] += 1
+    assert sessions == {2: 1, 1: 1}  # one went on from its checkpoint, one lost it with its node

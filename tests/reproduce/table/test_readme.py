@@ -1,0 +1,213 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, TINY, annealed, sentence
+
+from annealed.training.record import read_metrics
+from reproduce.pages.markdown import interval
+from reproduce.results.store import RESULTS
+from reproduce.table import readme
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks() -> dict[str, str]:
+    """README's code blocks whose first line names a file."""
+    found = re.findall(r"```\w+\n(# (\S+)\n.*?)```", README, flags=re.DOTALL)
+    return {name: text for text, name in found}
+
+
+def write_blocks(folder, *names):
+    """Put those blocks of the README into `folder` as files."""
+    for name in names:
+        (folder / name).write_text(blocks()[name])
+
+
+def test_the_row_of_the_readme_runs_from_outside_the_package(tmp_path):
+    write_blocks(tmp_path, "full_rank.py", "full_rank.yaml")
+    command = ["fit", "--config", "full_rank.yaml", *TINY]
+    assert "--allow-import" in sentence(annealed(*command, cwd=tmp_path))
+    result = annealed(*command, "--allow-import", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "runs" / "quick" / "digits" / "full_rank" / "seed0"
+    assert (folder / "result.json").exists()
+    scored = annealed("evaluate", folder, "--samples", "30", "--allow-import", cwd=tmp_path)
+    assert scored.returncode == 0, scored.stderr
+
+
+def test_the_objective_of_the_readme_runs_from_outside_and_its_option_takes_effect(tmp_path):
+    write_blocks(tmp_path, "full_rank.py", "free_bits.py", "free_bits.yaml")
+    command = ["fit", "--config", "free_bits.yaml", "--allow-import", *TINY]
+    assert "method.floor" in sentence(annealed(*command, "method.floor=-1", cwd=tmp_path))
+    rates = {}
+    for floor in (0.0, 30.0):
+        runs = tmp_path / f"floor{floor}"
+        result = annealed(*command, f"method.floor={floor}", f"runs={runs}", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        folder = runs / "quick" / "digits" / "free_bits" / "seed0"
+        scored = json.loads((folder / "result.json").read_text())
+        assert (scored["status"], scored["config"]["method"]["floor"]) == ("finished", floor)
+        rates[floor] = read_metrics(folder)["val/rate"].iloc[-1]
+    assert rates[30.0] > rates[0.0] + 3  # below the floor nothing holds the rate down
+
+
+@pytest.mark.parametrize("name", ["full_rank.Nothing", "nothing.FullRank", "os.path"])
+def test_a_dotted_path_that_is_no_method_is_refused(tmp_path, name):
+    write_blocks(tmp_path, "full_rank.py")
+    command = ["fit", "--config", "vae", f"method.name={name}", "--allow-import"]
+    assert f"method.name is '{name}'" in sentence(annealed(*command, cwd=tmp_path))
+
+
+def test_the_readmes_table_is_the_committed_one():
+    assert readme.update(README, ROOT) == README
+    assert sum(line.startswith("| VAE |") for line in README.splitlines()) == 1
+
+
+def test_the_readmes_numbers_on_static_binarisation_are_those_committed():
+    table = pd.read_csv(ROOT / "reports" / "short" / "mnist_static" / "nll_table.csv")
+    nll = table.set_index("row").nll
+    assert nll.idxmax() == "hvi_avo"
+    assert set(nll.index) == {"hvi_avo", "vae", "hvi", "iaf"}
+    told = "{hvi_avo:.2f} against {vae:.2f}, {hvi:.2f} and {iaf:.2f}".format(**nll)
+    assert f"mnist_static/nll_table.md), {told})" in README
+
+
+def test_every_make_target_of_the_readme_exists_and_helps():
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    for target in re.findall(r"make ([a-z-]+)", README):
+        assert f"make {target} " in shown, target
+
+
+def test_the_wheel_carries_its_configurations_to_any_folder(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "-w", str(tmp_path), str(ROOT)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("annealed-*.whl")
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    command = [sys.executable, "-m", "annealed.fit", "--config", "hvi_avo.yaml", "--print-config"]
+    result = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert yaml.safe_load(result.stdout)["method"]["name"] == "hvi_avo"
+    packaged = {p.relative_to(site / "annealed" / "configs") for p in site.rglob("*.yaml")}
+    assert packaged == {p.relative_to(ROOT / "configs") for p in (ROOT / "configs").rglob("*.yaml")}
+
+
+FINDINGS = " ".join((ROOT / "reports" / "findings.md").read_text().split())
+
+
+def test_the_findings_numbers_are_those_of_the_committed_table():
+    text = FINDINGS
+    short = ROOT / "reports" / "short"
+    table = pd.read_csv(short / "nll_table.csv").set_index("row")
+    paired = pd.read_csv(short / "paired.csv").set_index(["row", "against"])
+    pairs = paired["difference"]
+    rows = ("vae", "hvi", "iaf", "hvi_avo", "cc_lin_iaf")
+    vae, hvi, iaf, avo, linear = (f"{table.nll[row]:.2f}" for row in rows)
+    vae_then, hvi_then, iaf_then, avo_then, linear_then = (
+        f"{table.published[row]:.2f}" for row in rows
+    )
+    assert f"{vae} (published {vae_then}), {hvi} ({hvi_then}) and {iaf} ({iaf_then})" in text
+    assert f"ccLinIAF's {linear} ({linear_then}) is {table.verdict['cc_lin_iaf']}" in text
+    gap, linear_gap, weighted_gap = (-pairs[row, "vae"] for row in ("iaf", "cc_lin_iaf", "iwae"))
+    then, linear_then = (table.published["vae"] - table.published[r] for r in ("iaf", "cc_lin_iaf"))
+    assert f"Against the VAE, IAF gains {gap:.2f} nats (published: {then:.2f})," in text
+    assert f"ccLinIAF {linear_gap:.2f} ({linear_then:.2f}) and IWAE" in text
+    assert f"({table.nll['iwae']:.2f}, not in the paper) {weighted_gap:.2f}, in every seed" in text
+    holm = paired["holm_t"]
+    assert list(holm.index[holm < 0.05]) == [("cc_lin_iaf", "vae"), ("iwae", "vae")]
+    assert f"IAF at p = {holm['iaf', 'vae']:.3f}" in text
+    assert f"gets {avo} where the paper has {avo_then}" in text
+    against = f"{pairs['hvi_avo', 'hvi']:.2f}", f"{pairs['hvi_avo', 'vae']:.2f}"
+    assert f"{against[0]} nats worse than HVI and {against[1]} worse than the VAE" in text
+    costs = pairs["householder_avo", "householder"], pairs["iaf_avo", "iaf"]
+    assert f"AVO costs Householder {costs[0]:.2f} and IAF {costs[1]:.2f}" in text
+    assert table.nll.idxmax() == "hvi_avo"
+    shares = sorted(round(100 * share) for share in table.k_hat_untrusted)
+    assert f"For {shares[0]} to {shares[-1]} % of the test images" in text
+    assert set(table.seeds) == {3}
+    assert len(text.split()) <= 400
+
+
+def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
+    folder = ROOT / "reports" / "ablations"
+    trials = pd.read_csv(folder / "effects.csv").set_index(["setting", "row", "change"])
+    table = trials.loc["all images"]
+    rows = pd.read_csv(folder / "rows.csv").set_index(["setting", "row", "choice", "against"])
+    few, long = rows.loc["5000 images"], rows.loc["100 epochs"]
+
+    def told(line):
+        return f"{line.difference:+.2f} ± {(line.t_high - line.t_low) / 2:.2f}"
+
+    warmed = [told(table.loc[row, "trainer.warmup_epochs=16"]) for row in ("hvi_avo", "hvi")]
+    assert f"HVI-AVO by {warmed[0]} and HVI by {warmed[1]}" in FINDINGS
+    gained = told(trials.loc["100 epochs", "hvi_avo", "trainer.epochs=125"])
+    assert gained.startswith("-")
+    assert f"HVI-AVO gains {gained[1:]} on validation" in FINDINGS
+    matched, before = (
+        told(long.loc["hvi_avo", c, "hvi"]) for c in ("trainer.epochs=125", "defaults")
+    )
+    assert f"{matched} against HVI, before {before}." in FINDINGS
+    faster = table.xs("optimiser.learning_rate=2e-3", level="change")
+    gains = -faster.difference
+    assert f"gains every row {gains.min():.1f} to {gains.max():.1f} nats" in FINDINGS
+    assert set(gains.index) == {"vae", "hvi", "hvi_avo", "iaf"}
+    assert "HVI-AVO stays last" in FINDINGS
+    assert faster.nll.idxmax() == "hvi_avo"
+    static = pd.read_csv(ROOT / "reports" / "short" / "mnist_static" / "paired.csv")
+    static = static.set_index(["row", "against"]).loc["hvi_avo", "hvi"]
+    worse, fixed = (told(line)[1:] for line in (few.loc["hvi_avo", "defaults", "hvi"], static))
+    assert f"5000 images HVI-AVO is {worse} worse, on [static" in FINDINGS
+    assert f"(short/mnist_static/nll_table.md) {fixed}." in FINDINGS
+    avo = table.loc["hvi_avo"]
+    cost = told(avo.loc["method.avo.rho=0.5"])[1:]
+    assert f"half the steps under AVO cost {cost}" in FINDINGS
+    small = [f"method.avo.{c}" for c in ("anchor=prior", "mixing=convex", "train_encoder=true")]
+    largest = avo.loc[small].difference.abs().max()
+    assert f"training the encoder in AVO steps change at most {largest:.2f}." in FINDINGS
+
+
+def test_how_far_avo_lies_behind_is_what_the_committed_curves_say():
+    epochs = np.arange(20, 51)
+
+    def metrics(row, seed):
+        path = ROOT / RESULTS / "short" / "mnist" / row / f"seed{seed}.csv"
+        return pd.read_csv(path).sort_values("epoch")
+
+    def bounds(row, seed):
+        return metrics(row, seed)["val/elbo"].to_numpy()
+
+    def final_gap(row, seed):
+        last = metrics(row, seed).iloc[-1]
+        return last["train/elbo"] - last["val/elbo"]
+
+    def ahead(row, share):
+        each = []
+        for seed in range(3):
+            avo, plain = bounds(f"{row}_avo", seed), bounds(row, seed)
+            then = np.interp(share * epochs, np.arange(1, len(plain) + 1), plain)
+            each.append(np.mean(avo[epochs - 1] - then))
+        return interval(each)
+
+    behind, half = ahead("hvi", 1.0)
+    assert f"{-behind:.2f} ± {half:.2f} below HVI's" in FINDINGS
+    hvi, householder, iaf = (
+        "{:.2f} ± {:.2f}".format(*ahead(row, 0.8)) for row in ("hvi", "householder", "iaf")
+    )
+    assert f"{hvi} above that of HVI after 0.8 times" in FINDINGS
+    assert f"(Householder {householder}, IAF {iaf})" in FINDINGS
+    wider, half = interval([final_gap("hvi_avo", s) - final_gap("hvi", s) for s in range(3)])
+    assert f"is {wider:.2f} ± {half:.2f} wider than HVI's" in FINDINGS

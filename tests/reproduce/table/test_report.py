@@ -1,0 +1,99 @@
+"""The committed results, and the report that is made of them alone."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY
+from scipy import stats
+
+from annealed import config as configuration
+from annealed.runs.run import fit
+from annealed.utils.errors import UsageError
+from reproduce.results import paired, store
+from reproduce.table import curves, report
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two seeds of two rows, trained for seconds."""
+    folder = tmp_path_factory.mktemp("runs")
+    options = [*TINY, f"runs={folder}", "trainer.replicas=2"]
+    first = [fit(configuration.load(row, options)) for row in ("vae", "hvi")]
+    return [one.with_name(f"seed{seed}") for one in first for seed in (0, 1)]
+
+
+def test_a_kept_result_is_the_runs_own_and_is_not_replaced(runs, tmp_path):
+    kept = [store.keep(run, tmp_path) for run in runs]
+    assert kept[0] == tmp_path / "quick" / "digits" / "vae" / "seed0.json"
+    written = (runs[0] / "result.json").read_text()
+    place = str(runs[0].parents[3])
+    assert place in written
+    assert kept[0].read_text() == written.replace(place, "runs")
+    scores = np.load(runs[0] / "result.npz")["log_prob"]
+    np.testing.assert_allclose(store.log_prob(kept[0]), scores, atol=1e-4)
+    assert -store.log_prob(kept[0]).mean() == pytest.approx(
+        json.loads(kept[0].read_text())["nll"], abs=1e-4
+    )
+    assert store.keep(runs[0], tmp_path) == kept[0]  # the same again is no harm
+    kept[0].write_text("{}")
+    with pytest.raises(UsageError, match="holds another run's result"):
+        store.keep(runs[0], tmp_path)
+    assert kept[0].read_text() == "{}"
+
+
+def test_a_report_needs_nothing_but_the_kept_results(runs, tmp_path):
+    for run in runs:
+        store.keep(run, tmp_path / "kept")
+    folder = report.write("quick", "digits", tmp_path / "kept", tmp_path / "report")
+    table = pd.read_csv(folder / "nll_table.csv").set_index("row")
+    nll = [json.loads((run / "result.json").read_text())["nll"] for run in runs]
+    assert table.loc["vae", "nll"] == pytest.approx(np.mean(nll[:2]))
+    assert table.loc["hvi", "seeds"] == 2
+    pairs = pd.read_csv(folder / "paired.csv").set_index(["row", "against"])
+    difference = pairs.loc[("hvi", "vae"), "difference"]
+    assert difference == pytest.approx(np.mean(nll[2:]) - np.mean(nll[:2]), abs=1e-4)
+    assert "| hvi | vae | 2 |" in (folder / "paired.md").read_text()
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_hold_every_seed_and_epoch(runs, tmp_path):
+    paths = [store.keep(run, tmp_path) for run in runs]
+    metrics = curves.gather(paths)
+    assert metrics.groupby(["row", "seed"]).size().tolist() == [3, 3, 3, 3]
+
+
+def test_the_interval_over_seeds_is_students_and_the_bootstrap_knows_both_sources():
+    g = np.random.default_rng(0)
+    seeds, images = 5, 400
+    by_seed, by_image = g.normal(0.3, 0.2, (seeds, 1)), g.normal(0.0, 1.0, (1, images))
+    difference = by_seed + by_image + g.normal(0.0, 0.1, (seeds, images))
+    found = paired.compare(difference)
+    interval = stats.t.interval(0.95, seeds - 1, difference.mean(), stats.sem(difference.mean(1)))
+    assert (found["t_low"], found["t_high"]) == pytest.approx(interval)
+    # the variance of the mean: seeds resampled and images resampled
+    expected = difference.mean(1).var() / seeds + difference.mean(0).var() / images
+    width = (found["bootstrap_high"] - found["bootstrap_low"]) / 2 / 1.96
+    assert width == pytest.approx(expected**0.5, rel=0.1)
+    assert paired.compare(difference) == found  # the same numbers every time
+
+
+def test_one_seed_has_an_interval_over_images_alone():
+    found = paired.compare(np.random.default_rng(0).normal(size=(1, 100)))
+    assert np.isnan(found["t_low"])
+    assert found["bootstrap_low"] < found["difference"] < found["bootstrap_high"]
+
+
+def test_pairs_are_of_the_seeds_that_both_rows_have(runs, tmp_path):
+    kept = [store.keep(run, tmp_path) for run in (runs[0], runs[2], runs[3])]
+    (line,) = paired.table(kept).itertuples()
+    assert (line.row, line.against, line.seeds) == ("hvi", "vae", 1)
+
+
+def test_without_results_one_sentence_says_how_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reproduce.table.report", "--preset", "short"])
+    with pytest.raises(UsageError, match="reports/results/short/mnist has no results"):
+        report.main()

@@ -1,0 +1,475 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, annealed, sentence
+
+from annealed import config as configuration
+from annealed.config.registry import method_class
+from annealed.data.images import load_images
+from annealed.evaluate import evaluate
+from annealed.evaluation.result import trusted_k
+from annealed.evaluation.score import score_images, summary
+from annealed.inference.importance import Estimate, log_marginal
+from annealed.runs import wandb_logger
+from annealed.runs.run import fit
+from annealed.training.checkpoints import AtomicCheckpointIO, load, load_weights
+from annealed.training.module import Training
+from annealed.training.record import read_metrics
+from annealed.utils.errors import Diverged, InUse, UsageError
+
+
+def tiny(row, runs, *overrides):
+    return configuration.load(row, [*TINY, f"runs={runs}", *overrides])
+
+
+def weights(folder, name="last.ckpt"):
+    return load(folder / name)["state_dict"]
+
+
+def assert_same_run(a, b):
+    """Bit-identical parameters, scores and results, up to times and places."""
+    for name in ("last.ckpt", "best.ckpt"):
+        for key, value in weights(a, name).items():
+            assert torch.equal(value, weights(b, name)[key]), (name, key)
+    one, two = np.load(a / "result.npz"), np.load(b / "result.npz")
+    assert all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
+    results = [json.loads((f / "result.json").read_text()) for f in (a, b)]
+    for r in results:
+        for key in ("config", "provenance", "evaluate_seconds"):
+            r.pop(key)
+        for key in ("seconds", "seconds_a_seed", "sessions"):
+            r["training"].pop(key)
+    assert results[0] == results[1]
+    metrics = [read_metrics(f).drop(columns="seconds") for f in (a, b)]
+    assert metrics[0].equals(metrics[1])
+
+
+@pytest.mark.parametrize("row", ["vae", "hvi", "hvi_avo"])
+def test_the_same_seed_twice_is_the_same_run_and_another_is_not(row, tmp_path):
+    a = fit(tiny(row, tmp_path / "a"))
+    torch.manual_seed(5)  # the global generator has no say
+    b = fit(tiny(row, tmp_path / "b"))
+    other = fit(tiny(row, tmp_path / "a", "seed=1"))
+    assert_same_run(a, b)
+    nll = [json.loads((f / "result.json").read_text())["nll"] for f in (a, other)]
+    assert nll[0] != nll[1]
+
+
+@pytest.mark.parametrize("row", ["vae", "hvi_avo"])
+def test_a_result_holds_the_run_and_says_how_it_was_made(row, tmp_path):
+    config = tiny(row, tmp_path)
+    folder = fit(config)
+    assert folder == tmp_path / "quick" / "digits" / row / "seed0"
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["status"], result["row"], result["seed"]) == ("finished", row, 0)
+    assert (result["samples"], result["test_images"]) == (20, 250)
+    assert result["elbo"] < -result["nll"] < 0
+    assert result["config"] == configuration.to_dict(config)
+    assert {"commit", "command", "versions", "device"} <= result["provenance"].keys()
+    assert result["provenance"]["memory_gib"] > 0.1
+    assert configuration.read_resolved(folder / "config.yaml") == config
+    metrics = read_metrics(folder)
+    assert metrics["epoch"].tolist() == [0, 1, 2]
+    assert metrics["step"].tolist() == [13, 26, 39]
+    best = metrics["val/elbo"].idxmax()
+    assert result["training"]["best_epoch"] == best
+    assert result["training"]["best_validation_elbo"] == pytest.approx(metrics["val/elbo"][best])
+    assert metrics["val/elbo"].iloc[-1] > metrics["val/elbo"].iloc[0] + 10
+    scores = np.load(folder / "result.npz")
+    assert -scores["log_prob"].mean() == pytest.approx(result["nll"])
+
+
+def start(runs, *arguments, **options):
+    command = [sys.executable, "-m", "annealed.fit", "--config", "hvi_avo", *TINY]
+    command += [f"runs={runs}", "trainer.epochs=12", *arguments]
+    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    return subprocess.Popen(command, **{**quiet, **options})
+
+
+def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
+    whole = start(tmp_path / "whole")
+    folder = tmp_path / "killed" / "quick" / "digits" / "hvi_avo" / "seed0"
+    kills = 0
+    # killed at its start, in an epoch, and wherever the next checkpoints come
+    for last_epoch in (None, 2, 6):
+        process = start(tmp_path / "killed", "--resume")
+        while process.poll() is None:
+            reached = folder / "config.yaml" if last_epoch is None else folder / "metrics.csv"
+            if reached.exists() and (
+                last_epoch is None or len(reached.read_text().splitlines()) > last_epoch
+            ):
+                process.send_signal(signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+            time.sleep(0.01)
+    assert kills == 3
+    assert not (folder / "result.json").exists()
+    assert start(tmp_path / "killed", "--resume").wait() == 0
+    assert whole.wait() == 0
+    assert_same_run(tmp_path / "whole" / "quick" / "digits" / "hvi_avo" / "seed0", folder)
+
+
+def test_a_run_killed_between_two_files_of_an_epoch_is_the_run_never_killed(tmp_path):
+    whole = fit(tiny("vae", tmp_path / "whole", "trainer.epochs=4"))
+    code = (
+        "import os, sys; from test_fit import *\n"
+        "from annealed.training import checkpoints, record\n"
+        "save = checkpoints.save\n"
+        "def dying(path, checkpoint, *previous):\n"
+        "    if path.name == sys.argv[2] and checkpoint['epoch'] == 2: os._exit(9)\n"
+        "    save(path, checkpoint, *previous)\n"
+        "checkpoints.save = record.save = dying\n"
+        "fit(tiny('vae', sys.argv[1], 'trainer.epochs=4'))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    for name in ("best.ckpt", "last.ckpt"):
+        runs = tmp_path / name
+        command = [sys.executable, "-c", code, str(runs), name]
+        assert subprocess.run(command, env=environment, capture_output=True).returncode == 9
+        folder = fit(tiny("vae", runs, "trainer.epochs=4"), resume=True)
+        assert_same_run(whole, folder)
+
+
+def test_patience_stops_after_warm_up_and_a_resumed_run_stays_stopped(tmp_path):
+    options = ["trainer.epochs=40", "trainer.patience=2", "trainer.warmup_epochs=3"]
+    options += ["optimiser.learning_rate=1e-30"]  # nothing improves after the first epoch
+    folder = fit(tiny("vae", tmp_path, *options))
+    result = json.loads((folder / "result.json").read_text())
+    assert result["training"]["epochs"] == 5
+    (folder / "result.json").unlink()
+    before = weights(folder)
+    fit(tiny("vae", tmp_path, *options), resume=True)
+    assert all(torch.equal(v, weights(folder)[k]) for k, v in before.items())
+    again = json.loads((folder / "result.json").read_text())
+    assert (again["nll"], again["training"]["epochs"]) == (result["nll"], 5)
+
+
+def test_the_learning_rate_and_beta_follow_their_schedules(tmp_path):
+    options = ["trainer.epochs=4", "trainer.warmup_epochs=2", "optimiser.learning_rate=0.001"]
+    options += ["optimiser.milestones=[0.5]", "optimiser.factors=[0.1]"]
+    metrics = read_metrics(fit(tiny("vae", tmp_path, *options)))
+    assert metrics["warmup"].tolist() == [0.5, 1.0, 1.0, 1.0]
+    assert metrics["learning_rate"].tolist() == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4], rel=1e-6)
+
+
+def test_transitions_may_learn_at_a_rate_of_their_own():
+    """Adam's first step moves every parameter by its learning rate."""
+    config = configuration.load("hvi", [*TINY, "optimiser.transitions=0.25"])
+    method = method_class("hvi")(config, 64)
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    training = Training([method], config, 10)
+    optimiser = training.configure_optimizers()
+    training.backward(load_images("digits", None, 0).train[None, :100], 0)
+    for group in optimiser.param_groups:
+        group["lr"] = group["factor"] * training.learning_rate(0)
+    optimiser.step()
+    for name, value in method.state_dict().items():
+        moved = (value - before[name]).abs().max().item() / training.learning_rate(0)
+        expected = 0.25 if name.startswith("posterior.transitions") else 1.0
+        assert moved == pytest.approx(expected, rel=1e-3), name
+
+
+def test_the_validation_set_may_be_scored_in_place_of_the_test_set(tmp_path):
+    options = [*TINY, f"runs={tmp_path}", "evaluate.split=validation"]
+    folder = fit(configuration.load("vae", options))
+    result = json.loads((folder / "result.json").read_text())
+    assert result["split"] == "validation"
+    assert result["data_images"] == {"train": 1297, "validation": 250, "test": 250}
+    bits, scored = load_images("digits", None, 0), np.load(folder / "result.npz")["log_prob"]
+    config = configuration.load("vae", options)
+    method = method_class("vae")(config, 64)
+    load_weights(method, folder / "best.ckpt")
+    again = score_images(method, bits.validation, config, lambda done: None).log_prob
+    np.testing.assert_allclose(scored, again, atol=1e-9)
+
+
+def test_the_warm_up_may_be_cyclical(tmp_path):
+    options = ["trainer.epochs=8", "trainer.warmup=cyclical", "trainer.cycles=2"]
+    metrics = read_metrics(fit(tiny("vae", tmp_path, *options)))
+    assert metrics["warmup"].tolist() == pytest.approx([0.5, 1.0, 1.0, 1.0] * 2)
+
+
+def test_the_whole_target_may_be_warmed_up_instead_of_the_rate(tmp_path):
+    options = ["trainer.warmup_epochs=3"]
+    rate = fit(tiny("hvi_avo", tmp_path / "rate", *options))
+    target = fit(tiny("hvi_avo", tmp_path / "target", *options, "trainer.warmed_up=target"))
+    assert read_metrics(target)["warmup"].tolist() == pytest.approx([1 / 3, 2 / 3, 1.0])
+    a, b = (weights(f, "best.ckpt")["target.decoder.1.weight"] for f in (rate, target))
+    assert not torch.equal(a, b)
+
+
+def poisoned(optimise, seed):
+    """`optimise`, after which at step 20 a weight of `seed` is not a number."""
+
+    def step(self, grey):
+        optimise(self, grey)
+        if self.global_step == 20:
+            (method,) = [m for m in self.methods if m.config.seed == seed]
+            method.target.decoder[1].bias.data[0] = torch.nan
+
+    return step
+
+
+def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    config = tiny("vae", tmp_path)
+    monkeypatch.setattr(Training, "optimise", poisoned(Training.optimise, seed=0))
+    with pytest.raises(Diverged, match=r"not finite.*last good checkpoint is kept"):
+        fit(config)
+    folder = tmp_path / "quick" / "digits" / "vae" / "seed0"
+    with pytest.raises(Diverged, match="not finite"):  # and stays so
+        fit(config, resume=True)
+    with pytest.raises(UsageError, match="diverged"):
+        evaluate(folder, replace_result=True)
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "diverged"
+    assert result["training"]["epochs"] == 1  # what it cost is told
+    assert result["training"]["seconds_a_seed"] == pytest.approx(
+        read_metrics(folder)["seconds"].iloc[-1], abs=0.1
+    )
+    for name in ("best.ckpt", "last.ckpt"):
+        assert all(torch.isfinite(v).all() for v in weights(folder, name).values())
+    assert load(folder / "last.ckpt")["epoch"] == 0
+
+
+def test_a_diverging_command_exits_with_status_3_without_a_traceback(tmp_path):
+    arguments = [*TINY, f"runs={tmp_path}", "optimiser.learning_rate=1e30"]
+    result = annealed("fit", "--config", "vae", *arguments, cwd=tmp_path)
+    assert result.returncode == 3, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "not finite" in result.stderr
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_when_resumed(tmp_path, name):
+    process = start(tmp_path, "trainer.epochs=400", stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
+    while not (folder / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(name)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted; what is done is kept. Add --resume" in err
+    assert "Traceback" not in err
+    assert not (folder / "result.json").exists()
+    done = load(folder / "last.ckpt")["epoch"]
+    assert read_metrics(folder)["epoch"].max() >= done
+
+
+def test_every_session_that_trained_is_recorded(tmp_path, monkeypatch):
+    hook = Training.on_validation_epoch_end
+    monkeypatch.setattr(Training, "on_validation_epoch_end", after(1, hook))
+    with pytest.raises(KeyError):
+        fit(tiny("vae", tmp_path))
+    monkeypatch.setattr(Training, "on_validation_epoch_end", hook)
+    folder = fit(tiny("vae", tmp_path), resume=True)
+    result = json.loads((folder / "result.json").read_text())
+    sessions = result["training"]["sessions"]
+    assert len(sessions) == 2
+    assert all({"commit", "command", "versions", "date"} <= s.keys() for s in sessions)
+
+
+def after(epochs, hook):
+    """`hook` that fails once `epochs` of them are done."""
+
+    def failing(self):
+        if self.current_epoch >= epochs:
+            raise KeyError("killed")
+        hook(self)
+
+    return failing
+
+
+def test_a_run_of_another_kind_of_device_is_not_gone_on_with(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    (folder / "result.json").unlink()
+    checkpoint = load(folder / "last.ckpt")
+    checkpoint["callbacks"]["Recorder"]["0"]["sessions"][-1]["device_type"] = "cuda"
+    AtomicCheckpointIO().save_checkpoint(checkpoint, folder / "last.ckpt")
+    with pytest.raises(UsageError, match="was trained on cuda and cannot go on on cpu"):
+        fit(tiny("vae", tmp_path), resume=True)
+
+
+def test_a_kill_while_the_first_metrics_are_written_is_no_obstacle(tmp_path):
+    whole = fit(tiny("vae", tmp_path / "a"))
+    folder = tmp_path / "b" / "quick" / "digits" / "vae" / "seed0"
+    for half in ("", "epoch,step", "epoch,step\n0,1"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(configuration.to_yaml(tiny("vae", tmp_path / "b")))
+        (folder / "metrics.csv").write_text(half)
+        assert_same_run(whole, fit(tiny("vae", tmp_path / "b"), resume=True))
+
+
+def test_a_start_that_fails_leaves_the_folder_free(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise UsageError("no")
+
+    start_logger = wandb_logger.start
+    monkeypatch.setattr(wandb_logger, "start", fail)
+    with pytest.raises(UsageError, match="no"):
+        fit(tiny("vae", tmp_path))
+    monkeypatch.setattr(wandb_logger, "start", start_logger)
+    fit(tiny("vae", tmp_path, "network.hidden=50"))
+
+
+def test_an_evaluation_does_not_replace_what_is_not_there(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    (folder / "result.json").unlink()
+    with pytest.raises(UsageError, match="not a readable result"):
+        evaluate(folder, replace_result=True)
+    (folder / "result.json").write_text('{"status": "fini')
+    with pytest.raises(UsageError, match="not a readable result"):
+        evaluate(folder)
+
+
+def test_a_checkpoint_of_another_model_is_refused_on_resume(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    other = fit(tiny("hvi", tmp_path))
+    (other / "result.json").unlink()
+    (other / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes())
+    with pytest.raises(UsageError, match="weights of another model"):
+        fit(tiny("hvi", tmp_path), resume=True)
+
+
+def test_what_is_not_finite_or_defined_is_null_in_a_result():
+    flat, n = torch.zeros(4, dtype=torch.float64), torch.full((4,), torch.nan)
+    ideal = Estimate(flat - 3, flat, flat + 50, flat - torch.inf, flat - 4)
+    found = summary(ideal, 50)
+    assert (found["nll"], found["k_hat_untrusted"], found["k_hat_max"]) == (3.0, 0.0, None)
+    assert summary(Estimate(flat, n, flat + 1, n, flat), 1)["nll_mc_error"] is None
+    with pytest.raises(Diverged, match="not finite"):
+        summary(Estimate(flat - torch.inf, flat, flat, flat, flat), 50)
+
+
+def test_k_hats_limit_falls_with_few_samples():
+    # 1 - 1 / log10 S, at most 0.7
+    assert trusted_k(10_000) == 0.7
+    assert trusted_k(100) == pytest.approx(0.5)
+    assert trusted_k(1000) == pytest.approx(2 / 3)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    command = ["fit", "--config", "vae", *TINY, f"runs={tmp_path}"]
+    assert "already holds a run; add --resume" in sentence(annealed(*command, cwd=tmp_path))
+    other = annealed(*command, "--resume", "network.hidden=7", cwd=tmp_path)
+    assert "config.yaml: network.hidden is 100 there and 7 now" in sentence(other)
+    done = annealed(*command, "--resume", cwd=tmp_path)
+    assert done.returncode == 0
+    assert before == {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
+    first = start(tmp_path, "trainer.epochs=400")
+    folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
+    while not (folder / "config.yaml").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    arguments = ["--config", "hvi_avo", *TINY, f"runs={tmp_path}", "--resume"]
+    arguments += ["trainer.epochs=400"]
+    refused = annealed("fit", *arguments, cwd=tmp_path)
+    assert refused.returncode == InUse.status
+    assert f"annealed: the run folder {folder} is in use by another process" in refused.stderr
+    first.kill()
+    first.wait()
+
+
+def test_a_corrupt_checkpoint_is_named_and_left_alone(tmp_path):
+    folder = fit(tiny("vae", tmp_path))
+    (folder / "result.json").unlink()
+    for name in ("last.ckpt", "best.ckpt"):
+        good = (folder / name).read_bytes()
+        (folder / name).write_bytes(good[:5000])
+        arguments = ["--config", "vae", *TINY, f"runs={tmp_path}", "--resume"]
+        assert f"{name} is not a readable" in sentence(annealed("fit", *arguments, cwd=tmp_path))
+        assert (folder / name).read_bytes() == good[:5000]
+        (folder / name).write_bytes(good)
+
+
+def test_usage_errors_of_the_command_line_are_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    missing = {"ANNEALED_DATA": str(tmp_path / "none"), "http_proxy": "http://127.0.0.1:9"}
+    missing["https_proxy"] = missing["http_proxy"]
+    cases = [
+        (["--config", "none.yaml"], {}, "none.yaml is neither a file"),
+        (["--config", "vae", "trainer.epoch=1"], {}, "command line: trainer.epoch is not a key"),
+        (["--config", "vae", *TINY, "runs=file"], {}, "cannot be written"),
+        (["--config", "vae", *TINY, "trainer.accelerator=gpu"], {}, "no GPU is visible"),
+        (["--config", "vae", *TINY, "data.name=mnist"], missing, "ANNEALED_DATA or data.root"),
+        (["--config", "vae", *TINY, "wandb.mode=online"], {}, "no key is set"),
+    ]
+    for arguments, environment, words in cases:
+        if "gpu" in arguments[-1] and torch.cuda.is_available():
+            continue
+        result = annealed("fit", *arguments, cwd=tmp_path, **environment)
+        assert words in sentence(result), arguments
+
+
+def test_a_wrong_key_is_told_before_lightning_is_imported(tmp_path):
+    code = (
+        "import sys, annealed.fit\n"
+        "sys.argv = ['fit', '--config', 'vae', 'trainer.epoch=1']\n"
+        "status = annealed.runs.cli.run(annealed.fit.main, '')\n"
+        "print(status, sorted({'pytorch_lightning', 'torchvision', 'wandb'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.stdout == "2 []\n", result.stderr
+
+
+def test_print_config_shows_the_resolved_configuration_and_stops(tmp_path):
+    result = annealed("fit", "--config", "hvi_avo.yaml", "--print-config", "seed=4", cwd=tmp_path)
+    assert result.returncode == 0
+    (tmp_path / "config.yaml").write_text(result.stdout)
+    read = configuration.read_resolved(tmp_path / "config.yaml")
+    assert read == configuration.load("hvi_avo", ["seed=4"])
+    assert os.listdir(tmp_path) == ["config.yaml"]
+
+
+def test_evaluate_scores_a_checkpoint_anew(tmp_path):
+    folder = fit(tiny("hvi_avo", tmp_path))
+    result = annealed("evaluate", folder, "--samples", "60", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "S = 60" in result.stdout
+    anew = json.loads((folder / "evaluation_S60.json").read_text())
+    before = json.loads((folder / "result.json").read_text())
+    assert (anew["samples"], before["samples"]) == (60, 20)
+    assert anew["nll"] < before["nll"]  # the bound rises with S
+    assert anew["training"] == before["training"]
+    annealed("evaluate", folder, "--samples", "60", "--replace", cwd=tmp_path)
+    assert json.loads((folder / "result.json").read_text())["nll"] == anew["nll"]
+    assert "is not a run folder" in sentence(annealed("evaluate", tmp_path, cwd=tmp_path))
+    one = annealed("evaluate", folder, "--samples", "1", cwd=tmp_path)
+    assert "Monte Carlo error undefined, S = 1" in one.stdout
+    assert "--samples is 0" in sentence(
+        annealed("evaluate", folder, "--samples", "0", cwd=tmp_path)
+    )
+
+
+def test_scoring_alone_agrees_with_scoring_after_training(tmp_path):
+    config = tiny("vae", tmp_path)
+    folder = fit(config)
+    method = method_class("vae")(config, 64)
+    method.load_state_dict(weights(folder, "best.ckpt"))
+    x = load_images("digits", None, 0).test[100:200].float() / 255
+    alone = log_marginal(method.target, method.posterior, x, 10, 20, seed=0, batch_index=1)
+    scores = np.load(folder / "result.npz")["log_prob"][100:200]
+    np.testing.assert_allclose(alone.log_prob.numpy(), scores, rtol=0, atol=1e-5)
+
+
+def test_static_pixels_are_left_as_they_are_in_training():
+    from annealed.utils import randomness
+
+    bits = load_images("digits", None, 0).validation
+    again = randomness.binarise(bits, randomness.uniform(bits.shape, 3, "binarise", 5))
+    assert torch.equal(again * 255, bits.float())
