@@ -7,6 +7,7 @@ JOBS    ?=
 DEVICES ?=
 ENGINE  ?=
 GPUS    ?=
+THREADS ?=
 REPLICAS ?=
 COMPILE ?=
 KEEP    ?=
@@ -25,14 +26,14 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 CLUSTER := $(VENV)/.cluster
 RAY     := $(if $(filter ray,$(ENGINE)),$(CLUSTER))
-WHERE   := $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS),--gpus $(GPUS))
+WHERE   := $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS),--gpus $(GPUS)) $(if $(THREADS),--threads $(THREADS))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-table reproduce-cell report page dashboard sync checklist verify reproduce-ablations reproduce-warmup reproduce-pictures reproduce-invertible reproduce-toy reproduce-noise reproduce-collapse reproduce-corners reproduce-celeba benchmark test test-cluster lint format lock clean
+.PHONY: help setup reproduce reproduce-table reproduce-cell report page dashboard sync checklist verify reproduce-pictures $(PAGES:%=reproduce-%) reproduce-celeba benchmark test test-cluster lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n DEVICES=0,1 ENGINE=local|ray GPUS=0.5 REPLICAS=n COMPILE=1 KEEP=1 MISSING=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n DEVICES=0,1 ENGINE=local|ray GPUS=0.5 THREADS=n REPLICAS=n COMPILE=1 KEEP=1 MISSING=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value"
 
 reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset short under full)
 	@$(MAKE) reproduce-table PRESET=$(if $(filter full,$(PRESET)),short,$(PRESET)) KEEP=$(filter full,$(PRESET))
@@ -40,17 +41,17 @@ reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset shor
 	@$(if $(filter full,$(PRESET)),$(MAKE) page)
 
 reproduce-table: $(READY) $(RAY) ## train and score what is missing, write reports/<preset>/nll_table.*
-	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs $(RUNS) \
+	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs "$(RUNS)" \
 	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(WHERE) \
 	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
 
 reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
-	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(CELL) --runs $(RUNS) $(if $(IMPORT),--allow-import),\
+	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(CELL) --runs "$(RUNS)" $(if $(IMPORT),--allow-import),\
 	  echo "name a cell, as in CELL=short/mnist/vae/seed0"; exit 2)
 
 report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table, page
 	@$(BIN)/python -m reproduce.table.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
-	@$(BIN)/python -m reproduce.site
+	@$(BIN)/python -m reproduce.site --if-any
 
 page: $(READY) ## reports/index.html: all of reports/ in one file, to open in a browser
 	@$(BIN)/python -m reproduce.site
@@ -61,47 +62,33 @@ checklist: $(READY) ## answer the NeurIPS and reproducibility checklists from wh
 verify: $(READY) ## make all that reports/results/ gives again, and tell what differs from reports/
 	@$(BIN)/python -m reproduce.checks.verify
 
-reproduce-ablations: $(READY) $(RAY) ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
-	@$(BIN)/python -m reproduce.experiments.ablations --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
-
-reproduce-warmup: $(READY) $(RAY) ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
-	@$(BIN)/python -m reproduce.experiments.warmup --preset $(PRESET) --runs $(RUNS) $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
+# The lines without a recipe are for `make help`; the rule after them makes every such page.
+reproduce-ablations: ## PRESET=quick|full: one choice at a time, on the validation set, write reports/ablations.md
+reproduce-warmup: ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
 
 reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write reports/<preset>/pictures/
-	@$(BIN)/python -m reproduce.table.pictures --preset $(PRESET) --runs $(RUNS) \
+	@$(BIN)/python -m reproduce.table.pictures --preset $(PRESET) --runs "$(RUNS)" \
 	  $(if $(DATA),--data $(DATA)) $(if $(ROWS),--rows $(ROWS))
 
-reproduce-invertible: $(READY) ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
-	@$(BIN)/python -m reproduce.experiments.invertible --preset $(PRESET) --runs $(RUNS) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+reproduce-invertible: ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
+reproduce-toy: ## PRESET=quick|full: HVI and IAF on toy energies, write reports/toy/
+reproduce-noise: ## PRESET=quick|full: what a unimodal posterior does to the model, write reports/noise/
+reproduce-collapse: ## PRESET=quick|full: collapsed latents, learned and exact, write reports/collapse/
+reproduce-corners: ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
+reproduce-celeba: ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
 
-reproduce-toy: $(READY) ## PRESET=quick|full: HVI and IAF on toy energies, write reports/toy/
-	@$(BIN)/python -m reproduce.experiments.toys --preset $(PRESET) --runs $(RUNS) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+reproduce-ablations reproduce-warmup: OPTIONS = $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing)
+reproduce-celeba: OPTIONS = $(if $(FID_WEIGHTS),--fid-weights "$(FID_WEIGHTS)") $(if $(SET),--set $(SET)) $(if $(KEEP),--keep)
 
-reproduce-noise: $(READY) ## PRESET=quick|full: what a unimodal posterior does to the model, write reports/noise/
-	@$(BIN)/python -m reproduce.experiments.noise --preset $(PRESET) --runs $(RUNS) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
-
-reproduce-collapse: $(READY) ## PRESET=quick|full: collapsed latents, learned and exact, write reports/collapse/
-	@$(BIN)/python -m reproduce.experiments.collapse --preset $(PRESET) --runs $(RUNS) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
-
-reproduce-corners: $(READY) ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
-	@$(BIN)/python -m reproduce.experiments.corners --preset $(PRESET) --runs $(RUNS) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
-
-reproduce-celeba: $(READY) $(RAY) ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
-	@$(BIN)/python -m reproduce.experiments.celeba --preset $(PRESET) --runs $(RUNS) $(if $(FID_WEIGHTS),--fid-weights $(FID_WEIGHTS)) $(if $(SET),--set $(SET)) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE) $(if $(KEEP),--keep)
+$(PAGES:%=reproduce-%) reproduce-celeba: reproduce-%: $(READY) $(RAY)
+	@$(BIN)/python -m reproduce.experiments.$(patsubst toy,toys,$*) --preset $(PRESET) --runs "$(RUNS)" $(OPTIONS) \
+	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
 
 dashboard: $(READY) ## W&B workspace and report from code; without a key reports/dashboard.json
-	@$(BIN)/python -m reproduce.tracking.dashboard --runs $(RUNS)
+	@$(BIN)/python -m reproduce.tracking.dashboard --runs "$(RUNS)"
 
 sync: $(READY) ## send W&B's offline runs under RUNS, each once
-	@$(BIN)/python -m reproduce.tracking.sync --runs $(RUNS)
+	@$(BIN)/python -m reproduce.tracking.sync --runs "$(RUNS)"
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*
 	@$(BIN)/python -m reproduce.benchmark

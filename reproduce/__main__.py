@@ -1,4 +1,4 @@
-"""Run the grid and write the table: `python -m reproduce --preset quick`."""
+"""Run rows and seeds and write the table: `python -m reproduce --preset quick`."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from annealed.config.registry import METHODS, allow_import
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from reproduce.results.locations import choose_data, reports_folder
-from reproduce.results.store import keep_all
+from reproduce.results.store import commit_results
 from reproduce.scheduling import engines, scheduler
 from reproduce.scheduling.run_grid import ROWS, Run, run_grid
 from reproduce.table import nll_table
@@ -34,21 +34,21 @@ def arguments_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def cells_of(arguments: argparse.Namespace, data: str, rows: list[str]) -> list[Run]:
-    """The grid that the command line asks for."""
+def runs_of(arguments: argparse.Namespace, data: str, rows: list[str]) -> list[Run]:
+    """The runs that the command line asks for, of every row and seed."""
     options = {"runs": arguments.runs, "allow_import": arguments.allow_import}
     options |= {"replicas": arguments.replicas, "compile": arguments.compile}
     return run_grid(arguments.preset, data, rows, arguments.seeds, **options)
 
 
-def pick(cells: list[Run], index: int) -> Run:
-    """The cell of a Slurm array's task; raises UsageError where there is none."""
-    if not 0 <= index < len(cells):
+def pick(runs: list[Run], index: int) -> Run:
+    """The run of a Slurm array's task; raises UsageError where there is none."""
+    if not 0 <= index < len(runs):
         raise UsageError(
-            f"--cell-index is {index} and the grid has {len(cells)} runs; accepted: 0 to "
-            f"{len(cells) - 1}, as --list-cells shows them."
+            f"--cell-index is {index} and the grid has {len(runs)} runs; accepted: 0 to "
+            f"{len(runs) - 1}, as --list-cells shows them."
         )
-    return cells[index]
+    return runs[index]
 
 
 def tell(failures: list[str]) -> None:
@@ -71,26 +71,26 @@ def main() -> None:
         raise UsageError(f"--rows is empty; accepted: some of {', '.join(METHODS)}.")
     if arguments.allow_import:
         allow_import()
-    for row in rows:  # a bad row or preset is told before data are looked for
+    for row in rows:  # a bad row or preset is refused before data are looked for
         Run(arguments.preset, arguments.data or "mnist", row, 0).config()
-    names = cells_of(arguments, arguments.data or "mnist", rows)
+    names = runs_of(arguments, arguments.data or "mnist", rows)
     if arguments.list_cells:
-        print("\n".join(f"{index} {cell.name}" for index, cell in enumerate(names)))
+        print("\n".join(f"{index} {run.name}" for index, run in enumerate(names)))
         return
     if arguments.cell_index is not None:
         pick(names, arguments.cell_index)
     data, note = choose_data(arguments.data, arguments.preset)
-    cells = cells_of(arguments, data, rows)
-    keeping = {"done": lambda cell: keep_all(cell.results())} if arguments.keep else {}
+    runs = runs_of(arguments, data, rows)
+    keeping = {"done": lambda run: commit_results(run.results())} if arguments.keep else {}
     if arguments.cell_index is not None:
-        cell = pick(cells, arguments.cell_index)
-        tell(scheduler.run_on(engines.chosen(arguments), [cell], **keeping))
+        run = pick(runs, arguments.cell_index)
+        tell(scheduler.run_on(engines.chosen(arguments), [run], **keeping))
         return
     failures = []
     if not arguments.table_only:
-        failures = scheduler.run_on(engines.chosen(arguments), cells, **keeping)
+        failures = scheduler.run_on(engines.chosen(arguments), runs, **keeping)
     folder = reports_folder(arguments.preset, data)
-    paths = [path for cell in cells for path in cell.results()]
+    paths = [path for run in runs for path in run.results()]
     print(nll_table.write(paths, folder, arguments.preset, note))
     print(f"{note}table: {folder / 'nll_table.md'}", flush=True)
     tell(failures)

@@ -26,6 +26,7 @@ def test_every_package_that_the_code_imports_is_declared_and_locked():
         "yaml": "omegaconf",  # which reads with it
         "lightning_fabric": "pytorch-lightning",
         "pytorch_lightning": "pytorch-lightning",
+        "typing_extensions": "typing-extensions",
         "wandb_workspaces": "wandb-workspaces",
     }
     needed = {distribution.get(name, name) for name in found - ours - sys.stdlib_module_names}

@@ -15,7 +15,7 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 from annealed.utils.provenance import provenance
 from reproduce.benchmark import against, scaling
-from reproduce.benchmark.lines import Budget, Line
+from reproduce.benchmark.measurements import Budget, Measurement
 
 PEERS = ("pythae==0.1.2", "dill==0.4.1", "cloudpickle==3.1.2", "imageio==2.38.1")
 SECTIONS = (
@@ -44,8 +44,8 @@ def install_peers(folder: Path) -> str | None:
     return str(folder.resolve())
 
 
-def markdown(lines: list[Line], code: dict, rounds: int) -> str:
-    """The page."""
+def markdown(lines: list[Measurement], code: dict, rounds: int) -> str:
+    """The page as Markdown."""
     text = [
         "# Benchmark",
         "",
@@ -57,18 +57,18 @@ def markdown(lines: list[Line], code: dict, rounds: int) -> str:
         f"{code['commit']}, {code['date']}.",
     ]
     for name in dict.fromkeys(line.section for line in lines):
-        mine = [line for line in lines if line.section == name]
-        memory = any(line.megabytes is not None for line in mine)
-        head = f"| case | us a {mine[0].item} | times that of '{mine[0].against}' |"
+        of_section = [line for line in lines if line.section == name]
+        memory = any(line.megabytes is not None for line in of_section)
+        head = f"| case | us a {of_section[0].item} | times that of '{of_section[0].against}' |"
         text += ["", f"## {name[0].upper() + name[1:]}", "", head + " peak MB |" * memory]
         text += ["| --- | ---: | ---: |" + " ---: |" * memory]
-        for line in mine:
+        for line in of_section:
             row = f"| {line.case} | {line.microseconds:.4g} | {line.ratio:.2f} |"
             text.append(row + (f" {line.megabytes:.0f} |" if memory else ""))
     return "\n".join([*text, *outlook(lines), "", HISTORY.read_text().strip(), ""])
 
 
-def outlook(lines: list[Line]) -> list[str]:
+def outlook(lines: list[Measurement]) -> list[str]:
     """What the measured rates make of the preset `paper`, for five seeds and the whole test set."""
     each = {(line.section, line.case): line.microseconds for line in lines}
     train = each.get(("five seeds, hvi_avo", "ours, 5 seeds, compiled"))
@@ -101,8 +101,8 @@ def main() -> None:
             multiple = f"a multiple of {low}" if low > 1 else "1 or more"
             raise UsageError(f"--{name} is {value}; accepted: {multiple}.")
     known = {section.__name__: section for section in SECTIONS}
-    wanted = [name for name in arguments.sections.split(",") if name] or list(known)
-    for name in wanted:
+    chosen = [name for name in arguments.sections.split(",") if name] or list(known)
+    for name in chosen:
         if name not in known:
             raise UsageError(f"--sections names {name!r}; accepted: {', '.join(known)}.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -112,7 +112,7 @@ def main() -> None:
     size = Budget(arguments.rounds, arguments.images, arguments.samples, device, peers)
     folder, code, lines = Path(arguments.folder), provenance(device), []
     folder.mkdir(parents=True, exist_ok=True)
-    for name in wanted:
+    for name in chosen:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         lines += known[name](size)
         frame = pd.DataFrame([asdict(line) for line in lines])

@@ -1,12 +1,12 @@
-"""Ours against a bare loop, matrix products alone, plain Lightning and pythae."""
+"""Against a bare loop, matrix products alone, plain Lightning and pythae."""
 
 import os
 
 import torch
 
 from annealed.compute.onednn import multiplying
-from reproduce.benchmark import bare, ours, plain, products
-from reproduce.benchmark.lines import BATCH, Budget, Line, lines
+from reproduce.benchmark import annealed_cases, bare, plain, products
+from reproduce.benchmark.measurements import BATCH, Budget, Measurement, measurements
 from reproduce.benchmark.timing import Case, in_fresh_process, interleaved
 
 
@@ -27,7 +27,7 @@ def by_onednn(case: Case) -> Case:
     return fast
 
 
-def training(size: Budget) -> list[Line]:
+def training(size: Budget) -> list[Measurement]:
     """The VAE's training images per second, and IWAE's."""
     model = bare.BareVAE().to(size.device)
     adam = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
@@ -37,7 +37,7 @@ def training(size: Budget) -> list[Line]:
         bare.train(model, adam, images, steps, BATCH)
 
     def run(seeds: int, *overrides: str) -> Case:
-        return ours.training("vae", size.train, size.device, seeds, *overrides)
+        return annealed_cases.training("vae", size.train, size.device, seeds, *overrides)
 
     alone, compiled = products.training(steps, BATCH, size.device), "trainer.compile=true"
     cases: dict[str, Case] = {"bare loop": loop, "matrix products alone": alone}
@@ -59,13 +59,15 @@ def training(size: Budget) -> list[Line]:
     if size.peers:
         cases["pythae VAE"] = peer("vae", "training", size)
         items["pythae VAE"] = size.images
-    found = lines("training, VAE", "image", interleaved(cases, size.rounds), items, "bare loop")
-    cases = {"ours, IWAE, 5 samples": ours.training("iwae", size.train, size.device)}
+    of_vae = measurements(
+        "training, VAE", "image", interleaved(cases, size.rounds), items, "bare loop"
+    )
+    cases = {"ours, IWAE, 5 samples": annealed_cases.training("iwae", size.train, size.device)}
     if size.peers:
         cases["pythae IWAE, 5 samples"] = peer("iwae", "training", size)
     items = dict.fromkeys(cases, size.images)
     taken = interleaved(cases, size.rounds)
-    return found + lines("training, IWAE", "image", taken, items, "ours, IWAE, 5 samples")
+    return of_vae + measurements("training, IWAE", "image", taken, items, "ours, IWAE, 5 samples")
 
 
 def images_of(case: str, images: int) -> int:
@@ -73,23 +75,23 @@ def images_of(case: str, images: int) -> int:
     return 5 * images if "5 seeds" in case else images
 
 
-def lightning(size: Budget) -> list[Line]:
+def lightning(size: Budget) -> list[Measurement]:
     """Five seeds side by side against plain Lightning runs of the same row, one after another."""
-    found, short = [], size.train[: max(size.images // 4, BATCH)]
+    measured, short = [], size.train[: max(size.images // 4, BATCH)]
     for row in ("vae", "hvi_avo"):
         plainly = "plain Lightning, 5 seeds in sequence"
         cases: dict[str, Case] = {plainly: plain.in_sequence(row, short, size.device, 5)}
         for count in (1, 5):
             for how, overrides in (("", ()), (", compiled", ("trainer.compile=true",))):
                 name = f"ours, {count} seed{'s' if count > 1 else ''}{how}"
-                cases[name] = ours.training(row, short, size.device, count, *overrides)
+                cases[name] = annealed_cases.training(row, short, size.device, count, *overrides)
         items = {name: images_of(name, len(short)) for name in cases}
         taken = interleaved(cases, max(size.rounds // 2, 1))
-        found += lines(f"five seeds, {row}", "image and seed", taken, items, plainly)
-    return found
+        measured += measurements(f"five seeds, {row}", "image and seed", taken, items, plainly)
+    return measured
 
 
-def scoring(size: Budget) -> list[Line]:
+def scoring(size: Budget) -> list[Measurement]:
     """Importance samples per second of a VAE's and HVI's test log-likelihood."""
     x = (size.train[:BATCH] > 127).float().to(size.device)
     model, chunk = bare.BareVAE().to(size.device), 20
@@ -101,20 +103,22 @@ def scoring(size: Budget) -> list[Line]:
     }
     if size.onednn:
         cases["matrix products alone, oneDNN"] = by_onednn(alone)
-        cases["ours, torch's products"] = ours.scoring(
+        cases["ours, torch's products"] = annealed_cases.scoring(
             "vae", x, samples, False, "trainer.products=torch"
         )
-    cases["ours"] = ours.scoring("vae", x, samples)
-    cases["ours, compiled"] = ours.scoring("vae", x, samples, fast=True)
+    cases["ours"] = annealed_cases.scoring("vae", x, samples)
+    cases["ours, compiled"] = annealed_cases.scoring("vae", x, samples, fast=True)
     items = dict.fromkeys(cases, samples * BATCH)
     if size.peers:
         cases["pythae VAE"] = peer("vae", "scoring", size)
         items["pythae VAE"] = samples * 20
     taken = interleaved(cases, size.rounds)
-    found = lines("scoring, VAE", "sample", taken, items, "matrix products alone")
+    of_vae = measurements("scoring, VAE", "sample", taken, items, "matrix products alone")
     cases = {
-        "HVI": ours.scoring("hvi", x, samples),
-        "HVI, compiled": ours.scoring("hvi", x, samples, fast=True),
+        "HVI": annealed_cases.scoring("hvi", x, samples),
+        "HVI, compiled": annealed_cases.scoring("hvi", x, samples, fast=True),
     }
     items = dict.fromkeys(cases, samples * BATCH)
-    return found + lines("scoring, HVI", "sample", interleaved(cases, size.rounds), items, "HVI")
+    return of_vae + measurements(
+        "scoring, HVI", "sample", interleaved(cases, size.rounds), items, "HVI"
+    )

@@ -13,7 +13,7 @@ import torch
 
 from annealed.compute.allocator import keep_freed
 from annealed.training.module import Training
-from reproduce.benchmark.ours import cells, method_class, scoring as score
+from reproduce.benchmark.annealed_cases import configurations, method_class, scoring as score
 
 BATCH = 1000
 
@@ -23,7 +23,7 @@ def step(row: str, transitions: int, stagewise: bool) -> dict:
     overrides = [f"method.transitions.steps={transitions}", "trainer.threads=1"]
     if row == "hvi_avo":
         overrides += ["method.avo.rho=1.0", f"method.avo.stagewise={str(stagewise).lower()}"]
-    (config,) = cells(row, 1, *overrides)
+    (config,) = configurations(row, 1, *overrides)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     module = Training([method_class(row)(config, 784).to(device)], config, 1)
@@ -65,7 +65,7 @@ def _peak(device: torch.device) -> float:
 if __name__ == "__main__":
     row, number, how = sys.argv[1:]
     keep_freed()
-    found = (
+    measured = (
         scoring(row, int(number)) if how == "score" else step(row, int(number), how == "stagewise")
     )
-    print(json.dumps(found))
+    print(json.dumps(measured))

@@ -1,4 +1,4 @@
-"""A row as a plain Lightning run: our networks and objective in the loop a person would write."""
+"""A row as a plain Lightning run: its networks and objective in a loop written by hand."""
 
 import random
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from annealed.methods.base import Method
-from reproduce.benchmark.ours import methods, trainer
+from reproduce.benchmark.annealed_cases import methods, trainer
 from reproduce.benchmark.timing import Case
 
 

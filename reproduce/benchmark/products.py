@@ -1,4 +1,4 @@
-"""The matrix products of the protocol's VAE alone: the distance to them is the distance to go."""
+"""The matrix products of the protocol's VAE alone, which no implementation can do without."""
 
 import torch
 

@@ -1,25 +1,27 @@
 """How time and memory grow with seeds, T, S, batch and latent size."""
 
-from reproduce.benchmark import ours, toy
-from reproduce.benchmark.lines import BATCH, Budget, Line, lines
+from reproduce.benchmark import annealed_cases, toy
+from reproduce.benchmark.measurements import BATCH, Budget, Measurement, measurements
 from reproduce.benchmark.timing import Case, in_fresh_process, interleaved
 
 
-def seeds(size: Budget) -> list[Line]:
+def seeds(size: Budget) -> list[Measurement]:
     """Time a seed and image as seeds are trained side by side."""
-    found, short = [], size.train[: max(size.images // 4, BATCH)]
+    measured, short = [], size.train[: max(size.images // 4, BATCH)]
     for row in ("vae", "hvi_avo"):
         cases = {
-            f"R = {count}": ours.training(row, short, size.device, count)
+            f"R = {count}": annealed_cases.training(row, short, size.device, count)
             for count in (1, 2, 4, 8, 16)
         }
         items = {name: len(short) * int(name.split()[-1]) for name in cases}
         taken = interleaved(cases, max(size.rounds // 2, 1))
-        found += lines(f"seeds side by side, {row}", "image and seed", taken, items, "R = 1")
-    return found
+        measured += measurements(
+            f"seeds side by side, {row}", "image and seed", taken, items, "R = 1"
+        )
+    return measured
 
 
-def toys(size: Budget, steps: int = 20) -> list[Line]:
+def toys(size: Budget, steps: int = 20) -> list[Measurement]:
     """The toy model of T = 10 refinements under AVO: throughput of seeds side by side."""
     alone = toy.training(1, steps, size.device)
 
@@ -35,10 +37,10 @@ def toys(size: Budget, steps: int = 20) -> list[Line]:
     }
     items = {name: steps * int(name.split()[0]) for name in cases}
     taken = interleaved(cases, size.rounds)
-    return lines("toy model", "step and seed", taken, items, "5 in sequence")
+    return measurements("toy model", "step and seed", taken, items, "5 in sequence")
 
 
-def depth(size: Budget) -> list[Line]:
+def depth(size: Budget) -> list[Measurement]:
     """Time and peak memory over T of a step at batch 1000, and over S of scoring."""
     transitions = {"letter": "T", "values": (1, 4, 16, 64), "item": "step"}
     return [
@@ -53,8 +55,8 @@ def depth(size: Budget) -> list[Line]:
 
 def _memory(
     row: str, how: str, name: str, size: Budget, letter: str, values: tuple[int, ...], item: str
-) -> list[Line]:
-    """Lines with the peak memory of each value, the fastest of a few fresh processes."""
+) -> list[Measurement]:
+    """Measurements with the peak memory of each value, the fastest of a few fresh processes."""
     measured = {}
     for value in values:
         runs = [
@@ -64,26 +66,30 @@ def _memory(
         measured[f"{letter} = {value}"] = min(runs, key=lambda run: run["milliseconds"])
     against = next(iter(measured))
     spent = {case: run["milliseconds"] / 1e3 for case, run in measured.items()}
-    found = lines(f"{letter}, {name}", item, spent, dict.fromkeys(spent, 1), against)
-    for line in found:
+    lines = measurements(f"{letter}, {name}", item, spent, dict.fromkeys(spent, 1), against)
+    for line in lines:
         line.megabytes = measured[line.case]["megabytes"]
-    return found
+    return lines
 
 
-def sizes(size: Budget) -> list[Line]:
+def sizes(size: Budget) -> list[Measurement]:
     """Scoring over S, training over batch and latent size, for HVI."""
-    found, rounds = [], max(size.rounds // 2, 1)
+    measured, rounds = [], max(size.rounds // 2, 1)
     x = (size.train[:BATCH] > 127).float().to(size.device)
-    cases = {f"S = {s}": ours.scoring("hvi", x, s) for s in (50, 200, 800)}
+    cases = {f"S = {s}": annealed_cases.scoring("hvi", x, s) for s in (50, 200, 800)}
     items = {name: BATCH * int(name.split()[-1]) for name in cases}
-    found += lines("S, scoring HVI", "sample", interleaved(cases, rounds), items, "S = 50")
+    measured += measurements(
+        "S, scoring HVI", "sample", interleaved(cases, rounds), items, "S = 50"
+    )
     short = size.train[: max(size.images // 4, 1000)]
     for key, values in (("data.batch_size", (20, 100, 500)), ("network.latent", (10, 40, 160))):
         cases = {
-            f"{key} = {v}": ours.training("hvi", short, size.device, 1, f"{key}={v}")
+            f"{key} = {v}": annealed_cases.training("hvi", short, size.device, 1, f"{key}={v}")
             for v in values
         }
         items = dict.fromkeys(cases, len(short))
         against = f"{key} = {values[1]}"
-        found += lines(f"{key}, training HVI", "image", interleaved(cases, rounds), items, against)
-    return found
+        measured += measurements(
+            f"{key}, training HVI", "image", interleaved(cases, rounds), items, against
+        )
+    return measured

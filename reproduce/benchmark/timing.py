@@ -19,10 +19,10 @@ def seconds(case: Case) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     began = time.perf_counter()
-    own = case()
+    returned = case()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return own if isinstance(own, float) else time.perf_counter() - began
+    return returned if isinstance(returned, float) else time.perf_counter() - began
 
 
 def interleaved(cases: dict[str, Case], rounds: int) -> dict[str, float]:

@@ -11,10 +11,10 @@ from reproduce.checklist import page
 def main() -> None:
     """The command line; see the module."""
     folder = Path("reports")
-    found = page.write(Path(), folder)
-    count = Counter(one.answer for _, answers in found for one in answers)
-    told = ", ".join(f"{number} {name.lower()}" for name, number in sorted(count.items()))
-    print(f"checklist: {folder / page.NAME}.md and .tex; {told}")
+    lists = page.write(Path(), folder)
+    count = Counter(one.answer for _, answers in lists for one in answers)
+    summary = ", ".join(f"{number} {name.lower()}" for name, number in sorted(count.items()))
+    print(f"checklist: {folder / page.NAME}.md and .tex; {summary}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ YES, NO, NA, OPEN = "Yes", "No", "NA", "Open"
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its answer, the evidence, and the words that a person has to fill in."""
+    """A question with its answer, the evidence, and the text that a person has to fill in."""
 
     title: str
     asks: str
@@ -40,13 +40,13 @@ def answer(question: dict, record: Record) -> Answer:
         shown = find(reason, record)
         fill_in = "" if shown.holds else "[Whether it applies, and where it is told.]"
         return Answer(title, asks, NA if shown.holds else OPEN, (shown,), fill_in)
-    found = tuple(find(name, record) for name in question["evidence"])
+    evidence = tuple(find(name, record) for name in question["evidence"])
     if person:
-        return Answer(title, asks, OPEN, found, person)
-    holds = found and all(evidence.holds for evidence in found)
+        return Answer(title, asks, OPEN, evidence, person)
+    holds = evidence and all(one.holds for one in evidence)
     if not holds and "missing" in question:
-        return Answer(title, asks, OPEN, found, question["missing"])
-    return Answer(title, asks, YES if holds else NO, found)
+        return Answer(title, asks, OPEN, evidence, question["missing"])
+    return Answer(title, asks, YES if holds else NO, evidence)
 
 
 def read() -> list[dict]:

@@ -1,4 +1,4 @@
-"""Evidence in the repository's files: each function says what it found and where."""
+"""Evidence in the repository's files: each function returns what it rests on and where that is."""
 
 import re
 
@@ -11,12 +11,12 @@ from reproduce.table import readme
 
 
 def _files(record: Record, needed: dict[str, str], text: str) -> Evidence:
-    """Evidence that holds where every file is there and has the words demanded of it."""
-    for path, words in needed.items():
+    """Evidence that holds where every file is there and has the text demanded of it."""
+    for path, demanded in needed.items():
         if not (record.root / path).is_file():
             return Evidence(False, f"{path} is not there")
-        if words not in record.text(path):
-            return Evidence(False, f"{path} does not say `{words}`", (path,))
+        if demanded not in record.text(path):
+            return Evidence(False, f"{path} does not say `{demanded}`", (path,))
     return Evidence(True, text, tuple(needed))
 
 
@@ -39,34 +39,34 @@ def intervals(record: Record) -> Evidence:
 
 def pairs(record: Record) -> Evidence:
     """Rows are compared by pairs, with Holm's correction."""
-    found = {}
+    frames = {}
     for path in record.tables:
         place = path.replace("nll_table", "paired")
         if not (record.root / place).is_file():
             return Evidence(False, f"{place} is not there")
-        found[place] = pd.read_csv(record.root / place)
-        if not {"holm_t", "p_t"} <= set(found[place].columns):
+        frames[place] = pd.read_csv(record.root / place)
+        if not {"holm_t", "p_t"} <= set(frames[place].columns):
             return Evidence(False, f"{place} has no p-value after Holm's correction", (place,))
-        if found[place].holm_t.isna().all():
+        if frames[place].holm_t.isna().all():
             return Evidence(False, f"no pair in {place} has two seeds", (place,))
-    if not found:
+    if not frames:
         return Evidence(False, "there is no committed table of pairs")
-    count = sum(len(frame) for frame in found.values())
+    count = sum(len(frame) for frame in frames.values())
     text = f"{count} paired differences with intervals, effect sizes and p-values after Holm"
-    return Evidence(True, text, tuple(found))
+    return Evidence(True, text, tuple(frames))
 
 
 def verdicts(record: Record) -> Evidence:
     """How each row compares with its published number."""
-    told = []
+    sentences = []
     for path, frame in record.tables.items():
         if "verdict" not in frame:
             return Evidence(False, f"{path} has no verdict", (path,))
         compared = frame[frame.verdict != "not comparable"]
-        told += [f"{path}: {r.label} {r.verdict}" for r in compared.itertuples()]
-    if not told:
+        sentences += [f"{path}: {r.label} {r.verdict}" for r in compared.itertuples()]
+    if not sentences:
         return Evidence(False, "no committed table compares a row with a published number")
-    return Evidence(True, "; ".join(told), tuple(record.tables))
+    return Evidence(True, "; ".join(sentences), tuple(record.tables))
 
 
 def statistic(record: Record) -> Evidence:
@@ -111,16 +111,16 @@ def assumptions(record: Record) -> Evidence:
 
 def sources(record: Record) -> Evidence:
     """The methods, each with the paper that it is of."""
-    found = {
+    citations = {
         path.relative_to(record.root).as_posix(): re.findall(r"arXiv (\d{4}\.\d{5})", text)
         for path in sorted((record.root / "src" / "annealed").rglob("*.py"))
         if "arXiv" in (text := path.read_text())
     }
-    cited = sorted({number for numbers in found.values() for number in numbers})
+    cited = sorted({number for numbers in citations.values() for number in numbers})
     if not cited:
         return Evidence(False, "no file of src/annealed/ cites the paper of its method")
     return Evidence(
-        True, f"the code cites arXiv {', '.join(cited)} where it uses them", tuple(found)
+        True, f"the code cites arXiv {', '.join(cited)} where it uses them", tuple(citations)
     )
 
 
@@ -170,10 +170,10 @@ def evaluation_code(record: Record) -> Evidence:
 
 def weights(record: Record) -> Evidence:
     """Trained weights in the repository."""
-    found = sorted(p.relative_to(record.root) for p in (record.root / "reports").rglob("*.ckpt"))
-    if not found:
+    paths = sorted(p.relative_to(record.root) for p in (record.root / "reports").rglob("*.ckpt"))
+    if not paths:
         return Evidence(False, "no trained weights are committed; they are made by the commands")
-    return Evidence(True, f"{len(found)} checkpoints", tuple(p.as_posix() for p in found))
+    return Evidence(True, f"{len(paths)} checkpoints", tuple(p.as_posix() for p in paths))
 
 
 def readme_table(record: Record) -> Evidence:

@@ -1,4 +1,4 @@
-"""Evidence in the committed results: each function says what it found and where."""
+"""Evidence in the committed results: each function returns what it rests on and where that is."""
 
 import math
 import re
@@ -31,8 +31,8 @@ def commits(record: Record) -> Evidence:
     clean = re.compile(r"[0-9a-f]{40}")
     wrong = []
     for path, r in record.results.items():
-        told = [*r.get("training", {}).get("sessions", []), r["provenance"]]
-        if not all(clean.fullmatch(p.get("commit", "")) for p in told):
+        processes = [*r.get("training", {}).get("sessions", []), r["provenance"]]
+        if not all(clean.fullmatch(p.get("commit", "")) for p in processes):
             wrong.append(path)
     used = sorted({p.get("commit", "")[:12] for p in record.processes()})
     text = f"commits {', '.join(used)}"
@@ -43,8 +43,8 @@ def commands(record: Record) -> Evidence:
     """Every result names the command that made it."""
     wrong = [p for p, r in record.results.items() if not r["provenance"].get("command")]
     first = next(iter(record.finished), "")
-    cell = first.removeprefix("reports/results/").removesuffix(".json")
-    text = f"each result names its command; `make reproduce-cell CELL={cell}` runs one again"
+    run = first.removeprefix("reports/results/").removesuffix(".json")
+    text = f"each result names its command; `make reproduce-cell CELL={run}` runs one again"
     return every(record.results, wrong, text, [first], "names its command")
 
 
@@ -125,9 +125,9 @@ def runs(record: Record) -> Evidence:
     """How many runs there were."""
     status = Counter(r["status"] for r in record.results.values())
     again = sum(len(r.get("training", {}).get("sessions", [])) > 1 for r in record.results.values())
-    words = ", ".join(f"{count} {name}" for name, count in sorted(status.items()))
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(status.items()))
     text = (
-        f"{len(record.results)} training runs, each scored once: {words}; {again} were "
+        f"{len(record.results)} training runs, each scored once: {counts}; {again} were "
         "interrupted and went on"
     )
     apart = sorted((record.root / "reports").glob("*/*seeds.csv"))

@@ -22,11 +22,11 @@ def markdown(lists: list[tuple[dict, list[Answer]]], runs: int) -> str:
         "where every piece of evidence was found, no where one is missing, NA where that is shown, "
         "open where a person has to answer: the words in brackets are to be filled in.",
     ]
-    for each, found in lists:
-        count = Counter(one.answer for one in found)
-        told = ", ".join(f"{number} {name.lower()}" for name, number in sorted(count.items()))
-        blocks += [f"## {each['list']}", f"Source: {each['source']}. Answers: {told}."]
-        for number, one in enumerate(found, 1):
+    for each, answered in lists:
+        count = Counter(one.answer for one in answered)
+        counts = ", ".join(f"{number} {name.lower()}" for name, number in sorted(count.items()))
+        blocks += [f"## {each['list']}", f"Source: {each['source']}. Answers: {counts}."]
+        for number, one in enumerate(answered, 1):
             lines = [f"{number}. **{one.title}.** {one.asks} **{one.answer}.**"]
             deep = " " * len(f"{number}. ")
             lines += [f"{deep}- {_mark(e)}{e.text}{_links(e)}" for e in one.evidence]
@@ -51,20 +51,20 @@ def _relative(path: str) -> str:
 def latex(lists: list[tuple[dict, list[Answer]]], runs: int) -> str:
     """Both checklists as LaTeX, with the macros of the NeurIPS style where it is loaded."""
     lines = [f"% Made by `make checklist` from {runs} committed results; \\input it in a paper."]
-    for name, word in (("Yes", "Yes"), ("No", "No"), ("NA", "NA"), ("TODO", "TODO")):
-        lines.append(rf"\providecommand{{\answer{name}}}[1][]{{[{word}] #1}}")
-    for each, found in lists:
+    for name in ("Yes", "No", "NA", "TODO"):
+        lines.append(rf"\providecommand{{\answer{name}}}[1][]{{[{name}] #1}}")
+    for each, answered in lists:
         lines += [rf"\section*{{{escape(each['list'])}}}", f"% {each['source']}"]
         lines.append(r"\begin{enumerate}")
-        for one in found:
+        for one in answered:
             lines += [
                 rf"\item {{\bf {escape(one.title)}}}",
                 rf"  \item[] Question: {escape(one.asks)}",
             ]
             lines.append(rf"  \item[] Answer: {MACROS.get(one.answer, chr(92) + 'answerTODO{}')}")
-            told = [_mark(e) + e.text + _paths(e) for e in one.evidence]
-            words = ". ".join(filter(None, [*told, one.fill_in]))
-            lines.append(rf"  \item[] Justification: {escape(words)}")
+            reasons = [_mark(e) + e.text + _paths(e) for e in one.evidence]
+            text = ". ".join(filter(None, [*reasons, one.fill_in]))
+            lines.append(rf"  \item[] Justification: {escape(text)}")
         lines.append(r"\end{enumerate}")
     return "\n".join(lines) + "\n"
 

@@ -16,7 +16,7 @@ ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text())
 
 @dataclass(frozen=True)
 class Evidence:
-    """Whether something is there, what was found or is missing in words, and in which files.
+    """Whether something is there, what is there or missing as a sentence, and in which files.
 
     `files` are relative to the repository.
     """
@@ -35,9 +35,9 @@ class Record:
     @cached_property
     def results(self) -> dict[str, dict]:
         """The committed results by path; smoke runs are none."""
-        found = sorted((self.root / RESULTS).rglob("seed*.json"))
-        read = {path.relative_to(self.root).as_posix(): read_result(path) for path in found}
-        return {path: result for path, result in read.items() if result["preset"] != SMOKE}
+        paths = sorted((self.root / RESULTS).rglob("seed*.json"))
+        results = {path.relative_to(self.root).as_posix(): read_result(path) for path in paths}
+        return {path: result for path, result in results.items() if result["preset"] != SMOKE}
 
     @property
     def finished(self) -> dict[str, dict]:
@@ -52,17 +52,17 @@ class Record:
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The committed NLL tables by path."""
-        found = sorted((self.root / "reports").glob("*/**/nll_table.csv"))
-        paths = [path.relative_to(self.root) for path in found]
+        files = sorted((self.root / "reports").glob("*/**/nll_table.csv"))
+        paths = [path.relative_to(self.root) for path in files]
         return {p.as_posix(): pd.read_csv(self.root / p) for p in paths if p.parts[1] != SMOKE}
 
     def processes(self) -> list[dict]:
-        """The provenance of every process that trained or scored, as results tell it."""
-        told = []
+        """The provenance of every process that trained or scored, from the results."""
+        processes = []
         for result in self.results.values():
-            told += result.get("training", {}).get("sessions", [])
-            told += [result["provenance"]] if result["status"] == "finished" else []
-        return told
+            processes += result.get("training", {}).get("sessions", [])
+            processes += [result["provenance"]] if result["status"] == "finished" else []
+        return processes
 
     def text(self, path: str) -> str:
         """The content of a file, empty where there is none."""

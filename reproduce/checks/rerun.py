@@ -1,4 +1,4 @@
-"""A committed cell again: `python -m reproduce.checks.rerun short/mnist/vae/seed0`."""
+"""A committed run again: `python -m reproduce.checks.rerun short/mnist/vae/seed0`."""
 
 import argparse
 import sys
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from annealed.config import from_dict
 from annealed.config.fields import OptionError
@@ -17,7 +16,8 @@ from annealed.runs import cli
 from annealed.runs.folders import run_folder
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
-from reproduce.results.store import RESULTS, kept
+from reproduce.results.statistics import t_quantile
+from reproduce.results.store import RESULTS, committed_results
 
 ERRORS = 3.0  # Monte Carlo standard errors of the difference that are within the tolerance
 ONE_SEED = 0.5  # nats: the seed-level tolerance of a row with one committed seed, chosen by hand
@@ -27,7 +27,7 @@ LIBRARIES = ("torch", "numpy")  # whose versions may round sums in another order
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two NLLs of one cell may lie apart, nats, and why."""
+    """How far two NLLs of one run may lie apart, nats, and why."""
 
     monte_carlo: float
     seeds: float
@@ -39,12 +39,12 @@ class Tolerance:
         return self.monte_carlo + self.seeds
 
 
-def committed(cell: str, results: Path = RESULTS) -> Path:
-    """The committed result of `cell`; raises UsageError where there is none that has an NLL."""
-    path = results / f"{cell}.json"
-    if len(Path(cell).parts) < 4 or not path.is_file():
+def committed(name: str, results: Path = RESULTS) -> Path:
+    """The committed result of run `name`; raises UsageError where there is none with an NLL."""
+    path = results / f"{name}.json"
+    if len(Path(name).parts) < 4 or not path.is_file():
         raise UsageError(
-            f"{cell} is not a committed cell; accepted: a file below {results} without .json, as "
+            f"{name} is not a committed cell; accepted: a file below {results} without .json, as "
             "in short/mnist/vae/seed0."
         )
     result = read_result(path)
@@ -71,17 +71,17 @@ def configuration(path: Path, result: dict, runs: Path) -> Config:
 
 
 def elsewhere(old: dict, new: dict) -> list[str]:
-    """What of machine, libraries and way of training differs, in words; empty for the same way."""
-    here, told = new["provenance"], []
+    """What differs of machine, libraries and way of training; empty where nothing does."""
+    here, changes = new["provenance"], []
     for there in [*old["training"]["sessions"], old["provenance"]]:
-        told += [f"{k} {there[k]}, here {here[k]}" for k in MACHINE if there[k] != here[k]]
+        changes += [f"{k} {there[k]}, here {here[k]}" for k in MACHINE if there[k] != here[k]]
         a, b = there["versions"], here["versions"]
-        told += [f"{k} {a.get(k)}, here {b[k]}" for k in LIBRARIES if a.get(k) != b[k]]
+        changes += [f"{k} {a.get(k)}, here {b[k]}" for k in LIBRARIES if a.get(k) != b[k]]
     together = old["training"].get("replicas", 1)
-    told += [f"trained beside {together - 1} seeds, here alone"] if together > 1 else []
+    changes += [f"trained beside {together - 1} seeds, here alone"] if together > 1 else []
     devices = max(there.get("devices", 1) for there in old["training"]["sessions"])
-    told += [f"trained on {devices} devices, here on one"] if devices > 1 else []
-    return list(dict.fromkeys(told))
+    changes += [f"trained on {devices} devices, here on one"] if devices > 1 else []
+    return list(dict.fromkeys(changes))
 
 
 def tolerance(path: Path, old: dict, new: dict) -> Tolerance:
@@ -97,24 +97,24 @@ def tolerance(path: Path, old: dict, new: dict) -> Tolerance:
     if not other:
         return Tolerance(monte_carlo, 0.0, "the same machine and way of training")
     root, where = path.parents[3], "; ".join(other)
-    beside = [p for p in kept(old["preset"], old["data"], root) if p.parent == path.parent]
-    results = [read_result(p) for p in beside]
+    paths = committed_results(old["preset"], old["data"], root)
+    results = [read_result(p) for p in paths if p.parent == path.parent]
     nll = [r["nll"] for r in results if r["status"] == "finished"]
     if len(nll) < 2:
         return Tolerance(monte_carlo, ONE_SEED, f"one committed seed; {where}")
-    spread = float(stats.t.ppf(0.975, len(nll) - 1) * np.std(nll, ddof=1) * 2**0.5)
+    spread = t_quantile(len(nll)) * float(np.std(nll, ddof=1)) * 2**0.5
     return Tolerance(monte_carlo, spread, f"{len(nll)} committed seeds; {where}")
 
 
-def rerun(cell: str, runs: Path, results: Path = RESULTS) -> tuple[dict, dict, Tolerance]:
-    """The committed result of `cell`, the one made anew below `runs`, and the tolerance.
+def rerun(name: str, runs: Path, results: Path = RESULTS) -> tuple[dict, dict, Tolerance]:
+    """The committed result of the run `name`, the one made anew below `runs`, and the tolerance.
 
     An interrupted one goes on. Raises UsageError where `runs` has a result of it already or the
     data are not those that the committed one was made with.
     """
-    path = committed(cell, results)
+    path = committed(name, results)
     old = read_result(path)
-    config = configuration(path, old, runs / Path(cell).parents[3])
+    config = configuration(path, old, runs / Path(name).parents[3])
     folder = run_folder(config)
     if (folder / RESULT).exists():
         raise UsageError(f"{folder} has a result already; remove it, or name another RUNS.")
@@ -138,7 +138,7 @@ def main() -> None:
         allow_import()
     old, new, allowed = rerun(arguments.cell, Path(arguments.runs, "again"))
     difference = new["nll"] - old["nll"]
-    told = (
+    comparison = (
         f"{arguments.cell}: NLL {old['nll']:.4f} committed, {new['nll']:.4f} here, difference "
         f"{difference:+.4f} nats; tolerance {allowed.total:.4f} = {allowed.monte_carlo:.4f} of "
         f"Monte Carlo ({ERRORS:.0f} standard errors) + {allowed.seeds:.4f} of seeds "
@@ -146,8 +146,10 @@ def main() -> None:
     )
     if abs(difference) > allowed.total:
         commits = [r["provenance"]["commit"][:12] for r in (old, new)]
-        raise UsageError(f"not reproduced: {told}; commit {commits[0]} there, {commits[1]} here.")
-    print(f"reproduced: {told}{', the same bits' if difference == 0.0 else ''}.")
+        raise UsageError(
+            f"not reproduced: {comparison}; commit {commits[0]} there, {commits[1]} here."
+        )
+    print(f"reproduced: {comparison}{', the same bits' if difference == 0.0 else ''}.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Whether the committed reports are those that the committed results give.
 
 `python -m reproduce.checks.verify` makes every table and page of reports/results/ anew in a
-temporary folder and tells each difference from what is committed.
+temporary folder and names each difference from what is committed.
 """
 
 import csv
@@ -15,20 +15,23 @@ from annealed.config.datasets import BINARY
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from reproduce.checklist import page as checklist
-from reproduce.experiments.ablations import report as ablations
-from reproduce.experiments.warmup import report as warmup
+from reproduce.experiments.ablations import design as ablations, page as ablations_page
+from reproduce.experiments.warmup import design as warmup, page as warmup_page
 from reproduce.pages import trial_page
 from reproduce.results.locations import reports_folder
 from reproduce.results.published import SMOKE
-from reproduce.results.store import RESULTS, kept
+from reproduce.results.store import RESULTS, committed_results
 from reproduce.results.trials import gather
 from reproduce.site import page as overview
-from reproduce.site.collected import tables
+from reproduce.site.contents import tables
 from reproduce.table import readme, report
 
 TEXT = (".md", ".csv", ".tex")
 CONTEXT = 40  # characters shown before and after the first that differs in a line of prose
-PAGES = {"ablations": ablations, "warmup": warmup}  # made of the pool of trials
+PAGES = {  # made of the pool of trials
+    "ablations": (ablations.planned, ablations_page.write),
+    "warmup": (warmup.planned, warmup_page.write),
+}
 
 
 def presets() -> list[str]:
@@ -58,16 +61,16 @@ def make(root: Path, into: Path) -> None:
     checklist.write(root, into / "reports")
     for preset in presets():
         for data in BINARY:
-            if kept(preset, data, results):
+            if committed_results(preset, data, results):
                 report.write(preset, data, results, into / reports_folder(preset, data))
     pool = results / "trials"
-    for name, page in PAGES.items():
+    for name, (planned, write) in PAGES.items():
         for data in BINARY:
-            plan, folder = page.planned("full", data), trial_page.folder(name, "full", data)
-            found = gather(plan, pool, "full", data)
+            plan, folder = planned("full", data), trial_page.folder(name, "full", data)
+            made = gather(plan, pool, "full", data)
             committed = (root / folder).with_name(f"{folder.name}.md").exists()
-            if found and (committed or len(found) == len(plan)):
-                page.write(plan, pool, into / folder, "full", data)
+            if made and (committed or len(made) == len(plan)):
+                write(plan, pool, into / folder, "full", data)
 
 
 def differences(root: Path, into: Path) -> list[str]:
@@ -77,32 +80,34 @@ def differences(root: Path, into: Path) -> list[str]:
     version of matplotlib, its fonts and the compression, when no number does.
     """
     made = {p.relative_to(into) for p in into.rglob("*") if p.is_file()}
-    told = []
+    sentences = []
     for path in sorted(made | {p.relative_to(root) for p in places(root)}):
         if path not in made:
-            told.append(f"{path} is made of no committed result.")
+            sentences.append(f"{path} is made of no committed result.")
         elif not (root / path).is_file():
-            told.append(f"{path} is not there, and the committed results give it.")
+            sentences.append(f"{path} is not there, and the committed results give it.")
         elif path.suffix in TEXT:
             old, new = (folder / path for folder in (root, into))
-            told += compare(path, old.read_text(), new.read_text())
-    return told
+            sentences += compare(path, old.read_text(), new.read_text())
+    return sentences
 
 
 def compare(path: Path, old: str, new: str, gives: str = "the results give") -> list[str]:
     """A sentence for each line in which the text `old` at `path` differs from `new`.
 
-    `gives` says in words what has `new`.
+    `gives` is the part of the sentence that names where `new` comes from.
     """
     a, b = old.splitlines(), new.splitlines()
-    told = []
+    sentences = []
     for what, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if what == "replace" and j - i == m - k:
             pairs = zip(a[i:j], b[k:m], strict=True)
-            told += [_line(path, i + n + 1, *pair, a[0], gives) for n, pair in enumerate(pairs)]
+            sentences += [
+                _line(path, i + n + 1, *pair, a[0], gives) for n, pair in enumerate(pairs)
+            ]
         elif what != "equal":
-            told.append(f"{path}, line {i + 1}: {j - i} lines where {gives} {m - k}.")
-    return told
+            sentences.append(f"{path}, line {i + 1}: {j - i} lines where {gives} {m - k}.")
+    return sentences
 
 
 def _line(path: Path, number: int, old: str, new: str, head: str, gives: str) -> str:
@@ -133,14 +138,14 @@ def verify(root: Path = Path()) -> tuple[list[str], int]:
     with tempfile.TemporaryDirectory() as scratch:
         into = Path(scratch)
         make(root, into)
-        told = differences(root, into)
+        sentences = differences(root, into)
         count = sum(p.is_file() for p in into.rglob("*"))
-    if not told and not count:
+    if not sentences and not count:
         raise UsageError(f"{root / RESULTS} has no results, so there is nothing to verify.")
     text = readme.read(root)
-    source = f"{readme.table_of(text)} has"
-    told += compare(readme.README, text, readme.update(text, root), source)
-    return [*told, *page_differences(root)], count
+    source = f"{readme.numbers_of(text)} has"
+    sentences += compare(readme.README, text, readme.update(text, root), source)
+    return [*sentences, *page_differences(root)], count
 
 
 def page_differences(root: Path) -> list[str]:
@@ -156,11 +161,11 @@ def page_differences(root: Path) -> list[str]:
 
 def main() -> None:
     """The command line; see the module."""
-    told, count = verify()
-    for sentence in told:
+    sentences, count = verify()
+    for sentence in sentences:
         print(sentence, file=sys.stderr)
-    if told:
-        raise UsageError(f"{len(told)} differences from the committed results, as told above.")
+    if sentences:
+        raise UsageError(f"{len(sentences)} differences from the committed results, as told above.")
     print(
         f"{count} files of reports/ and README's table are those that the committed results give, "
         f"and {overview.PAGE} is that of reports/. "

@@ -7,7 +7,7 @@ BREAK = "<!-- numbers -->"
 
 
 def digest(parts: list[str]) -> str:
-    """What tells two sets of printed numbers apart."""
+    """The first 16 hex digits of the SHA-256 of printed tables, which a reading names."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -1,19 +1,9 @@
-"""Numbers as pages print them: intervals over seeds, cells, tables."""
+"""Numbers and tables as pages print them."""
 
 import numpy as np
-from scipy import stats
 
 
-def interval(values) -> tuple[float, float]:
-    """Mean and half width of the 95% t-interval of the finite values; NaN where not defined."""
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    if len(known) < 2:
-        return (float(known[0]) if len(known) else np.nan), np.nan
-    return known.mean(), stats.t.ppf(0.975, len(known) - 1) * stats.sem(known)
-
-
-def number(value: float, form: str = ".2f") -> str:
+def number(value: float | None, form: str = ".2f") -> str:
     """A number, or a dash where there is none."""
     return "-" if value is None or not np.isfinite(value) else format(value, form)
 

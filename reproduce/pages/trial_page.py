@@ -1,4 +1,4 @@
-"""The command line of a page that is made from trials."""
+"""The command line of a page that is made of trials."""
 
 import argparse
 import sys
@@ -23,21 +23,23 @@ def folder(name: str, preset: str, data: str) -> Path:
     return common.folder(name if data == "mnist" else f"{name}_{data}", preset)
 
 
-def _own(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=BINARY, help="default: mnist")
     parser.add_argument("--page", action="store_true", help="make no trial, only the page")
     parser.add_argument("--missing", action="store_true", help=MISSING)
 
 
-def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write: Write) -> None:
+def run(
+    name: str, description: str, planned: Callable[[str, str], list[Trial]], write: Write
+) -> None:
     """Make the trials of `planned(preset, data)` that are missing, and the page from what is there.
 
-    `write` takes the trials, where their results are kept, the folder of the page's figures and
-    numbers, beside which the page is (<folder>.md), the preset (quick or full) and the data; it
-    returns the page's last word. Raises UsageError where an argument is wrong or a trial failed.
+    `write` takes the trials, the folder of their results, that of the page's figures and numbers,
+    beside which the page is (<folder>.md), the preset (quick or full) and the data; it returns the
+    digest of the numbers. Raises UsageError where an argument is wrong or a trial failed.
     """
     sizes = dict.fromkeys(trials.PRESETS, SimpleNamespace(seeds=trials.SEEDS))
-    arguments = common.arguments(name, words, sizes, _own, by_engine=True)
+    arguments = common.arguments(name, description, sizes, _add_options)
     preset = arguments.preset
     data = arguments.data or "mnist"
     if not arguments.page:  # which needs no image
@@ -45,13 +47,13 @@ def run(name: str, words: str, planned: Callable[[str, str], list[Trial]], write
     plan, failures = planned(preset, data), []
     pool, seeds = trials.pool(preset, arguments.runs), arguments.seeds
     if not arguments.page:
-        wanted = trials.missing(plan, pool, preset, data, seeds) if arguments.missing else plan
+        unmade = trials.missing(plan, pool, preset, data, seeds) if arguments.missing else plan
         engine = engines.chosen(arguments)
-        failures = trials.run(wanted, preset, data, arguments.runs, seeds, engine)
+        failures = trials.run(unmade, preset, data, arguments.runs, seeds, engine)
     if not trials.gather(plan, pool, preset, data):
         raise UsageError(f"{pool} has no trial of this page; run it without --page.")
     place = folder(name, preset, data)
-    print(f"page: {place}.md; {write(plan, pool, place, preset, data)}")
+    print(f"page: {place}.md; numbers {write(plan, pool, place, preset, data)}")
     for failure in failures:
         print(failure, file=sys.stderr)
     if failures:

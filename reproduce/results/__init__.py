@@ -1,1 +1,1 @@
-"""Results of runs as they are kept, and statistics over seeds."""
+"""Committed results, published numbers, statistics over seeds."""

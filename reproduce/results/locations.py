@@ -8,18 +8,18 @@ from annealed.data.locations import DataNotFound
 FALLBACK = "MNIST is not at hand, so this is scikit-learn's digits; "
 
 
-def choose_data(wanted: str | None, preset: str) -> tuple[str, str]:
+def choose_data(requested: str | None, preset: str) -> tuple[str, str]:
     """The data set to run and a note for the table's title.
 
-    Without a wish it is mnist, or, under `quick` alone, digits where MNIST cannot be had. Raises
-    DataNotFound otherwise.
+    Where none is requested it is mnist, or, under `quick` alone, digits where MNIST cannot be had.
+    Raises DataNotFound otherwise.
     """
-    name = wanted or "mnist"
+    name = requested or "mnist"
     try:
         load_images(name, None, 0)
         return name, ""
     except DataNotFound as error:
-        if wanted or preset != "quick":
+        if requested or preset != "quick":
             raise
         print(f"{FALLBACK}{error}", flush=True)
         return "digits", FALLBACK

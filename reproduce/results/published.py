@@ -1,4 +1,4 @@
-"""The published numbers, and the rule by which a row is marked against its own."""
+"""The published numbers, and the rule by which a row is compared with its published number."""
 
 import math
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ def read() -> dict:
 
 
 def sources() -> str:
-    """Whose the numbers are, in words."""
-    told = read()["sources"]
+    """The sources of the published numbers, for the note under a table."""
+    cited = read()["sources"]
     return (
-        f"Published numbers: {told['huang2018']}; they hold for dynamically binarised MNIST only. "
-        f"The 2020 replication is {told['replication2020']}."
+        f"Published numbers: {cited['huang2018']}; they hold for dynamically binarised MNIST only. "
+        f"The 2020 replication is {cited['replication2020']}."
     )
 
 
@@ -58,7 +58,7 @@ def of(result: dict) -> Published:
 
 
 def verdict(preset: str, seeds: int, low: float, high: float, published: float) -> str:
-    """How `seeds` seeds with a 95% interval of their mean from `low` to `high` compare, in a word.
+    """The verdict on `seeds` seeds whose mean has a 95% interval from `low` to `high`.
 
     All in nats. The rule is that of `rule`; an interval that lies neither wholly within the
     tolerance nor wholly beyond it is undecided.
@@ -78,7 +78,7 @@ def verdict(preset: str, seeds: int, low: float, high: float, published: float) 
 
 
 def rule() -> str:
-    """The rule in words, for the note under a table."""
+    """The rule of the verdict, for the note under a table."""
     near, parts = tolerance(), read()["tolerance"]["parts"]
     reasons = "; ".join(f"{name} {p['nats']:.2f} ({p['because']})" for name, p in parts.items())
     return (

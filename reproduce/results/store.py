@@ -1,7 +1,7 @@
 """The committed record of runs: reports/results/<preset>/<data>/<row>/seed<k>.json and beside it.
 
-A result keeps its JSON whole, its metrics an epoch (.csv) and the test images' log p(x) (.npz), so
-that every table, comparison and curve is made again without a run folder.
+A result is its whole JSON, its metrics an epoch (.csv) and the test images' log p(x) (.npz): every
+table, comparison and curve is made again of them, without a run folder.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from annealed.utils.files import replace, replace_text
 RESULTS = Path("reports", "results")
 
 
-def keep(run: Path, results: Path = RESULTS) -> Path:
+def commit_result(run: Path, results: Path = RESULTS) -> Path:
     """Copy the record of the finished run in folder `run`; returns the JSON's path.
 
     Where the runs are on this machine is left out of it.
@@ -31,21 +31,20 @@ def keep(run: Path, results: Path = RESULTS) -> Path:
     result = read_result(run / RESULT)
     text = _portable((run / RESULT).read_text(), result["config"]["runs"])
     place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
-    kept = place.with_suffix(".json")
-    if kept.exists():
-        if kept.read_text() != text:
-            raise UsageError(f"{kept} holds another run's result; remove it to keep that of {run}.")
-        return kept
+    path = place.with_suffix(".json")
+    if path.exists():
+        if path.read_text() != text:
+            raise UsageError(f"{path} holds another run's result; remove it to keep that of {run}.")
+        return path
     read_resolved(run / CONFIG)
     place.parent.mkdir(parents=True, exist_ok=True)
     if result["status"] == "finished":
-        found = np.load(run / "result.npz")
-        arrays = {"log_prob": found["log_prob"].astype(np.float32)}
+        arrays = {"log_prob": np.load(run / "result.npz")["log_prob"].astype(np.float32)}
         replace(place.with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     if (run / METRICS).exists():
         replace_text(place.with_suffix(".csv"), (run / METRICS).read_text())
-    replace_text(kept, text)
-    return kept
+    replace_text(path, text)
+    return path
 
 
 def _portable(text: str, runs: str) -> str:
@@ -53,30 +52,29 @@ def _portable(text: str, runs: str) -> str:
     return text.replace(runs, "runs") if Path(runs).is_absolute() else text
 
 
-def keep_all(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:
-    """Keep the run of every result.json; returns a sentence for each that could not be kept."""
-    told = []
+def commit_results(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:
+    """`commit_result` of the run of every result.json; returns a sentence for each refusal."""
+    refusals = []
     for path in finished:
         try:
-            keep(path.parent, results)
+            commit_result(path.parent, results)
         except UsageError as error:
-            told.append(str(error))
-    return told
+            refusals.append(str(error))
+    return refusals
 
 
-def kept(preset: str, data: str, results: Path = RESULTS) -> list[Path]:
+def committed_results(preset: str, data: str, results: Path = RESULTS) -> list[Path]:
     """The committed results of a preset on a data set, row by row and seed by seed.
 
     Rows are in the package's order, a user's own after them.
     """
-    found = (results / preset / data).glob("*/seed*.json")
     place = {row: i for i, row in enumerate(METHODS)}
 
     def order(path: Path) -> tuple[int, str, int]:
         row = path.parent.name
         return place.get(row, len(place)), row, int(path.stem[4:])
 
-    return sorted(found, key=order)
+    return sorted((results / preset / data).glob("*/seed*.json"), key=order)
 
 
 def log_prob(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Trials on the validation set: a row under a setting with one choice changed, a pool for pages."""
+"""Trials: a row under a setting with one choice changed, scored on the validation set."""
 
 import re
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import pandas as pd
 
 from annealed.evaluation.result import read_result
 from annealed.utils.errors import UsageError
-from reproduce.results import paired
-from reproduce.results.store import RESULTS, keep_all, kept
+from reproduce.results.paired import differences
+from reproduce.results.statistics import compare
+from reproduce.results.store import RESULTS, commit_results, committed_results
 from reproduce.scheduling import scheduler
 from reproduce.scheduling.run_grid import Run
 
@@ -50,8 +51,8 @@ class Trial:
         """Below `root`, a folder of this setting and change."""
         return root / _slug(self.setting) / _slug(self.change)
 
-    def cell(self, preset: str, data: str, runs: str, **options) -> Run:
-        """The trial for the scheduler, scored on the validation set.
+    def as_run(self, preset: str, data: str, runs: str, **options) -> Run:
+        """What the scheduler runs: the trial, scored on the validation set.
 
         Under another preset than `ablation` a setting does not change how long is trained.
         """
@@ -63,60 +64,60 @@ class Trial:
         return Run(preset, data, self.row, 0, place, changes=tuple(changes), note=note, **options)
 
 
+Results = dict[Trial, dict[int, Path]]  # paths of results by seed
+
+
 def _slug(text: str) -> str:
     return re.sub(r"[^\w.]+", "-", text)
 
 
 def pool(preset: str, runs: str) -> Path:
-    """Where the results of trials are kept: committed ones, or a smoke run's."""
+    """The folder of the trials' results: the committed ones, or a smoke run's."""
     return RESULTS / "trials" if preset == "full" else Path(runs, "trials", "kept")
 
 
 def run(
     trials: list[Trial], preset: str, data: str, runs: str, seeds: int, engine: scheduler.Engine
 ) -> list[str]:
-    """Make the trials that have no result, `seeds` side by side, and keep each as it comes.
+    """Make the trials that have no result, `seeds` side by side, and copy each to `pool`.
 
     `preset` is quick or full. Returns a sentence for each that failed.
     """
     options = {"replicas": seeds, "compile": preset == "full"}
-    cells = {trial.cell(PRESETS[preset], data, runs, **options): trial for trial in trials}
+    by_run = {trial.as_run(PRESETS[preset], data, runs, **options): trial for trial in trials}
     root = pool(preset, runs)
 
-    def done(cell: Run) -> list[str]:
-        return keep_all(cell.results(), cells[cell].folder(root))
+    def done(run: Run) -> list[str]:
+        return commit_results(run.results(), by_run[run].folder(root))
 
-    return scheduler.run_on(engine, list(cells), done)
+    return scheduler.run_on(engine, list(by_run), done)
 
 
 def missing(trials: list[Trial], root: Path, preset: str, data: str, seeds: int) -> list[Trial]:
-    """Those without a kept result of every seed from 0 to `seeds` - 1."""
-    found = gather(trials, root, preset, data)
-    return [trial for trial in trials if not set(range(seeds)) <= found.get(trial, {}).keys()]
+    """Those without a result below `root` of every seed from 0 to `seeds` - 1."""
+    results = gather(trials, root, preset, data)
+    return [trial for trial in trials if not set(range(seeds)) <= results.get(trial, {}).keys()]
 
 
 def command(page: str, preset: str, data: str, seeds: int) -> str:
-    """What makes a page of `seeds` seeds again, in one line."""
-    words = [f"make reproduce-{page} PRESET={preset}"]
-    words += [f"DATA={data}"] if data != "mnist" else []
-    words += [f"SEEDS={seeds}"] if seeds != SEEDS else []
-    return " ".join(words)
+    """The command that makes a page of `seeds` seeds."""
+    parts = [f"make reproduce-{page} PRESET={preset}"]
+    parts += [f"DATA={data}"] if data != "mnist" else []
+    parts += [f"SEEDS={seeds}"] if seeds != SEEDS else []
+    return " ".join(parts)
 
 
-Found = dict[Trial, dict[int, Path]]  # kept results by seed
-
-
-def gather(trials: list[Trial], root: Path, preset: str, data: str) -> Found:
-    """The kept results of each trial that has some; `preset` is quick or full."""
-    found = {}
+def gather(trials: list[Trial], root: Path, preset: str, data: str) -> Results:
+    """The results below `root` of each trial that has some; `preset` is quick or full."""
+    results = {}
     for trial in trials:
-        paths = kept(PRESETS[preset], data, trial.folder(root))
-        mine = {int(p.stem[4:]): p for p in paths if p.parent.name == trial.row}
-        found |= {trial: mine} if mine else {}
-    return found
+        paths = committed_results(PRESETS[preset], data, trial.folder(root))
+        by_seed = {int(p.stem[4:]): p for p in paths if p.parent.name == trial.row}
+        results |= {trial: by_seed} if by_seed else {}
+    return results
 
 
-def table(found: Found) -> pd.DataFrame:
+def table(results: Results) -> pd.DataFrame:
     """One line a run. Bounds are at the best epoch by the validation bound, nats an image.
 
     `train_elbo` is the mean over that epoch's batches as they were trained on, `val_elbo` the bound
@@ -124,7 +125,7 @@ def table(found: Found) -> pd.DataFrame:
     scored on other images than the validation set's.
     """
     lines = []
-    for trial, paths in found.items():
+    for trial, paths in results.items():
         for seed, path in sorted(paths.items()):
             result = read_result(path)
             line = {**{key: getattr(trial, key) for key in KEYS}, "seed": seed}
@@ -148,12 +149,12 @@ def table(found: Found) -> pd.DataFrame:
 
 
 def between(first: dict[int, Path], second: dict[int, Path]) -> dict[str, float]:
-    """`paired.compare` of two trials over the finished seeds that both have; empty without any."""
-    ours, theirs = (
+    """`compare` of two trials over the finished seeds that both have; empty without any."""
+    minuend, subtrahend = (
         {seed: p for seed, p in side.items() if p.with_suffix(".npz").exists()}
         for side in (first, second)
     )
-    if not ours.keys() & theirs.keys():
+    if not minuend.keys() & subtrahend.keys():
         return {}
-    compared = paired.compare(paired.differences(ours, theirs))
-    return {name: value for name, value in compared.items() if name != "images"}
+    numbers = compare(differences(minuend, subtrahend))
+    return {name: value for name, value in numbers.items() if name != "images"}

@@ -13,7 +13,7 @@ from reproduce.scheduling.scheduler import Engine
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that `chosen` reads."""
+    """The options that `chosen` reads; what uses no GPU, as a page's toys, is handed none."""
     where = parser.add_argument_group("where runs go")
     where.add_argument("--engine", choices=("local", "ray"), default="local", help="default: local")
     where.add_argument("--jobs", type=int, help="runs at a time; default: what is there can take")

@@ -1,7 +1,8 @@
-"""The grid: which cells a table needs, and which of them have a result."""
+"""The grid: which runs a table needs, and which of them have a result."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from annealed.config import load
 from annealed.config.registry import METHODS
@@ -10,6 +11,8 @@ from annealed.evaluation.result import RESULT
 from annealed.runs.folders import each_seed, group_folder, is_finished, run_folder
 
 ROWS = tuple(METHODS)
+# of a run folder, the mark of done last
+FILES = ("config.yaml", "group", "wandb_id", "metrics.csv", "best.ckpt", "result.npz", RESULT)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Run:
     compile: bool = False
     changes: tuple[str, ...] = ()  # further overrides
     note: str = ""  # what a person calls them
+    uses_gpu: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -39,7 +43,7 @@ class Run:
 
     @property
     def overrides(self) -> list[str]:
-        """The cell as overrides of its row's configuration."""
+        """The run as overrides of its row's configuration."""
         return [
             f"preset={self.preset}",
             f"data.name={self.data}",
@@ -54,13 +58,27 @@ class Run:
         """The resolved configuration; raises UsageError where there is none."""
         return load(self.row, self.overrides)
 
+    def arguments(self, threads: int) -> list[str]:
+        """The command that trains and scores it, going on from its last checkpoint."""
+        command = ["-m", "annealed.fit", "--config", self.row, "--resume"]
+        command += ["--allow-import"] * self.allow_import
+        return [*command, *self.overrides, f"trainer.threads={threads}"]
+
     def folder(self) -> Path:
         """The run folder, or that which seeds trained side by side share."""
         return group_folder(self.config())
 
     def results(self) -> list[Path]:
-        """The files that mark the cell as done, one a seed."""
-        return [run_folder(config) / RESULT for config in each_seed(self.config())]
+        """The files that mark the run as done, one a seed."""
+        return [folder / RESULT for folder in self.locks()]
+
+    def locks(self) -> list[Path]:
+        """The run folder of each seed."""
+        return [run_folder(config) for config in each_seed(self.config())]
+
+    def files(self) -> list[Path]:
+        """What a finished run leaves in the folder of each seed."""
+        return [folder / name for folder in self.locks() for name in FILES]
 
     def done(self) -> bool:
         """Whether the results are there; raises UsageError where another configuration made one."""
@@ -70,7 +88,7 @@ class Run:
 def run_grid(
     preset: str, data: str, rows: list[str], seeds: int, replicas: int = 1, **options
 ) -> list[Run]:
-    """Seeds 0..seeds-1 of each row, `replicas` a cell; every row's first before any row's next."""
+    """Seeds 0..seeds-1 of each row, `replicas` a run; every row's first before any row's next."""
     starts = range(0, seeds, replicas)
     sizes = [(start, min(replicas, seeds - start)) for start in starts]
     return [

@@ -1,4 +1,4 @@
-"""A cell's process on the machine it runs on: started, listened to, stopped.
+"""A work's process on the machine it runs on: started, listened to, stopped.
 
 Ray sends this module to nodes by value, so it stands on the standard library alone.
 """
@@ -12,14 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-GRACE = 15.0  # seconds between asking a cell to stop and killing it
+GRACE = 15.0  # seconds between asking a process to stop and killing it
 DRAIN = 5.0  # seconds to wait for the last lines of a process that has ended
 LOG = "log.txt"
 
 
 @dataclass(eq=False)
 class Process:
-    """A process, its log and what it last said of its progress."""
+    """A process, its log and the last progress that it reported."""
 
     popen: subprocess.Popen
     log: Path
@@ -43,8 +43,8 @@ class Process:
             self.listener.join(DRAIN)
         return status
 
-    def last_words(self) -> str:
-        """The last line the cell wrote to its log."""
+    def last_line(self) -> str:
+        """The last line that the process wrote to its log."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it left no message"
 
@@ -54,7 +54,8 @@ def start(
 ) -> Process:
     """Run `command` with `threads` CPU threads and a log in `folder`; it ends with this process."""
     folder.mkdir(parents=True, exist_ok=True)
-    ours = {"ANNEALED_PROGRESS": "json", "ANNEALED_LEASH": "1", "OMP_NUM_THREADS": str(threads)}
+    of_worker = {"ANNEALED_PROGRESS": "json", "ANNEALED_LEASH": "1"}
+    of_worker |= {"OMP_NUM_THREADS": str(threads)}
     log = folder / LOG
     with open(log, "ab") as errors:
         popen = subprocess.Popen(
@@ -63,7 +64,7 @@ def start(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**os.environ, **ours, **environment},
+            env={**os.environ, **of_worker, **environment},
             cwd=cwd,
         )
     process = Process(popen, log)

@@ -13,13 +13,14 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 from reproduce.checklist.page import NAME as CHECKLIST
 from reproduce.pages.markdown import number
-from reproduce.results import paired, published
-from reproduce.results.store import RESULTS, kept
-from reproduce.site import collected, plots, runs
+from reproduce.results import published
+from reproduce.results.statistics import outcome
+from reproduce.results.store import RESULTS, committed_results
+from reproduce.site import contents, plots, runs
 from reproduce.site.prose import Prose, figure
 from reproduce.table import curves
 
-PAGE = collected.REPORTS / "index.html"
+PAGE = contents.REPORTS / "index.html"
 LIMIT = 16  # MB; beyond it a phone takes long to open the page
 HERE = Path(__file__).parent
 OPEN = ("Reading", "")  # sections that are not folded, as those with a figure are not
@@ -33,13 +34,13 @@ def render(root: Path) -> str:
     Raises UsageError where there is no table, where a figure or the numbers of a table are missing,
     and where the page is larger than LIMIT.
     """
-    folders = collected.tables(root)
+    folders = contents.tables(root)
     if not folders:
         raise UsageError(
-            f"{root / collected.REPORTS} has no NLL table to show; `make report` or `make "
+            f"{root / contents.REPORTS} has no NLL table to show; `make report` or `make "
             "reproduce-table PRESET=short KEEP=1` writes one."
         )
-    reports, others = root / collected.REPORTS, collected.pages(root)
+    reports, others = root / contents.REPORTS, contents.pages(root)
     shown = {page.path.relative_to(reports).as_posix(): f"#{page.name}" for page in others}
     shown |= {"findings.md": "#findings", f"{CHECKLIST}.md": "#checklist"}
     groups, environments = runs.gather(root)
@@ -54,21 +55,21 @@ def render(root: Path) -> str:
     text = environment.get_template("page.html").render(
         style=Markup((HERE / "page.css").read_text()),
         tables=[_table(folder, root, shown) for folder in folders],
-        findings=_own(reports, "findings", shown),
+        findings=_apart(reports, "findings", shown),
         pages=[(page, _prose(reports, page.path, page.name, shown)) for page in others],
-        checklist=[_answers(*each) for each in _own(reports, CHECKLIST, shown, "checklist")],
+        checklist=[_answers(*each) for each in _apart(reports, CHECKLIST, shown, "checklist")],
         groups=groups,
         environments=environments,
         sources=_sources(root),
         marks=MARKS,
         unfolded=OPEN,
-        outcome=paired.outcome,
+        outcome=outcome,
     )
     size = len(text.encode()) / 1e6
     if size > LIMIT:
         raise UsageError(
             f"{PAGE} would be {size:.1f} MB; accepted: {LIMIT}. Make the largest figures of "
-            f"{collected.REPORTS} smaller."
+            f"{contents.REPORTS} smaller."
         )
     return text
 
@@ -79,7 +80,7 @@ def write(root: Path = Path()) -> Path:
     return root / PAGE
 
 
-def _own(reports: Path, name: str, shown: dict, anchor: str = "") -> list:
+def _apart(reports: Path, name: str, shown: dict, anchor: str = "") -> list:
     path = reports / f"{name}.md"
     return _prose(reports, path, anchor or name, shown) if path.is_file() else []
 
@@ -98,22 +99,22 @@ def _prose(reports: Path, path: Path, name: str, shown: dict) -> list[tuple[str,
 
 def _table(folder: Path, root: Path, shown: dict) -> dict:
     """All that a preset has to show: its table, pairs, curves and pictures."""
-    reports, results = root / collected.REPORTS, root / RESULTS
+    reports, results = root / contents.REPORTS, root / RESULTS
     place = folder.relative_to(reports)
-    table, cells = (_csv(folder / name) for name in (collected.TABLE, "nll_cells.csv"))
+    table, seeds = (_csv(folder / name) for name in (contents.TABLE, "nll_cells.csv"))
     labels = dict(zip(table.row, table.label, strict=True))
     pairs = folder / "paired.csv"
-    paths = kept(cells.preset[0], cells.data[0], results)
+    paths = committed_results(seeds.preset[0], seeds.data[0], results)
     paths = [path for path in paths if path.with_suffix(".csv").exists()]
     drawn = _curves(curves.gather(paths), labels) if paths else []
     path = folder / "nll_table.md"
     name = "-".join(place.parts)
     return {
         "name": name,
-        "title": collected.title(path),
+        "title": contents.title(path),
         "place": place.as_posix(),
         "rows": list(table.itertuples()),
-        "forest": plots.forest(table, cells, published.tolerance()),
+        "forest": plots.forest(table, seeds, published.tolerance()),
         "notes": _notes(path, reports, name, shown),
         "pairs": list(pd.read_csv(pairs).itertuples()) if pairs.is_file() else [],
         "pair_notes": _notes(folder / "paired.md", reports, f"{name}-paired", shown),
@@ -166,11 +167,12 @@ def _notes(path: Path, reports: Path, name: str, shown: dict) -> Markup:
 
 def _sources(root: Path) -> list[tuple[str, list[str]]]:
     """Tables and texts below reports/, by folder; results are linked with their runs."""
-    reports, results = root / collected.REPORTS, root / RESULTS
+    reports, results = root / contents.REPORTS, root / RESULTS
     by_folder: dict[str, list[str]] = {}
     for path in sorted(reports.rglob("*")):
-        own = path.is_relative_to(results) or path.relative_to(reports).parts[0] == published.SMOKE
-        if path.suffix in (".csv", ".md", ".tex", ".json") and path.is_file() and not own:
+        smoke = path.relative_to(reports).parts[0] == published.SMOKE
+        apart = smoke or path.is_relative_to(results) or path.name == contents.GUIDE
+        if path.suffix in (".csv", ".md", ".tex", ".json") and path.is_file() and not apart:
             place = path.relative_to(reports)
             by_folder.setdefault(place.parent.as_posix(), []).append(place.as_posix())
     return list(by_folder.items())

@@ -10,7 +10,7 @@ from reproduce.table.curves import SKIP
 WIDTH, LEFT, RIGHT = 460, 56, 12  # of a viewBox: in all, and beside the frame
 TOP, HEIGHT, BOTTOM = 12, 270, 42
 LABELS, LINE = 132, 26  # of the forest: room for the names of rows, height of one
-POINTS = 200  # of a curve; more are not told apart
+POINTS = 200  # of a curve; more could not be seen apart
 COLOURS = 8  # of the style sheet; then dashes begin
 
 
@@ -24,12 +24,12 @@ class Axis:
     end: float
 
     def at(self, value: float) -> float:
-        """The position of a value, kept within the frame."""
+        """The position of a value, clipped to the frame."""
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, count: int = 6) -> list[tuple[float, str]]:
-        """About `count` round values: the position and the words of each."""
+        """About `count` round values: the position and the label of each."""
         raw = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(raw))
         step = power * next(m for m in (1, 2, 5, 10) if m * power >= raw)
@@ -38,12 +38,13 @@ class Axis:
         return [(self.at(i * step), f"{i * step:.{digits}f}") for i in range(first, last + 1)]
 
 
-def forest(table: pd.DataFrame, cells: pd.DataFrame, near: float) -> dict | None:
+def forest(table: pd.DataFrame, seeds: pd.DataFrame, near: float) -> dict | None:
     """Every finished row's NLL, nats: mean, 95% interval, seeds, what was published and `near` it.
 
-    `table` and `cells` are the two CSV of a table; None where no row has finished.
+    `table` and `seeds` are the two CSV of a table, a line a row and a line a seed; None where no
+    row has finished.
     """
-    known, done = table[table.seeds > 0], cells[cells.status == "finished"]
+    known, done = table[table.seeds > 0], seeds[seeds.status == "finished"]
     if not len(known):
         return None
     there = known.published.dropna()
@@ -54,14 +55,14 @@ def forest(table: pd.DataFrame, cells: pd.DataFrame, near: float) -> dict | None
     lines = []
     for place, r in enumerate(known.itertuples()):
         printed = {"label": r.label, "y": TOP + LINE * (place + 0.5), "x": x.at(r.nll)}
-        printed["told"] = f"{r.label}: {r.nll:.2f} nats"
+        printed["text"] = f"{r.label}: {r.nll:.2f} nats"
         if r.seeds > 1:
             printed |= {"left": x.at(r.ci_low), "right": x.at(r.ci_high)}
-            printed["told"] += f", 95% interval {r.ci_low:.2f} to {r.ci_high:.2f}"
+            printed["text"] += f", 95% interval {r.ci_low:.2f} to {r.ci_high:.2f}"
         if pd.notna(r.published):
             printed |= {"published": x.at(r.published), "near": x.at(r.published - near)}
             printed["width"] = round(x.at(r.published + near) - printed["near"], 1)
-            printed["told"] += f"; published {r.published:.2f}"
+            printed["text"] += f"; published {r.published:.2f}"
         printed["seeds"] = [x.at(nll) for nll in done[done.row == r.row].nll]
         lines.append(printed)
     bottom = TOP + LINE * len(known)
@@ -81,27 +82,27 @@ def bands(metrics: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
     The first epochs are left out, and those that not all seeds of a row have reached.
     """
     late = metrics[metrics.epoch >= SKIP * metrics.epoch.max()]
-    found = {}
-    for row, mine in late.groupby("row", sort=False):
-        together = mine.groupby("epoch").seed.transform("size") == mine.seed.nunique()
-        by_epoch = mine[together].groupby("epoch")[column].agg(["mean", "min", "max"])
+    by_row = {}
+    for row, group in late.groupby("row", sort=False):
+        complete = group.groupby("epoch").seed.transform("size") == group.seed.nunique()
+        by_epoch = group[complete].groupby("epoch")[column].agg(["mean", "min", "max"])
         stride = math.ceil(len(by_epoch) / POINTS)
-        found[row] = by_epoch.iloc[:: max(stride, 1)]
-    return {row: frame for row, frame in found.items() if len(frame) > 1}
+        by_row[row] = by_epoch.iloc[:: max(stride, 1)]
+    return {row: frame for row, frame in by_row.items() if len(frame) > 1}
 
 
 def curves(metrics: pd.DataFrame, column: str, title: str, labels: dict[str, str]) -> dict | None:
     """`column` over epochs: a line and a band a row; None where there are none to draw."""
-    found = bands(metrics, column)
-    if not found:
+    by_row = bands(metrics, column)
+    if not by_row:
         return None
-    together = pd.concat(found.values())
+    together = pd.concat(by_row.values())
     low, high = together["min"].min(), together["max"].max()
     margin = 0.04 * (high - low) or 1.0
     x = Axis(together.index.min(), together.index.max(), LEFT, WIDTH - RIGHT)
     y = Axis(low - margin, high + margin, HEIGHT, TOP)
     series = []
-    for place, (row, frame) in enumerate(found.items()):
+    for place, (row, frame) in enumerate(by_row.items()):
         upper = [(x.at(e), y.at(v)) for e, v in frame["max"].items()]
         lower = [(x.at(e), y.at(v)) for e, v in frame["min"].items()]
         line = [(x.at(e), y.at(v)) for e, v in frame["mean"].items()]

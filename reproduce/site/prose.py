@@ -34,8 +34,8 @@ def figure(path: Path, alt: str, href: str, caption: str | Markup = "") -> Marku
     image = Markup('<img src="data:image/png;base64,{}" alt="{}" width="{}" height="{}">').format(
         Markup(b64encode(content).decode()), alt, width, height
     )
-    told = Markup("<figcaption>{}</figcaption>").format(caption) if caption else ""
-    return Markup('<figure><a href="{}">{}</a>{}</figure>\n').format(href, image, told)
+    below = Markup("<figcaption>{}</figcaption>").format(caption) if caption else ""
+    return Markup('<figure><a href="{}">{}</a>{}</figure>\n').format(href, image, below)
 
 
 class Prose:
@@ -59,21 +59,21 @@ class Prose:
         head = next((i for i, t in enumerate(tokens) if t.type == "heading_close"), -1) + 1
         if starts and head > starts[0]:
             head = 0  # no title of its own
-        found = [("", *self._render(tokens[head : starts[0] if starts else None]))]
+        sections = [("", *self._render(tokens[head : starts[0] if starts else None]))]
         for begin, end in zip(starts, [*starts, None][1:], strict=True):
             heading = _plain(tokens[begin + 1])
-            found.append((heading, *self._render(tokens[begin + 3 : end], heading)))
-        return found
+            sections.append((heading, *self._render(tokens[begin + 3 : end], heading)))
+        return sections
 
     def anchor(self, heading: str) -> str:
         """An anchor that no other heading of this file has."""
-        wanted = stem = f"{self.name}-{slug(heading)}"
+        name = stem = f"{self.name}-{slug(heading)}"
         count = 1
-        while wanted in self.ids:
+        while name in self.ids:
             count += 1
-            wanted = f"{stem}-{count}"
-        self.ids.add(wanted)
-        return wanted
+            name = f"{stem}-{count}"
+        self.ids.add(name)
+        return name
 
     def href(self, link: str) -> str:
         """A link of the file as one that works from reports/index.html."""
@@ -119,9 +119,9 @@ class Prose:
 
     def _figure(self, image: Token, label: str, caption: Token | None) -> Markup:
         link, alt = self.href(image.attrs["src"]), _text([image])
-        told = Markup(self._plainly([caption])) if caption else ""
+        below = Markup(self._plainly([caption])) if caption else ""
         alt = f"{label}: {alt}" if label else alt
-        return figure(self.reports / link, alt or Path(link).stem, link, told)
+        return figure(self.reports / link, alt or Path(link).stem, link, below)
 
     def _table(self, tokens: list[Token], label: str) -> str:
         lines = sum(token.type == "tr_open" for token in tokens) - 1
@@ -140,7 +140,7 @@ class Prose:
 
 
 def _text(tokens: list[Token]) -> str:
-    """The words of inline tokens."""
+    """The text of inline tokens, without markup."""
     parts = [_text(t.children) if t.children else t.content for t in tokens]
     return "".join(" " if t.type == "softbreak" else p for t, p in zip(tokens, parts, strict=True))
 
@@ -167,12 +167,12 @@ def _caption(tokens: list[Token], i: int) -> Token | None:
     inline = _paragraph(tokens, i)
     if not inline or _image(tokens, i) is not None:
         return None
-    words = inline.content
-    return None if len(words) > CAPTION or words.endswith(":") else inline
+    text = inline.content
+    return None if len(text) > CAPTION or text.endswith(":") else inline
 
 
 def _label(tokens: list[Token], i: int) -> str:
-    """The words before a figure that end with a colon."""
+    """The text of the paragraph before a figure, where it ends with a colon; empty otherwise."""
     before = tokens[i - 2] if i > 1 and tokens[i - 2].type == "inline" else None
-    words = _plain(before) if before else ""
-    return words[:-1] if words.endswith(":") else ""
+    text = _plain(before) if before else ""
+    return text[:-1] if text.endswith(":") else ""

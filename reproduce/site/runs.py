@@ -11,7 +11,7 @@ DIRTY = "-dirty"
 
 
 def config_digest(result: dict) -> str:
-    """What tells two configurations apart, seeds and places aside: SHA-256 of their JSON."""
+    """SHA-256 of a configuration's JSON, with its seed and places left out."""
     apart = ("seed", "runs", "wandb")
     config = {key: value for key, value in result["config"].items() if key not in apart}
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

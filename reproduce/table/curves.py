@@ -39,10 +39,10 @@ def draw(metrics: pd.DataFrame, file) -> None:
     families = sorted({_family(row) for row in metrics["row"]})
     colours = dict(zip(families, cycle(plt.get_cmap("tab10").colors), strict=False))
     for axis, (column, title) in zip(axes, names.items(), strict=True):
-        for row, mine in metrics.groupby("row"):
+        for row, group in metrics.groupby("row"):
             colour, style = colours[_family(row)], "-" if row == _family(row) else "--"
-            together = mine.groupby("epoch")["seed"].transform("size") == mine["seed"].nunique()
-            by_epoch = mine[together].groupby("epoch")[column]
+            complete = group.groupby("epoch")["seed"].transform("size") == group["seed"].nunique()
+            by_epoch = group[complete].groupby("epoch")[column]
             mean = by_epoch.mean()
             axis.plot(mean.index, mean, style, color=colour, label=label(row), linewidth=1.4)
             axis.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.2)

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pandas as pd
-from scipy import stats
 
 from annealed.evaluation.result import read_result, trusted_k
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
+from reproduce.pages.markdown import number
 from reproduce.results import published
+from reproduce.results.statistics import t_quantile
 
+MEANS = ("elbo", "k_hat_untrusted", "rate", "active_units")  # that are means over seeds alone
 DIGITS = "%.8g"  # of a number in a CSV: the last bits of a float64 differ between machines
 BINARISATION = {
     "dynamic": "dynamic (test set binarised once)",
@@ -23,10 +25,10 @@ def collect(paths: list[Path]) -> list[dict]:
     results = [read_result(path) for path in paths if path.exists()]
     finished = [r for r in results if r["status"] == "finished"]
     differ = [("data_digest", "data"), ("samples", "importance samples"), ("split", "split")]
-    for key, words in differ:
+    for key, name in differ:
         if len({r.get(key, "test") for r in finished}) > 1:
             raise UsageError(
-                f"the results under {paths[0].parents[2]} differ in their {words}, so they cannot "
+                f"the results under {paths[0].parents[2]} differ in their {name}, so they cannot "
                 "share a table; remove the odd ones."
             )
     return results
@@ -40,13 +42,13 @@ def summarise(results: list[dict]) -> pd.DataFrame:
     """
     lines = []
     for name in dict.fromkeys(r["row"] for r in results):
-        mine = [r for r in results if r["row"] == name]
-        done = [r for r in mine if r["status"] == "finished"]
-        known = published.of(mine[0])
+        of_row = [r for r in results if r["row"] == name]
+        done = [r for r in of_row if r["status"] == "finished"]
+        known = published.of(of_row[0])
         nll = pd.Series([r["nll"] for r in done], dtype=float)
         mc = pd.Series([r["nll_mc_error"] for r in done], dtype=float)
         mean, sd, n = nll.mean(), nll.std(), len(nll)
-        half = stats.t.ppf(0.975, n - 1) * sd / n**0.5 if n > 1 else float("nan")
+        half = t_quantile(n) * sd / n**0.5
         low, high = mean - half, mean + half
         lines.append(
             {
@@ -59,23 +61,21 @@ def summarise(results: list[dict]) -> pd.DataFrame:
                 "ci_low": low,
                 "ci_high": high,
                 "difference": mean - known.nll,
-                "verdict": published.verdict(mine[0]["preset"], n, low, high, known.nll),
+                "verdict": published.verdict(of_row[0]["preset"], n, low, high, known.nll),
                 "seeds": n,
-                "diverged": len(mine) - n,
+                "diverged": len(of_row) - n,
                 "mc_error": mc.pow(2).mean() ** 0.5,
-                "test_error": pd.Series([r["nll_test_error"] for r in done]).mean(),
-                "elbo": pd.Series([r["elbo"] for r in done]).mean(),
-                "k_hat_untrusted": pd.Series(
-                    [r["k_hat_untrusted"] for r in done], dtype=float
-                ).mean(),
-                "rate": pd.Series([r.get("rate") for r in done], dtype=float).mean(),
-                "active_units": pd.Series(
-                    [r.get("active_units") for r in done], dtype=float
-                ).mean(),
+                "test_error": _mean(done, "nll_test_error"),
+                **{key: _mean(done, key) for key in MEANS},
                 "train_minutes": pd.Series([_minutes(r["training"]) for r in done]).mean(),
             }
         )
     return pd.DataFrame(lines)
+
+
+def _mean(results: list[dict], key: str) -> float:
+    """The mean over `results` of what they have under `key`; NaN where none has it."""
+    return pd.Series([r.get(key) for r in results], dtype=float).mean()
 
 
 def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str]:
@@ -112,20 +112,20 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
         seeds = f"{r.seeds}" + (f" ({r.diverged} diverged)" if r.diverged else "")
         cells = [
             r.label,
-            _number(r.published),
-            _number(r.nll),
-            _number(r.sd),
-            f"{_number(r.ci_low)} to {_number(r.ci_high)}" if r.seeds > 1 else "one seed",
-            _number(r.difference, "+.2f"),
+            number(r.published),
+            number(r.nll),
+            number(r.sd),
+            f"{number(r.ci_low)} to {number(r.ci_high)}" if r.seeds > 1 else "one seed",
+            number(r.difference, "+.2f"),
             r.verdict,
             seeds,
-            _number(r.mc_error, ".3f"),
-            _number(r.elbo),
-            _number(r.rate),
-            _number(r.active_units, ".1f"),
-            _number(100 * r.k_hat_untrusted, ".1f") + " %",
-            _number(r.replication_2020, ".0f"),
-            _number(r.train_minutes, ".1f"),
+            number(r.mc_error, ".3f"),
+            number(r.elbo),
+            number(r.rate),
+            number(r.active_units, ".1f"),
+            number(100 * r.k_hat_untrusted, ".1f") + " %",
+            number(r.replication_2020, ".0f"),
+            number(r.train_minutes, ".1f"),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     notes = (
@@ -147,9 +147,9 @@ def latex(table: pd.DataFrame, title: str, source: str) -> str:
     lines = [f"% {title}", f"% {source}", r"\begin{tabular}{lrrrrl}", r"\toprule"]
     lines += [r"row & published & NLL & 95\% interval & seeds & verdict \\", r"\midrule"]
     for r in table.itertuples():
-        interval = f"[{_number(r.ci_low)}, {_number(r.ci_high)}]" if r.seeds > 1 else "--"
-        spread = f"{_number(r.nll)} $\\pm$ {_number(r.sd)}" if r.seeds > 1 else _number(r.nll)
-        cells = [r.label, _number(r.published), spread, interval, str(r.seeds), r.verdict]
+        interval = f"[{number(r.ci_low)}, {number(r.ci_high)}]" if r.seeds > 1 else "--"
+        spread = f"{number(r.nll)} $\\pm$ {number(r.sd)}" if r.seeds > 1 else number(r.nll)
+        cells = [r.label, number(r.published), spread, interval, str(r.seeds), r.verdict]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
@@ -183,7 +183,3 @@ def _minutes(training: dict) -> float:
 def _samples(results: list[dict]) -> int:
     """S of the finished results, which `collect` has seen to be the same for all."""
     return next(r["samples"] for r in results if r["status"] == "finished")
-
-
-def _number(value: float | None, form: str = ".2f") -> str:
-    return "-" if value is None or pd.isna(value) else format(value, form)

@@ -8,12 +8,12 @@ import matplotlib
 
 from annealed.config.datasets import BINARY
 from annealed.config.registry import METHODS
-from annealed.evaluation.pictures import picture, pictures
+from annealed.evaluation.pictures import draw_pictures, picture
 from annealed.runs import cli
 from annealed.runs.load import configured, trained
 from annealed.training.checkpoints import BEST
 from annealed.utils.errors import UsageError
-from reproduce.pages.common import save
+from reproduce.pages.page import save
 from reproduce.results.locations import reports_folder
 
 matplotlib.use("agg")  # no screen is needed
@@ -29,10 +29,10 @@ TITLES = {
 def draw(run: Path, title: str, place: Path, name: str) -> None:
     """Draw the trained run in folder `run` as <name>.png and <name>.pdf into `place`."""
     config = configured(run)
-    method, images = trained(run, config)
-    found = pictures(method, images.held_out(config.evaluate.split))
+    method, subject = trained(run, config)
+    kinds = draw_pictures(method, subject.held_out)
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.9), constrained_layout=True)
-    for axis, (kind, drawn) in zip(axes, found.items(), strict=True):
+    for axis, (kind, drawn) in zip(axes, kinds.items(), strict=True):
         axis.imshow(picture(drawn), cmap="gray")
         axis.set_title(TITLES[kind], fontsize=10)
         axis.axis("off")

@@ -10,11 +10,12 @@ from annealed.config.datasets import BINARY
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_text
-from reproduce.pages import common
 from reproduce.pages.markdown import markdown_table, number
+from reproduce.pages.page import save
 from reproduce.results import paired
 from reproduce.results.locations import reports_folder
-from reproduce.results.store import RESULTS, kept
+from reproduce.results.statistics import outcome
+from reproduce.results.store import RESULTS, committed_results
 from reproduce.table import curves, forest, nll_table, readme
 
 NOTE = (
@@ -35,20 +36,20 @@ WHICH = (
 )
 
 
-def paired_markdown(found: pd.DataFrame) -> str:
+def paired_markdown(pairs: pd.DataFrame) -> str:
     """The paired differences as Markdown."""
     head = ["row", "against", "seeds", "difference", "95% over seeds", "95% over seeds and images"]
     head += ["effect", "p, t", "Holm", "p, bootstrap", "Holm", "shown"]
     lines = []
-    for r in found.itertuples():
+    for r in pairs.itertuples():
         many = r.seeds > 1
         cells = [r.row, r.against, str(r.seeds), f"{r.difference:+.3f}"]
         cells += [f"{r.t_low:+.3f} to {r.t_high:+.3f}" if many else "one seed"]
         cells += [f"{r.bootstrap_low:+.3f} to {r.bootstrap_high:+.3f}"]
         cells += [f"{r.effect:+.1f}" if many else "-"]
         tests = (r.p_t, r.holm_t, r.p_bootstrap, r.holm_bootstrap)
-        lines.append([*cells, *(number(p, ".2g") for p in tests), paired.outcome(r)])
-    note = NOTE.format(tests=int(found.p_t.notna().sum()))
+        lines.append([*cells, *(number(p, ".2g") for p in tests), outcome(r)])
+    note = NOTE.format(tests=int(pairs.p_t.notna().sum()))
     return "\n\n".join(["# Paired differences", markdown_table(head, lines, 2), note, WHICH]) + "\n"
 
 
@@ -57,7 +58,7 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
 
     Raises UsageError where there are no results to report.
     """
-    paths = kept(preset, data, results)
+    paths = committed_results(preset, data, results)
     if not paths:
         raise UsageError(
             f"{results / preset / data} has no results; `make reproduce-table PRESET={preset} "
@@ -67,12 +68,12 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     nll_table.write(paths, folder, preset)
     runs = nll_table.collect(paths)
     rows = nll_table.summarise(runs)
-    common.save(forest.draw(rows, runs), folder, "nll")
-    found = paired.table(paths)
-    if len(found):
-        replace_text(folder / "paired.md", paired_markdown(found))
+    save(forest.draw(rows, runs), folder, "nll")
+    pairs = paired.table(paths)
+    if len(pairs):
+        replace_text(folder / "paired.md", paired_markdown(pairs))
         replace_text(
-            folder / "paired.csv", found.to_csv(index=False, float_format=nll_table.DIGITS)
+            folder / "paired.csv", pairs.to_csv(index=False, float_format=nll_table.DIGITS)
         )
     replace(folder / "curves.png", lambda f: curves.draw(curves.gather(paths), f))
     return folder
@@ -85,8 +86,8 @@ def main() -> None:
     parser.add_argument("--data", choices=BINARY, default="mnist")
     arguments = parser.parse_args()
     folder = write(arguments.preset, arguments.data)
-    told = f", the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
-    print(f"report: {folder}{told}")
+    beside = f", the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
+    print(f"report: {folder}{beside}")
 
 
 if __name__ == "__main__":

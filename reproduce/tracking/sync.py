@@ -26,11 +26,11 @@ START, EACH = 120, 60  # seconds a call may take, and more for each piece
 
 def pieces(runs: Path) -> dict[Path, list[Path]]:
     """What W&B wrote offline, by run folder: a piece for each process that trained or scored."""
-    found: dict[Path, list[Path]] = {}
+    by_run: dict[Path, list[Path]] = {}
     for piece in sorted(runs.rglob("wandb/offline-run-*")):
         if any(piece.glob("run-*.wandb")):
-            found.setdefault(piece.parents[1], []).append(piece)
-    return found
+            by_run.setdefault(piece.parents[1], []).append(piece)
+    return by_run
 
 
 def is_sent(piece: Path) -> bool:
@@ -57,15 +57,15 @@ def check_server() -> None:
 
 
 def send(batch: list[Path], runs: Path) -> str:
-    """Send pieces by W&B's client; returns its last words. What has arrived is marked.
+    """Send pieces by W&B's client, which marks what has arrived; returns its last line of output.
 
     The client's own log goes below `runs`, not to where the command is run.
     """
-    own = {**os.environ, "WANDB_DIR": str(runs)}
+    environment = {**os.environ, "WANDB_DIR": str(runs)}
     call = [sys.executable, "-m", "wandb", "sync", *map(str, batch)]
     try:
         done = subprocess.run(
-            call, capture_output=True, text=True, env=own, timeout=START + EACH * len(batch)
+            call, capture_output=True, text=True, env=environment, timeout=START + EACH * len(batch)
         )
     except subprocess.TimeoutExpired:
         return "the server did not take them in time"
@@ -79,12 +79,12 @@ def sync(runs: Path) -> tuple[int, int, int]:
     A run is whole when it has its result and no process works on it. Raises UsageError where there
     is nothing to send at all, no key or no server, or where W&B did not take everything.
     """
-    found = pieces(runs)
-    if not found:
+    by_run = pieces(runs)
+    if not by_run:
         raise UsageError(f"{runs} holds no offline run of W&B; name another folder with RUNS=...")
-    left = {run: [p for p in own if not is_sent(p)] for run, own in found.items()}
-    left = {run: own for run, own in left.items() if own}
-    before = len(found) - len(left)
+    left = {run: [p for p in written if not is_sent(p)] for run, written in by_run.items()}
+    left = {run: unsent for run, unsent in left.items() if unsent}
+    before = len(by_run) - len(left)
     with ExitStack() as stack:
         whole = []
         for run in left:

@@ -4,18 +4,17 @@ The library: targets, paths of transitions, objectives, fitting, estimates. Name
 they are first used, and neither Lightning nor W&B with them.
 """
 
-from importlib import import_module
-from typing import Any
+from annealed.utils.lazy import lazy_names
 
 __version__ = "0.1.0"
 
-_PLACES = {
-    "annealed.models.targets": ("Energy", "Joint", "LinearGaussian"),
-    "annealed.inference.normal": ("Normal",),
-    "annealed.inference.transitions": ("MeanField", "Refinement", "Transition"),
-    "annealed.inference.flows": ("IAF", "ConvexLinearIAF", "Householder"),
-    "annealed.inference.posteriors": ("GaussianHead", "Path", "Posterior"),
-    "annealed.inference.objectives": (
+_MODULES = {
+    "models.targets": ("Energy", "Joint", "LinearGaussian"),
+    "inference.normal": ("Normal",),
+    "inference.transitions": ("MeanField", "Refinement", "Transition"),
+    "inference.flows": ("IAF", "ConvexLinearIAF", "Householder"),
+    "inference.posteriors": ("GaussianHead", "Path", "Posterior"),
+    "inference.objectives": (
         "DoublyReparameterised",
         "Maximise",
         "Objective",
@@ -25,25 +24,13 @@ _PLACES = {
         "path_terms",
         "renyi",
     ),
-    "annealed.inference.avo": ("AVO",),
-    "annealed.inference.fitting": ("fit_posterior",),
-    "annealed.inference.divergence": ("energy_distance", "estimate", "sample"),
-    "annealed.inference.importance": ("Estimate", "WeightStream", "log_marginal"),
-    "annealed.inference.marginal_kl": ("marginal_kl",),
-    "annealed.methods.base": ("Method", "PosteriorBuilder"),
-    "annealed.config.fields": ("choice", "number"),
+    "inference.avo": ("AVO",),
+    "inference.fitting": ("fit_posterior",),
+    "inference.divergence": ("energy_distance", "estimate", "sample"),
+    "inference.importance": ("Estimate", "WeightStream", "log_marginal"),
+    "inference.marginal_kl": ("marginal_kl",),
+    "methods.base": ("Method", "PosteriorBuilder"),
+    "config.fields": ("choice", "number"),
 }
-_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
-__all__ = [*sorted(_PLACE_OF), "__version__"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_PLACE_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACE_OF})
+_names, __getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__all__ = [*_names, "__version__"]

@@ -14,22 +14,26 @@ def main() -> None:
     parser.add_argument("--config", required=True, help="a row's YAML, by path or by name")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--print-config", action="store_true", help="show the configuration, stop")
-    parser.add_argument("--allow-import", action="store_true", help="method.name may be a class")
+    parser.add_argument(
+        "--allow-import", action="store_true", help="method.name, data.energy may be one's own"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as in seed=3")
     arguments = parser.parse_intermixed_args()
-    parent_watch.hold()
+    parent_watch.stop_with_parent()
     if arguments.allow_import:
         allow_import()
     config = configuration.load(arguments.config, arguments.overrides)
     if arguments.print_config:
         print(configuration.to_yaml(config), end="")
         return
-    # Lightning takes seconds to import: a wrong key is told before
-    from annealed.runs import run
+    # imported here: Lightning takes seconds, and a wrong key ends the command before
+    from annealed.runs.run import RESULT, fit
+    from annealed.training.distributed import ranks
 
-    folder = run.fit(config, arguments.resume)
-    if run.processes.ranks(config).leads:
-        print(f"result: {folder / run.RESULT}")
+    process = ranks(config)
+    folder = fit(config, arguments.resume, process)
+    if process.leads:
+        print(f"result: {folder / RESULT}")
 
 
 if __name__ == "__main__":

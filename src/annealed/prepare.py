@@ -12,7 +12,7 @@ from annealed.runs import cli
 
 
 def prepare(name: str, root: str | None, size: int, check: bool) -> str:
-    """Find, or download, the data set `name` and make its cache; returns what is there, in words.
+    """Find, or download, the data set `name` and make its cache; returns a line on what is there.
 
     With `check` a cache is compared with its digest to the last byte, and made again where it
     differs. Raises what `load_images` does.

@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from annealed.compute.allocator import TUNED
+from annealed.compute.allocator import USER_SETTINGS
 
 FAULTS = """
 import resource
 import torch
-from annealed.allocator import keep_freed
+from annealed.compute.allocator import keep_freed
 
 def work():
     for _ in range(20):
@@ -26,7 +26,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def faults(**environment: str) -> tuple[str, int]:
     """What keep_freed said, and the page faults of 20 rounds of four blocks that are freed."""
-    clean = {k: v for k, v in os.environ.items() if k not in TUNED}
+    clean = {k: v for k, v in os.environ.items() if k not in USER_SETTINGS}
     code = [sys.executable, "-c", FAULTS]
     done = subprocess.run(code, env=clean | environment, capture_output=True, text=True, check=True)
     said, count = done.stdout.split()

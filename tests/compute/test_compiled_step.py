@@ -5,7 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from test_replicas import Killed, grey, result, tiny, training, walk  # noqa: F401 - a fixture
+from side_by_side import training, walk
+from test_replicas import result, tiny
+from tiny_runs import Killed
 
 from annealed.compute import compiling
 from annealed.config.registry import METHODS
@@ -50,7 +52,7 @@ def assert_same(fast, other, plain, adam, tolerance):
 
 @pytest.mark.parametrize("seeds", [1, 2])
 @pytest.mark.parametrize(("row", "options"), CHOICES)
-def test_every_row_and_choice_of_avo_takes_the_plain_steps(row, options, seeds, grey, traced):  # noqa: F811
+def test_every_row_and_choice_of_avo_takes_the_plain_steps(row, options, seeds, grey, traced):
     options = [f"method.avo.{option}" for option in options]
     options += ["method.avo.rho=0.5"] if row.endswith("avo") else []
     options += ["method.transitions.steps=2"] if row.startswith(("hvi", "house")) else []
@@ -70,7 +72,7 @@ def test_every_row_and_choice_of_avo_takes_the_plain_steps(row, options, seeds, 
         ["trainer.warmup=cyclical", "trainer.cycles=1", "trainer.warmed_up=target"],
     ],
 )
-def test_clipping_rates_and_warm_ups_are_the_plain_ones(options, grey, traced):  # noqa: F811
+def test_clipping_rates_and_warm_ups_are_the_plain_ones(options, grey, traced):
     options = [*options, "method.avo.rho=0.5", "trainer.epochs=1"]
     fast, other = training("hvi_avo", range(2), *options, "trainer.compile=true")
     plain, adam = training("hvi_avo", range(2), *options)
@@ -85,20 +87,20 @@ def test_clipping_rates_and_warm_ups_are_the_plain_ones(options, grey, traced): 
     assert_same(fast, other, plain, adam, 1e-10)
 
 
-def test_a_seed_that_leaves_is_left_alone(grey, traced):  # noqa: F811
+def test_a_seed_that_leaves_is_left_alone(grey, traced):
     fast, other = training("hvi_avo", range(3), "trainer.compile=true")
     plain, adam = training("hvi_avo", range(3))
     for module, optimiser in ((fast, other), (plain, adam)):
         walk(module, optimiser, 4, grey)
         left = module.methods[0].state_dict()
         before = {name: value.clone() for name, value in left.items()}
-        module.replicas.keep([2], optimiser)
+        module.replicas.select([2], optimiser)
         walk(module, optimiser, 4, grey)
         assert all(torch.equal(left[name], value) for name, value in before.items())
     assert_same(fast, other, plain, adam, 1e-10)
 
 
-def test_a_seed_that_is_not_finite_does_not_reach_the_others(grey, traced):  # noqa: F811
+def test_a_seed_that_is_not_finite_does_not_reach_the_others(grey, traced):
     fast, other = training("hvi_avo", range(2), "trainer.compile=true", "optimiser.clip_norm=1.0")
     alone, adam = training("hvi_avo", [1], "optimiser.clip_norm=1.0")
     with torch.no_grad():
@@ -113,7 +115,7 @@ def test_a_seed_that_is_not_finite_does_not_reach_the_others(grey, traced):  # n
     assert norms.isfinite().tolist() == [False, True]
 
 
-def test_products_rounded_to_bfloat16_are_so_in_a_whole_step(grey, traced):  # noqa: F811
+def test_products_rounded_to_bfloat16_are_so_in_a_whole_step(grey, traced):
     words = {}
     for precision in ("bf16", "32"):
         for compiled in ("true", "false"):
@@ -125,7 +127,7 @@ def test_products_rounded_to_bfloat16_are_so_in_a_whole_step(grey, traced):  # n
     assert (mine - words["32", "true"]).abs().max() > 1e-3
 
 
-def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp_path):  # noqa: F811
+def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp_path):
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     options = ["method.transitions.steps=2", "method.avo.rho=0.5", "trainer.warmup_epochs=2"]
@@ -175,7 +177,7 @@ def test_an_interrupted_compiled_run_has_the_same_bits_and_may_go_on_uncompiled(
             np.testing.assert_allclose(a.to_numpy(), b.to_numpy(), rtol=1e-4)
 
 
-def test_without_a_compiler_one_line_says_so_and_nothing_changes(grey, capsys, monkeypatch):  # noqa: F811
+def test_without_a_compiler_one_line_says_so_and_nothing_changes(grey, capsys, monkeypatch):
     def missing(*_, **__):
         raise RuntimeError("no C++ compiler\nat all")
 
@@ -189,7 +191,7 @@ def test_without_a_compiler_one_line_says_so_and_nothing_changes(grey, capsys, m
     assert told == "trainer.compile has no effect: nothing compiles here (no C++ compiler)\n"
 
 
-def test_a_row_that_cannot_be_compiled_is_told_so(grey, traced):  # noqa: F811
+def test_a_row_that_cannot_be_compiled_is_told_so(grey, traced):
     class Looking(Maximise):
         def __call__(self, step):
             for value, terms in super().__call__(step):

@@ -10,6 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from annealed import config as configuration
 from annealed.compute import compiling, onednn
+from annealed.compute.machine import resolve
 from annealed.runs.run import fit
 from annealed.training import distributed
 from annealed.training.record import read_metrics
@@ -146,22 +147,22 @@ def test_a_scaled_or_broadcast_sum_is_torchs():
     ],
 )
 def test_auto_is_onednn_where_mkl_leaves_avx512_out(monkeypatch, wide, intel, mkl, expected):
-    monkeypatch.setattr(onednn, "_wide", lambda: wide)
-    monkeypatch.setattr(onednn, "_intel", lambda: intel)
+    monkeypatch.setattr(onednn, "_has_avx512", lambda: wide)
+    monkeypatch.setattr(onednn, "_is_intel", lambda: intel)
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
-    assert onednn.chosen("auto", CPU) == expected
-    assert onednn.chosen("torch", CPU) == "torch"
-    assert onednn.chosen("onednn", CPU) == "onednn"
-    assert onednn.chosen("auto", torch.device("cuda")) == "torch"
+    assert onednn.resolve("auto", CPU) == expected
+    assert onednn.resolve("torch", CPU) == "torch"
+    assert onednn.resolve("onednn", CPU) == "onednn"
+    assert onednn.resolve("auto", torch.device("cuda")) == "torch"
 
 
 def test_onednn_where_there_is_none_is_refused_and_scoring_goes_on(monkeypatch):
     cell = configuration.load("vae", [*TINY, "trainer.products=onednn"])
-    distributed.check(cell, CPU)
+    distributed.check(cell, resolve(cell, device=CPU))
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     with pytest.raises(UsageError, match=r"'onednn', which takes a CPU .*accepted here: auto, to"):
-        distributed.check(cell, CPU)
-    assert onednn.chosen("onednn", CPU) == onednn.chosen("auto", CPU) == "torch"
+        distributed.check(cell, resolve(cell, device=CPU))
+    assert resolve(cell, device=CPU).products == onednn.resolve("auto", CPU) == "torch"
     with pytest.raises(UsageError, match="products is 'mkl'; accepted: one of auto, torch, onednn"):
         configuration.load("vae", ["trainer.products=mkl"])
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, annealed, sentence
-from test_fit import poisoned
+from side_by_side import training, walk
+from tiny_runs import Killed, poisoned
 
 from annealed import config as configuration
 from annealed.compute.replicas import Replicas, transpose_stack
-from annealed.config.registry import METHODS, method_class
+from annealed.config.registry import METHODS
 from annealed.inference.objectives import Maximise
 from annealed.runs.folders import run_folder
 from annealed.runs.run import fit
@@ -19,30 +20,6 @@ from annealed.training.checkpoints import load
 from annealed.training.module import Training
 from annealed.training.record import read_metrics
 from annealed.utils.errors import Diverged, UsageError
-
-SMALL = ["data.name=digits", "preset=quick", "network.hidden=8", "network.latent=3"]
-SMALL += ["wandb.mode=disabled", "optimiser.learning_rate=0.01"]
-
-
-def training(row, seeds, *overrides, kind=torch.float64):
-    """A small model of `kind` for each seed, and its Adam."""
-    cells = [configuration.load(row, [*SMALL, f"seed={seed}", *overrides]) for seed in seeds]
-    methods = [method_class(c.method)(c, 64).to(kind) for c in cells]
-    module = Training(methods, cells[0], steps_an_epoch=10)
-    return module, module.configure_optimizers()
-
-
-def walk(module, adam, steps, grey):
-    """The means of each of the first `steps` steps."""
-    batches = (torch.stack([grey[s][step] for s in module.seeds]) for step in range(steps))
-    return torch.stack([module.update(adam, batch, i)[0] for i, batch in enumerate(batches)])
-
-
-@pytest.fixture
-def grey():
-    """A few batches for each of five seeds."""
-    g = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (5, 12, 7, 64), dtype=torch.uint8, generator=g)
 
 
 @pytest.mark.parametrize("row", METHODS)
@@ -84,7 +61,7 @@ def test_a_seed_that_leaves_stays_as_it_is_and_the_others_go_on_as_before(grey):
     walk(whole, other, 4, grey)
     left = three.methods[1]
     before = {name: value.clone() for name, value in left.state_dict().items()}
-    three.replicas.keep([0, 2], adam)
+    three.replicas.select([0, 2], adam)
     assert three.seeds == [0, 2]
     walk(three, adam, 8, grey)
     walk(whole, other, 8, grey)
@@ -160,12 +137,6 @@ def test_patience_ends_each_seed_at_its_own_epoch(tmp_path):
         ended[seed] = result(folder)["training"]["epochs"]
         assert ended[seed] == result(alone)["training"]["epochs"] == len(read_metrics(folder))
     assert len(set(ended.values())) > 1  # or nothing was shown
-
-
-class Killed(Exception):
-    """What stands for a kill."""
-
-    pass
 
 
 def test_an_interrupted_group_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):

@@ -19,15 +19,15 @@ from torchvision.datasets import CelebA
 from torchvision.transforms import v2
 
 from annealed import config as configuration
-from annealed.data import images as image_data
 from annealed.data.celeba import archive, dataset, pixel_cache
 from annealed.data.images import load_images
 from annealed.data.locations import DataNotFound
 from annealed.prepare import prepare
-from annealed.training.datamodule import Gather, ImageData
+from annealed.training.datamodule import Gather, ImageData, resident
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, sha256
 
+GUIDE = ROOT / "src" / "annealed" / "data" / "README.md"
 COUNT = 60
 SPLITS = (48, 6, 6)
 
@@ -159,10 +159,10 @@ def test_a_batch_is_moved_where_the_whole_set_is_not(root, monkeypatch):
     assert gather.images is images.train
     gpu = SimpleNamespace(total_memory=8 * (48 + 6) * 3 * 64 * 64)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: gpu)
-    assert image_data.resident(images, torch.device("cuda"))
+    assert resident(images, torch.device("cuda"))
     gpu.total_memory -= 8
-    assert not image_data.resident(images, torch.device("cuda"))
-    assert image_data.resident(images, torch.device("cpu"))
+    assert not resident(images, torch.device("cuda"))
+    assert resident(images, torch.device("cpu"))
 
 
 def test_the_zip_gives_the_same_cache_as_the_folder_and_no_images_need_stay(root, home, capsys):
@@ -427,7 +427,7 @@ CHILD = """
 import os, sys
 from pathlib import Path
 from annealed.data.celeba import dataset, pixel_cache
-from annealed.errors import UsageError
+from annealed.utils.errors import UsageError
 pixel_cache.CHUNK, dataset.THREADS = 16, 1
 root, kill, limit = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 decode, seen = dataset.decode, []
@@ -504,7 +504,7 @@ def test_missing_files_say_where_to_put_which(home):
     for _, md5, name in CelebA.file_list:
         wanted = name in ("list_eval_partition.txt", "img_align_celeba.zip")
         assert (f"{name} (MD5 {md5})" in str(error.value)) == wanted
-        assert (f"`celeba/{name}` (MD5 {md5})" in (ROOT / "README.md").read_text()) == wanted
+        assert (f"`celeba/{name}` (MD5 {md5})" in GUIDE.read_text()) == wanted
     assert "'gdown' is required" in str(error.value)
     assert not [p for p in home.rglob("*") if p.is_file() and p.name != ".lock"]
 

@@ -7,7 +7,7 @@ from conftest import TINY
 
 from annealed import config as configuration
 from annealed.config.registry import METHODS, method_class
-from annealed.evaluation.pictures import COLUMNS, picture, pictures, traversals
+from annealed.evaluation.pictures import COLUMNS, draw_pictures, picture, traversals
 from annealed.runs.run import fit
 from reproduce.table import pictures as page
 
@@ -21,7 +21,7 @@ def images():
 @pytest.mark.parametrize("row", METHODS)
 def test_every_row_draws_all_three(row, images):
     method = method_class(row)(configuration.load(row, TINY), 64)
-    found = pictures(method, images, count=40)
+    found = draw_pictures(method, images, count=40)
     assert found["samples"].shape == (40, 64)
     assert found["reconstructions"].shape == (32, 64)  # two whole rows of eight, and theirs
     assert torch.equal(found["reconstructions"][:8], images[:8] / 255)

@@ -95,7 +95,7 @@ def test_a_row_trained_on_real_images_scores_as_a_second_evaluation_says(
     if data == "mnist_static" and not list((mnist_folder() / "binarized_mnist").glob("*_test*")):
         pytest.skip("static MNIST is not at hand")
     images = real_images(data, root)
-    monkeypatch.setattr("annealed.runs.run.load_images", lambda *_: images)
+    monkeypatch.setattr("annealed.runs.problems.load_images", lambda *_: images)
     tiny = [*TINY, f"runs={tmp_path}", f"data.name={data}", f"data.root={root}"]
     tiny += ["data.batch_size=100", "trainer.epochs=1", f"evaluate.samples={S}"]
     check(fit(configuration.load(row, tiny)), images)

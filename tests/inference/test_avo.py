@@ -4,7 +4,7 @@ from conftest import D, noise_for, posterior
 from test_transitions import literal_kernel
 
 from annealed.inference import schedules
-from annealed.inference.avo import AVO, avo, avo_stages
+from annealed.inference.avo import AVO, avo_stages
 from annealed.inference.objectives import ObjectiveInputs, elbo, log_weight, path_terms
 
 ALPHAS = [1 / 3, 2 / 3, 1.0]
@@ -19,6 +19,12 @@ def model(linear_gaussian):
 
 def gradients(module):
     return {n: None if p.grad is None else p.grad.clone() for n, p in module.named_parameters()}
+
+
+def avo(target, x, q, noise, alphas, beta=1.0, **options):
+    """The sum of all stages' values, (B,)."""
+    stages = avo_stages(target, x, q, noise, alphas, **options)
+    return sum(elbo(terms.log_weight(beta)) for terms in stages)
 
 
 def literal_stage(target, x, q, noise, alphas, t, anchor):

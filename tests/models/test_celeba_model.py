@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from faces import at_hand
+from faces import TINY, at_hand
 
 from annealed import config as configuration
 from annealed.config.registry import METHODS, method_class
 from annealed.data.images import load_images
-from annealed.evaluation.pictures import COLUMNS, interpolations, picture, pictures
+from annealed.evaluation.pictures import COLUMNS, draw_pictures, interpolations, picture
 from annealed.evaluation.result import read_result
 from annealed.evaluation.score import bits_per_dimension
 from annealed.inference.importance import SAMPLE_BLOCK
@@ -23,22 +23,6 @@ from annealed.utils import randomness
 from annealed.utils.errors import UsageError
 
 X = 3 * 32 * 32
-TINY = [
-    "preset=quick",
-    "data.name=celeba",
-    "data.train_images=16",
-    "data.held_out_images=4",
-    "data.batch_size=8",
-    "network.latent=5",
-    "network.hidden=12",
-    "network.widths=[8,8,8]",
-    "trainer.epochs=2",
-    "trainer.warmup_epochs=1",
-    "trainer.threads=1",
-    "evaluate.samples=30",
-    "evaluate.batch_size=3",
-    "wandb.mode=disabled",
-]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -175,7 +159,7 @@ def test_bits_per_dimension_of_a_model_without_latents_is_its_entropy():
 
 def test_pictures_have_colours_and_an_interpolation_ends_at_its_reconstructions(faces):
     method, _ = tiny("hvi")
-    for drawn in pictures(method, faces.test[:4], 8).values():
+    for drawn in draw_pictures(method, faces.test[:4], 8).values():
         assert drawn.shape[1] == X
         assert ((drawn >= 0) & (drawn <= 1)).all()
     between = interpolations(method, faces.test[:4])

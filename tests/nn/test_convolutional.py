@@ -125,9 +125,9 @@ def test_what_does_not_fit_together_is_one_sentence(override, words):
 def test_too_many_resolutions_are_told_with_how_many_fit():
     options = configuration.load("vae", ["network.encoder=convolutional"]).network
     with pytest.raises(UsageError, match=r"widths has 5 .* at most 3 entries for images of 28"):
-        build.encoder(options, 784)
+        build.image_encoder(options, 784)
     options.widths = [4, 4, 4]
-    assert build.encoder(options, 784)(torch.rand(2, 784)).shape == (2, options.hidden)
+    assert build.image_encoder(options, 784)(torch.rand(2, 784)).shape == (2, options.hidden)
 
 
 @pytest.mark.parametrize("likelihood", ["discretised_logistic", "logistic_mixture"])

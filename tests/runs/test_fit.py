@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, annealed, sentence
+from tiny_runs import assert_same_run, poisoned, start, tiny, weights
 
 from annealed import config as configuration
 from annealed.config.registry import method_class
@@ -24,32 +25,6 @@ from annealed.training.checkpoints import AtomicCheckpointIO, load, load_weights
 from annealed.training.module import Training
 from annealed.training.record import read_metrics
 from annealed.utils.errors import Diverged, InUse, UsageError
-
-
-def tiny(row, runs, *overrides):
-    return configuration.load(row, [*TINY, f"runs={runs}", *overrides])
-
-
-def weights(folder, name="last.ckpt"):
-    return load(folder / name)["state_dict"]
-
-
-def assert_same_run(a, b):
-    """Bit-identical parameters, scores and results, up to times and places."""
-    for name in ("last.ckpt", "best.ckpt"):
-        for key, value in weights(a, name).items():
-            assert torch.equal(value, weights(b, name)[key]), (name, key)
-    one, two = np.load(a / "result.npz"), np.load(b / "result.npz")
-    assert all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
-    results = [json.loads((f / "result.json").read_text()) for f in (a, b)]
-    for r in results:
-        for key in ("config", "provenance", "evaluate_seconds"):
-            r.pop(key)
-        for key in ("seconds", "seconds_a_seed", "sessions"):
-            r["training"].pop(key)
-    assert results[0] == results[1]
-    metrics = [read_metrics(f).drop(columns="seconds") for f in (a, b)]
-    assert metrics[0].equals(metrics[1])
 
 
 @pytest.mark.parametrize("row", ["vae", "hvi", "hvi_avo"])
@@ -87,13 +62,6 @@ def test_a_result_holds_the_run_and_says_how_it_was_made(row, tmp_path):
     assert -scores["log_prob"].mean() == pytest.approx(result["nll"])
 
 
-def start(runs, *arguments, **options):
-    command = [sys.executable, "-m", "annealed.fit", "--config", "hvi_avo", *TINY]
-    command += [f"runs={runs}", "trainer.epochs=12", *arguments]
-    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    return subprocess.Popen(command, **{**quiet, **options})
-
-
 def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
     whole = start(tmp_path / "whole")
     folder = tmp_path / "killed" / "quick" / "digits" / "hvi_avo" / "seed0"
@@ -119,7 +87,7 @@ def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
 def test_a_run_killed_between_two_files_of_an_epoch_is_the_run_never_killed(tmp_path):
     whole = fit(tiny("vae", tmp_path / "whole", "trainer.epochs=4"))
     code = (
-        "import os, sys; from test_fit import *\n"
+        "import os, sys\nfrom annealed.runs.run import fit\nfrom tiny_runs import tiny\n"
         "from annealed.training import checkpoints, record\n"
         "save = checkpoints.save\n"
         "def dying(path, checkpoint, *previous):\n"
@@ -128,7 +96,7 @@ def test_a_run_killed_between_two_files_of_an_epoch_is_the_run_never_killed(tmp_
         "checkpoints.save = record.save = dying\n"
         "fit(tiny('vae', sys.argv[1], 'trainer.epochs=4'))"
     )
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     for name in ("best.ckpt", "last.ckpt"):
         runs = tmp_path / name
         command = [sys.executable, "-c", code, str(runs), name]
@@ -203,18 +171,6 @@ def test_the_whole_target_may_be_warmed_up_instead_of_the_rate(tmp_path):
     assert read_metrics(target)["warmup"].tolist() == pytest.approx([1 / 3, 2 / 3, 1.0])
     a, b = (weights(f, "best.ckpt")["target.decoder.1.weight"] for f in (rate, target))
     assert not torch.equal(a, b)
-
-
-def poisoned(optimise, seed):
-    """`optimise`, after which at step 20 a weight of `seed` is not a number."""
-
-    def step(self, grey):
-        optimise(self, grey)
-        if self.global_step == 20:
-            (method,) = [m for m in self.methods if m.config.seed == seed]
-            method.target.decoder[1].bias.data[0] = torch.nan
-
-    return step
 
 
 def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):

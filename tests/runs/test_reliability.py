@@ -6,11 +6,10 @@ import pickle
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from test_fit import assert_same_run, tiny
+from tiny_runs import assert_same_run, tiny
 
 from annealed.config import load as load_config, read_resolved
 from annealed.runs.run import fit
@@ -25,8 +24,9 @@ KILLS = 20
 TRIES = """
 import os, random, sys
 from pathlib import Path
-from test_fit import fit, tiny
-from annealed.training import Training
+from annealed.runs.run import fit
+from annealed.training.module import Training
+from tiny_runs import tiny
 
 runs, wanted = Path(sys.argv[1]), int(sys.argv[2])
 config, draw = tiny("hvi_avo", runs, "trainer.epochs=8"), random.Random(3)
@@ -63,7 +63,7 @@ print(kills, begun)
 
 def run_code(code, *arguments):
     """`code` in a process of its own that may import the tests."""
-    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    path = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-c", code, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

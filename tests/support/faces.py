@@ -85,3 +85,21 @@ def draw(seed: int, number: int) -> Image.Image:
     curve = [(x + t, y + 36 + smile * (1 - (t / 18) ** 2) - smile / 2) for t in range(-18, 19, 3)]
     pen.line(curve, colour((130, 30, 40), (210, 90, 100)), math.ceil(around(5, 2)))
     return image.filter(ImageFilter.GaussianBlur(0.8))
+
+
+TINY = [
+    "preset=quick",
+    "data.name=celeba",
+    "data.train_images=16",
+    "data.held_out_images=4",
+    "data.batch_size=8",
+    "network.latent=5",
+    "network.hidden=12",
+    "network.widths=[8,8,8]",
+    "trainer.epochs=2",
+    "trainer.warmup_epochs=1",
+    "trainer.threads=1",
+    "evaluate.samples=30",
+    "evaluate.batch_size=3",
+    "wandb.mode=disabled",
+]

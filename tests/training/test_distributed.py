@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, annealed
-from test_fit import assert_same_run, start, tiny, weights
+from tiny_runs import assert_same_run, start, tiny, weights
 
 from annealed.runs.run import fit
 from annealed.training.record import read_metrics

@@ -6,13 +6,14 @@ import os
 import pytest
 import torch
 from conftest import TINY
-from test_replicas import SMALL, training
+from side_by_side import SMALL, training
 
 from annealed import config as configuration
+from annealed.compute.machine import resolve
+from annealed.compute.ranks import Ranks
 from annealed.config.registry import METHODS, method_class
 from annealed.training import distributed
 from annealed.training.module import Training
-from annealed.training.ranks import Ranks
 from annealed.utils.errors import UsageError
 
 
@@ -85,9 +86,13 @@ def test_bfloat16_rounds_the_products_and_nothing_that_is_kept(row, seeds):
 def test_devices_and_precisions_that_are_not_there_are_refused(monkeypatch):
     cpu, there = torch.device("cpu"), os.cpu_count()
 
+    def check(*overrides):
+        config = configuration.load("vae", [*TINY, *overrides])
+        distributed.check(config, resolve(config, device=cpu))
+
     def refusal(*overrides):
         with pytest.raises(UsageError) as told:
-            distributed.check(configuration.load("vae", [*TINY, *overrides]), cpu)
+            check(*overrides)
         return str(told.value)
 
     assert f"accepted: 1 to {there}" in refusal(f"trainer.devices={there + 1}")
@@ -96,7 +101,7 @@ def test_devices_and_precisions_that_are_not_there_are_refused(monkeypatch):
     assert "only the command python -m annealed.fit" in refusal("trainer.devices=2")
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert "LOCAL_RANK is set" in refusal("trainer.devices=2")
-    distributed.check(configuration.load("vae", [*TINY, "trainer.strategy=ddp"]), cpu)
+    check("trainer.strategy=ddp")
 
 
 def test_the_precision_is_a_choice_that_yaml_may_read_as_a_number():

@@ -3,9 +3,9 @@
 import sys
 
 from annealed.runs import cli
-from reproduce.experiments.ablations import report
+from reproduce.experiments.ablations import design, page
 from reproduce.pages import trial_page
 
 if __name__ == "__main__":
-    asked = ("ablations", __doc__, report.planned, report.write)
-    sys.exit(cli.run(lambda: trial_page.run(*asked), "Run the same command again to go on."))
+    arguments = ("ablations", __doc__, design.planned, page.write)
+    sys.exit(cli.run(lambda: trial_page.run(*arguments), "Run the same command again to go on."))

@@ -7,9 +7,15 @@ import yaml
 from reproduce.results.trials import Trial
 
 CHOICES = Path(__file__).parent / "choices.yaml"
-
+SMOKE = 7  # trials that a smoke run makes
 
 Pair = tuple[Trial, Trial]
+
+
+def planned(preset: str, data: str) -> list[Trial]:
+    """The trials of the page under a preset, quick or full, on a data set."""
+    trials, _ = read(data)
+    return trials if preset == "full" else trials[:SMOKE]
 
 
 def read(data: str, path: Path = CHOICES) -> tuple[list[Trial], int]:

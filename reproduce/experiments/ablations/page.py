@@ -1,15 +1,14 @@
-"""reports/ablations.md: numbers made by code, around a reading written by hand."""
+"""reports/ablations.md: what decides the table, one choice at a time."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from annealed.utils.files import replace, replace_text
-from reproduce.experiments.ablations import figures, summary
-from reproduce.experiments.ablations.design import matched
-from reproduce.pages import common
-from reproduce.pages.commentary import digest, reading
+from annealed.utils.files import replace
+from reproduce.experiments.ablations import design, figures, summary
+from reproduce.pages import page
 from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.page import Section
 from reproduce.results import trials
 from reproduce.results.trials import DEFAULTS, SETTINGS, Trial
 from reproduce.table import curves
@@ -78,51 +77,58 @@ def budget_table(table: pd.DataFrame) -> str:
 
 def write(
     plan: list[Trial],
-    budget: int,
     pool: Path,
     folder: Path,
     preset: str,
     data: str,
     note: Path | None = None,
+    budget: int | None = None,
 ) -> str:
-    """Write <folder>.md, its PNG and CSV into `folder`; returns the digest of its numbers."""
-    found = trials.gather(plan, pool, preset, data)
-    runs = trials.table(found)
-    table, pairs = summary.effects(plan, runs, found, budget), summary.rows(found, matched(data))
-    folder.mkdir(parents=True, exist_ok=True)
-    common.save_frames({"runs": runs, "effects": table, "rows": pairs}, folder)
-    parts = [
-        (setting, row, trials_table(group))
-        for (setting, row), group in table.groupby(["setting", "row"], sort=False)
-    ]
+    """Write <folder>.md, its PNG and CSV into `folder`; returns the digest of its numbers.
+
+    `budget`, how many of a row's trials count in a comparison, is by default that of the design.
+    """
+    budget = design.read(data)[1] if budget is None else budget
+    results = trials.gather(plan, pool, preset, data)
+    runs = trials.table(results)
+    effects = summary.effects(plan, runs, results, budget)
+    pairs = summary.rows(results, design.matched(data))
+    frames = {"runs": runs, "effects": effects, "rows": pairs}
     first = next(iter(SETTINGS))
-    against, best = rows_table(pairs), budget_table(summary.equal_budget(table, first))
-    made = [against, best, *(text for *_, text in parts)]
-    answer, discussion = reading(digest(made), note or READINGS / f"reading_{data}.md")
-    smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
-    blocks = ["# Ablations: what decides the table", smoke + answer]
-    blocks += [source(runs, plan, len(plan) - len(found), preset, data, folder.name)]
-    blocks += ["## Rows against each other", against]
-    blocks += [f"## An equal budget of {budget} trials a row, {first}", best]
-    blocks += ["The best is chosen and reported on the same images, which flatters every row."]
-    for setting, row, text in parts:
-        blocks += [f"## {row}, {setting}", text]
-    blocks += [NOTE, *_pictures(table, found, folder)]
-    blocks += ["## Reading", discussion] if discussion else []
-    replace_text(folder.with_name(f"{folder.name}.md"), "\n\n".join(blocks) + "\n")
-    return digest(made)
+    against, best = rows_table(pairs), budget_table(summary.equal_budget(effects, first))
+    warning = "The best is chosen and reported on the same images, which flatters every row."
+    sections = [
+        Section("Rows against each other", [against], [against], frames=frames),
+        Section(f"An equal budget of {budget} trials a row, {first}", [best, warning], [best]),
+    ]
+    for (setting, row), group in effects.groupby(["setting", "row"], sort=False):
+        table = trials_table(group)
+        sections.append(Section(f"{row}, {setting}", [table], [table]))
+    folder.mkdir(parents=True, exist_ok=True)
+    return page.write(
+        folder.with_name(f"{folder.name}.md"),
+        "Ablations: what decides the table",
+        preset,
+        source(runs, plan, len(plan) - len(results), preset, data, folder.name),
+        [*sections, *_pictures(effects, results, folder)],
+        note or READINGS / f"reading_{data}.md",
+        folder,
+    )
 
 
-def _pictures(table: pd.DataFrame, found: trials.Found, folder: Path) -> list[str]:
-    blocks = []
-    if "difference" in table.columns:
-        replace(folder / "effects.png", lambda f: figures.effects(table, f))
+def _pictures(effects: pd.DataFrame, results: trials.Results, folder: Path) -> list[Section]:
+    """The note on the tables and the figures, which are written into `folder` as PNG alone."""
+    blocks = [NOTE]
+    if "difference" in effects.columns:
+        replace(folder / "effects.png", lambda f: figures.effects(effects, f))
         blocks += [f"![Effects]({folder.name}/effects.png)"]
-    few = [p for t, by in found.items() if t.setting == "5000 images" for p in by.values()]
+    sections = [Section("", blocks)]
+    few = [p for t, by in results.items() if t.setting == "5000 images" for p in by.values()]
     if few:
         replace(folder / "few.png", lambda f: curves.draw(curves.gather(few), f))
-        blocks += ["## Training on 5000 images", f"![Curves]({folder.name}/few.png)"]
-    return blocks
+        picture = f"![Curves]({folder.name}/few.png)"
+        sections.append(Section("Training on 5000 images", [picture]))
+    return sections
 
 
 def source(
@@ -130,8 +136,8 @@ def source(
 ) -> str:
     """Where the numbers come from, and what is still to be run."""
     missing = f" **{left} of {len(plan)} trials are still to be run.**" if left else ""
-    own = {trial.setting: SETTINGS[trial.setting] for trial in plan}
-    settings = [f" {k}: {', '.join(f'`{o}`' for o in v)}." for k, v in own.items() if v]
+    overrides = {trial.setting: SETTINGS[trial.setting] for trial in plan}
+    settings = [f" {k}: {', '.join(f'`{o}`' for o in v)}." for k, v in overrides.items() if v]
     return (
         f"`{trials.command('ablations', preset, data, runs.seed.nunique())}`: data {data}, preset "
         f"{trials.PRESETS[preset]}.{''.join(settings)} NLL is the importance-sampled one of the "

@@ -3,15 +3,14 @@
 import pandas as pd
 
 from reproduce.experiments.ablations.design import Pair
-from reproduce.pages.markdown import interval
-from reproduce.results import paired
-from reproduce.results.trials import KEYS, Found, Trial, between
+from reproduce.results.statistics import adjust, interval
+from reproduce.results.trials import KEYS, Results, Trial, between
 
 ROW_PAIRS = [("hvi_avo", "hvi"), ("hvi_avo", "vae"), ("hvi", "vae"), ("iaf", "vae")]
 MEASURES = ["nll", "elbo", "train_elbo", "gap", "rate", "active_units", "minutes"]
 
 
-def effects(plan: list[Trial], runs: pd.DataFrame, found: Found, budget: int) -> pd.DataFrame:
+def effects(plan: list[Trial], runs: pd.DataFrame, results: Results, budget: int) -> pd.DataFrame:
     """One line a trial: means and half widths over seeds, and the paired difference from defaults.
 
     `trial` counts a row's trials under a setting from 1 in the order of `plan`, defaults included;
@@ -21,42 +20,41 @@ def effects(plan: list[Trial], runs: pd.DataFrame, found: Found, budget: int) ->
     for trial in plan:
         group = (trial.setting, trial.row)
         count[group] = count.get(group, 0) + 1
-        if trial not in found:
+        if trial not in results:
             continue
-        mine = runs[(runs[KEYS] == [getattr(trial, key) for key in KEYS]).all(axis=1)]
-        done = mine[mine.status == "finished"]
+        of_trial = runs[(runs[KEYS] == [getattr(trial, key) for key in KEYS]).all(axis=1)]
+        done = of_trial[of_trial.status == "finished"]
         line = {**{key: getattr(trial, key) for key in KEYS}, "trial": count[group]}
-        line |= {"in_budget": count[group] <= budget, "diverged": len(mine) - len(done)}
+        line |= {"in_budget": count[group] <= budget, "diverged": len(of_trial) - len(done)}
         for measure in MEASURES if len(done) else []:
             line[measure], line[f"{measure}_half"] = interval(done[measure])
-        if trial != trial.base and trial.base in found:
-            line |= between(found[trial], found[trial.base])
+        if trial != trial.base and trial.base in results:
+            line |= between(results[trial], results[trial.base])
         lines.append({**line, "seeds": len(done)})
-    return paired.adjust(pd.DataFrame(lines))
+    return adjust(pd.DataFrame(lines))
 
 
-def rows(found: Found, matched: list[Pair]) -> pd.DataFrame:
+def rows(results: Results, matched: list[Pair]) -> pd.DataFrame:
     """Rows against each other under every choice that both have, and the pairs `matched`."""
     pairs = [
         (trial, Trial(trial.setting, second, trial.change))
         for first, second in ROW_PAIRS
-        for trial in found
+        for trial in results
         if trial.row == first
     ]
     lines = []
     for one, other in [*pairs, *matched]:
-        numbers = between(found.get(one, {}), found.get(other, {}))
-        if numbers:
+        if numbers := between(results.get(one, {}), results.get(other, {})):
             line = {"setting": one.setting, "row": one.row, "choice": one.change}
             lines.append({**line, "against": other.row, "its_choice": other.change, **numbers})
-    return paired.adjust(pd.DataFrame(lines))
+    return adjust(pd.DataFrame(lines))
 
 
 def equal_budget(table: pd.DataFrame, setting: str) -> pd.DataFrame:
     """The best trial of each row among those within the budget, by validation NLL."""
-    mine = table[(table.setting == setting) & table.in_budget & (table.seeds > 0)]
+    candidates = table[(table.setting == setting) & table.in_budget & (table.seeds > 0)]
     lines = []
-    for row, group in mine.groupby("row", sort=False):
+    for row, group in candidates.groupby("row", sort=False):
         best, base = group.loc[group.nll.idxmin()], group[group.change == "defaults"]
         lines.append(
             {

@@ -8,11 +8,11 @@ from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from reproduce.experiments.celeba import design, fid, page
 from reproduce.pages import common
-from reproduce.results.store import keep_all
+from reproduce.results.store import commit_results
 from reproduce.scheduling import engines, scheduler
 
 
-def own(parser: ArgumentParser) -> None:
+def add_options(parser: ArgumentParser) -> None:
     """The options that other pages do not have."""
     parser.add_argument("--fid-weights", type=Path, help="torchvision's inception_v3 state dict")
     parser.add_argument(
@@ -23,16 +23,16 @@ def own(parser: ArgumentParser) -> None:
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = common.arguments("celeba", __doc__, design.SIZES, own, by_engine=True)
+    arguments = common.arguments("celeba", __doc__, design.BUDGETS, add_options)
     weights = arguments.fid_weights
     if weights:
-        fid.load(weights)  # what is wrong with them is told before hours of training
-    cells = design.cells(arguments.preset, arguments.seeds, arguments.runs, arguments.set)
-    design.check_data(cells[0])
-    keeping = {"done": lambda cell: keep_all(cell.results())} if arguments.keep else {}
-    failures = scheduler.run_on(engines.chosen(arguments), cells, **keeping)
+        fid.load(weights)  # a wrong file is refused before hours of training
+    runs = design.runs(arguments.preset, arguments.seeds, arguments.runs, arguments.set)
+    design.check_data(runs[0])
+    keeping = {"done": lambda run: commit_results(run.results())} if arguments.keep else {}
+    failures = scheduler.run_on(engines.chosen(arguments), runs, **keeping)
     folder = common.folder("celeba", arguments.preset)
-    print(page.write(cells, folder, arguments.preset, weights))
+    print(page.write(runs, folder, arguments.preset, weights))
     for failure in failures:
         print(failure, file=sys.stderr)
     print(f"page: {folder / 'index.md'}", flush=True)

@@ -1,7 +1,7 @@
-"""The cells of the page: rows, seeds and the preset that each size of it trains under."""
+"""The runs of the page: rows and seeds, and the preset of the runs under each of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from annealed.data.images import load_images
 from reproduce.scheduling.run_grid import Run, run_grid
@@ -18,26 +18,27 @@ class Budget:
     seeds: int
 
 
-SIZES = {"quick": Budget("quick", 1), "full": Budget("short", 3)}
+BUDGETS = {"quick": Budget("quick", 1), "full": Budget("short", 3)}
 
 
-def cells(preset: str, seeds: int, runs: str, changes: Sequence[str] = ()) -> list[Run]:
-    """Seeds of every row, under `changes` to all of them.
+def runs(preset: str, seeds: int, folder: str, changes: Sequence[str] = ()) -> list[Run]:
+    """Seeds of every row below `folder`, under `changes` to all of them.
 
     A kernel of HVI has as many units as there are latents, as on MNIST.
     """
-    size = SIZES[preset]
+    size = BUDGETS[preset]
     latent = Run(size.preset, "celeba", "vae", 0, changes=(*changes,)).config().network.latent
-    found = []
-    for cell in run_grid(size.preset, "celeba", list(ROWS), seeds, runs=runs):
-        own = (f"method.transitions.hidden={latent}",) if cell.row in KERNELS else ()
-        found.append(
-            Run(cell.preset, cell.data, cell.row, cell.seed, cell.runs, changes=(*own, *changes))
-        )
-    return found
+    return [
+        replace(run, changes=(*_of_row(run.row, latent), *changes))
+        for run in run_grid(size.preset, "celeba", list(ROWS), seeds, runs=folder)
+    ]
 
 
-def check_data(cell: Run) -> None:
-    """Raise UsageError where the images of `cell` cannot be had; else their cache is made."""
-    data = cell.config().data
+def _of_row(row: str, latent: int) -> tuple[str, ...]:
+    return (f"method.transitions.hidden={latent}",) if row in KERNELS else ()
+
+
+def check_data(run: Run) -> None:
+    """Raise UsageError where the images of `run` cannot be had; else their cache is made."""
+    data = run.config().data
     load_images("celeba", data.root, data.seed, data.train_images, data.size, data.held_out_images)

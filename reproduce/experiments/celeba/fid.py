@@ -64,8 +64,8 @@ class Extractor(nn.Module):
         self.net = torchvision.models.inception_v3(
             weights=None, aux_logits=False, transform_input=False, init_weights=False
         )
-        wanted = {k: v for k, v in weights.items() if not k.startswith("AuxLogits.")}
-        self.net.load_state_dict(wanted)
+        without_aux = {k: v for k, v in weights.items() if not k.startswith("AuxLogits.")}
+        self.net.load_state_dict(without_aux)
         self.net.fc = nn.Identity()
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(STD)[:, None, None])
@@ -98,17 +98,17 @@ def load(path: Path) -> tuple[Extractor, str]:
 
 def of_images(extractor: Extractor, images: Tensor, device: torch.device) -> Moments:
     """The moments of up to MOST images, uint8 (N, X)."""
-    found = Moments()
+    moments = Moments()
     for batch in images[:MOST].split(BATCH):
-        found.add(extractor(batch.to(device) / 255))
-    return found
+        moments.add(extractor(batch.to(device) / 255))
+    return moments
 
 
 def of_model(extractor: Extractor, method: Method, count: int) -> Moments:
     """The moments of `count` means of p(x | z) at draws of the prior."""
-    found = Moments()
+    moments = Moments()
     for index, first in enumerate(range(0, count, BATCH)):
         z = method.noise("pictures", 1, min(BATCH, count - first), 5, index)[0, 0]
         with torch.no_grad():
-            found.add(extractor(method.target.likelihood.mean(method.target.decoder(z))))
-    return found
+            moments.add(extractor(method.target.likelihood.mean(method.target.decoder(z))))
+    return moments

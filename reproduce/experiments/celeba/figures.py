@@ -24,8 +24,8 @@ def faces(method: Method, images: Tensor, title: str) -> plt.Figure:
         "from one test image to another": interpolations(method, images[: 2 * 8]),
     }
     figure, axes = plt.subplots(1, 3, figsize=(13, 4.9), constrained_layout=True)
-    for axis, (name, found) in zip(axes, drawn.items(), strict=True):
-        axis.imshow(picture(found))
+    for axis, (name, pixels) in zip(axes, drawn.items(), strict=True):
+        axis.imshow(picture(pixels))
         axis.set_title(name, fontsize=10)
         axis.axis("off")
     figure.suptitle(title)

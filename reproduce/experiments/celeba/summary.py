@@ -9,19 +9,19 @@ from annealed.training.record import METRICS, read_metrics
 from reproduce.table import nll_table
 
 NATS = ("nll", "sd", "ci_low", "ci_high", "mc_error", "test_error", "elbo")  # an image
-KEPT = ("row", "label", "seeds", "diverged", "rate", "k_hat_untrusted", "train_minutes")
+AS_THEY_ARE = ("row", "label", "seeds", "diverged", "rate", "k_hat_untrusted", "train_minutes")
 
 
 def summarise(results: list[dict]) -> pd.DataFrame:
-    """One line a row, as `table.summarise` makes it, with what is in nats in bits per dimension.
+    """One line a row, as `nll_table.summarise` makes it, with nats turned to bits per dimension.
 
     The rate stays in nats an image, since a latent is no dimension of the image.
     """
-    found = nll_table.summarise(results)
+    table = nll_table.summarise(results)
     unit = values(results) * math.log(2)
-    bits = found[list(NATS)].astype(float) / unit
+    bits = table[list(NATS)].astype(float) / unit
     bits = bits.rename(columns={"nll": "bits_per_dim"}).assign(elbo=-bits.elbo)
-    return found[list(KEPT)].join(bits)
+    return table[list(AS_THEY_ARE)].join(bits)
 
 
 def values(results: list[dict]) -> int:

@@ -1,36 +1,32 @@
 """Posterior collapse, exact and learned: `python -m reproduce.experiments.collapse`."""
 
 import sys
-from pathlib import Path
+from argparse import Namespace
 from types import SimpleNamespace
-
-import torch
 
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
-from annealed.utils.provenance import provenance
+from reproduce.experiments import page_work
 from reproduce.experiments.collapse import page
-from reproduce.experiments.collapse.linear import run
-from reproduce.experiments.collapse.linear.design import SIZES
+from reproduce.experiments.collapse.linear.design import BUDGETS
 from reproduce.experiments.collapse.linear.section import section
 from reproduce.experiments.collapse.nonlinear import section as nonlinear
-from reproduce.experiments.collapse.section import Section
 from reproduce.pages import common
+from reproduce.pages.page import Section
 from reproduce.results import trials
-from reproduce.scheduling import tasks
-from reproduce.scheduling.local import Local
+from reproduce.scheduling import engines
 
 DATA = {"quick": ("digits",), "full": ("digits", "mnist")}  # of the trials
 SEEDS = {"quick": 2, "full": trials.SEEDS}  # of the trials
 BY_PART = SimpleNamespace(seeds=None)  # without --seeds each part has its own number
 
 
-def autoregressive(
-    preset: str, data: str, runs: str, seeds: int, jobs: int
-) -> tuple[list[Section], list[str]]:
+def autoregressive(arguments: Namespace, data: str) -> tuple[list[Section], list[str]]:
     """The section on a data set, none without results, and what failed on the way."""
+    preset, runs = arguments.preset, arguments.runs
     plan, pool = nonlinear.plan(data), trials.pool(preset, runs)
-    failures = trials.run(plan, preset, data, runs, seeds, Local(jobs))
+    seeds = arguments.seeds or SEEDS[preset]
+    failures = trials.run(plan, preset, data, runs, seeds, engines.chosen(arguments))
     if not trials.gather(plan, pool, preset, data):
         return [], failures
     return [nonlinear.section(pool, preset, data)], failures
@@ -38,21 +34,19 @@ def autoregressive(
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = common.arguments("collapse", __doc__, dict.fromkeys(SIZES, BY_PART))
-    torch.set_num_threads(1)
-    size, preset = SIZES[arguments.preset], arguments.preset
-    cells = run.tasks(size, Path(arguments.runs), preset)
-    seeds, code = list(range(arguments.seeds or size.seeds)), provenance(torch.device("cpu"))
-    results = tasks.finish_all(list(cells.values()), seeds, arguments.jobs, code)
-    found = dict(zip(cells, results, strict=True))
-    sections, failures = [section(found, size), nonlinear.setting()], []
-    for name in DATA[preset]:
-        of_trials = arguments.seeds or SEEDS[preset]
-        more, failed = autoregressive(preset, name, arguments.runs, of_trials, arguments.jobs)
+    arguments = common.arguments("collapse", __doc__, dict.fromkeys(BUDGETS, BY_PART))
+    preset, budget = arguments.preset, BUDGETS[arguments.preset]
+    seeds = arguments.seeds or budget.seeds
+    plan = page_work.plan("collapse", preset, arguments.runs, seeds)
+    page_work.run(arguments, plan)
+    results, _ = page_work.read(plan)
+    sections, failures = [section(results, budget), nonlinear.setting()], []
+    for data in DATA[preset]:
+        more, failed = autoregressive(arguments, data)
         sections, failures = [*sections, *more], [*failures, *failed]
     folder = common.folder("collapse", preset)
-    written = page.write(sections, arguments.seeds, folder, preset)
-    print(f"page: {folder / 'index.md'} (numbers {written})")
+    digest = page.write(sections, arguments.seeds, folder, preset)
+    print(f"page: {folder / 'index.md'} (numbers {digest})")
     for failure in failures:
         print(failure, file=sys.stderr)
     if failures:

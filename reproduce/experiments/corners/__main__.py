@@ -1,31 +1,24 @@
 """Where AVO fails or costs: `python -m reproduce.experiments.corners --preset quick`."""
 
 import sys
-from pathlib import Path
-
-import torch
 
 from annealed.runs import cli
-from annealed.utils.provenance import provenance
-from reproduce.experiments.corners import design, page, run
+from reproduce.experiments import page_work
+from reproduce.experiments.corners import page
+from reproduce.experiments.corners.design import BUDGETS, cases
 from reproduce.pages import common
-from reproduce.scheduling import tasks
 
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = common.arguments("corners", __doc__, run.SIZES)
-    torch.set_num_threads(1)
-    size, preset = run.SIZES[arguments.preset], arguments.preset
-    cells, code = design.cells(), provenance(torch.device("cpu"))
-    work = [run.task(cell, size, Path(arguments.runs), preset) for cell in cells]
-    seeds = list(range(arguments.seeds))
-    results = tasks.finish_all(work, seeds, arguments.jobs, code)
-    found = dict(zip(cells, results, strict=True))
-    places = {cell: one.place for cell, one in zip(cells, work, strict=True)}
+    arguments = common.arguments("corners", __doc__, BUDGETS)
+    preset = arguments.preset
+    plan = page_work.plan("corners", preset, arguments.runs, arguments.seeds)
+    page_work.run(arguments, plan)
+    results, folders = page_work.read(plan)
     folder = common.folder("corners", preset)
-    written = page.write(found, design.cases(), places, size, folder, preset)
-    print(f"page: {folder / 'index.md'} (numbers {written})")
+    digest = page.write(results, cases(), folders, BUDGETS[preset], folder, preset)
+    print(f"page: {folder / 'index.md'} (numbers {digest})")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The cells of the page, and the cases whose tables they stand in; a cell may be in several."""
+"""What the page fits, and the cases whose tables it stands in; a setting may be in several."""
 
 from dataclasses import dataclass
 
+from reproduce.experiments import paths
 from reproduce.experiments.corners.targets import (
     DIMENSIONS,
     FAR,
@@ -13,6 +14,21 @@ from reproduce.experiments.corners.targets import (
 
 LONG, SHORT = 10, 5  # transitions
 RHOS = (0.0, 0.2, 0.5, 0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class Budget(paths.Budget):
+    """And what a sample is scored by: points of it, particles that average its density."""
+
+    points: int = 3000
+    particles: int = 10_000
+    hidden: int = 64
+
+
+BUDGETS = {
+    "quick": Budget(steps=200, seeds=2, draws=10_000, points=500, particles=500),
+    "full": Budget(steps=2000),
+}
 
 
 @dataclass(frozen=True)
@@ -29,24 +45,32 @@ class Setting:
     alphas: str = "linear"
     first: float | None = None
 
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        plain = self.alphas == "linear" and self.first is None
+        phases = ", then ".join(f"rho {rho:g} for {share:g}" for rho, share in self.phases)
+        schedule = "" if plain else f", {self.alphas} {self.first}"
+        return f"{self.target}, T={self.count}, {phases}{schedule}"
+
 
 def mixed(target: str, count: int, rho: float, **schedule) -> Setting:
-    """A cell of one phase."""
+    """A setting of one phase."""
     return Setting(target, count, ((rho, 1.0),), **schedule)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A cell under the name that it has in a case, and the cell from which its difference is."""
+    """A setting under its name in a case, and the setting from which its difference is."""
 
     label: str
-    cell: Setting
+    setting: Setting
     against: Setting | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """A question, and the cells that answer it."""
+    """A question, and the settings that answer it."""
 
     title: str
     reference: str  # what differences are from
@@ -94,7 +118,7 @@ def tuned() -> Case:
             "AVO, all steps": mixed(name, SHORT, 1.0),
             "ELBO, all steps": mixed(name, SHORT, 0.0),
         }
-        lines += [Line(f"{name}, {label}", cell, half) for label, cell in rows.items()]
+        lines += [Line(f"{name}, {label}", setting, half) for label, setting in rows.items()]
     return Case(
         "The last marginal of AVO, and ELBO fine-tuning", "AVO, half the steps", tuple(lines)
     )
@@ -128,6 +152,6 @@ def cases() -> dict[str, Case]:
     }
 
 
-def cells() -> list[Setting]:
-    """Every cell once, in the order of the cases."""
-    return list(dict.fromkeys(line.cell for case in cases().values() for line in case.lines))
+def settings() -> list[Setting]:
+    """Every setting once, in the order of the cases."""
+    return list(dict.fromkeys(line.setting for case in cases().values() for line in case.lines))

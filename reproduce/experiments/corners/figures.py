@@ -23,18 +23,18 @@ COLOURS = ("#333333", "#c02942")
 
 
 def densities(columns: dict[str, Setting], places: dict[Setting, Path], seed: int) -> list:
-    """Pairs of a title and the density that `seed` of each cell learnt, or None where it is not."""
-    found = []
-    for title, cell in columns.items():
-        path = places[cell] / f"seed{seed}.npz" if cell in places else None
-        found.append((title, np.load(path)["d"] if path and path.exists() else None))
-    return found
+    """Pairs of a title and the density that `seed` of each setting learnt, None without one."""
+    pairs = []
+    for title, setting in columns.items():
+        path = places[setting] / f"seed{seed}.npz" if setting in places else None
+        pairs.append((title, np.load(path)["d"] if path and path.exists() else None))
+    return pairs
 
 
 def panels(
     name: str, columns: dict[str, Setting], places: dict[Setting, Path], seed: int, axes
 ) -> None:
-    """A line of panels: the target, then each cell, on one colour scale; the square root shown."""
+    """A line of panels: the target, then each setting, on one scale; the square root shown."""
     goal = target(name)
     view = goal.view(goal.sample(EXACT, seed, 2)).contiguous()
     exact = histogram(view, goal.half_width, BINS).numpy()
@@ -92,11 +92,11 @@ def along(
     `groups` maps a label to the number of each row of `case`.
     """
     figure = Figure(figsize=(4.0 * len(titles), 3.2))
-    mine = seeds[seeds.case == case].set_index("row")
+    of_case = seeds[seeds.case == case].set_index("row")
     axes = figure.subplots(1, len(titles))
     for axis, (measure, title) in zip(axes, titles.items(), strict=True):
         for colour, (label, rows) in zip(COLOURS, groups.items(), strict=True):
-            values = {x: mine.loc[[row], measure].to_numpy() for x, row in rows.items()}
+            values = {x: of_case.loc[[row], measure].to_numpy() for x, row in rows.items()}
             places = np.arange(len(values))
             axis.plot(places, [np.nanmean(v) for v in values.values()], color=colour, label=label)
             for place, v in zip(places, values.values(), strict=True):

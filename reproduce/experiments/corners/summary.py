@@ -4,7 +4,7 @@ import pandas as pd
 
 from annealed.inference.marginal_kl import TIGHT
 from reproduce.experiments.corners.design import Case, Setting
-from reproduce.pages.markdown import interval
+from reproduce.results.statistics import interval
 
 MEASURES = ("kl", "kl_marginal", "log_z_miss", "energy_distance", "total_variation", "found")
 KEPT = ("kl", "kl_mc_error", "log_z_error", "log_z_mc_error", "ess", "k_hat", "energy_distance")
@@ -20,7 +20,7 @@ def marginal(r: dict) -> float | None:
     return r["kl_marginal"] if known and r["kl_marginal"] - r["kl_marginal_low"] <= TIGHT else None
 
 
-def by_seed(found: dict[Setting, list[dict]], cases: dict[str, Case]) -> pd.DataFrame:
+def by_seed(by_setting: dict[Setting, list[dict]], cases: dict[str, Case]) -> pd.DataFrame:
     """One line a case, row and seed; `log_z_miss` is the absolute error of log Z, in nats.
 
     `kl_marginal_high` is the upper bound of the marginal's KL, and `kl_marginal` what `marginal`
@@ -29,7 +29,7 @@ def by_seed(found: dict[Setting, list[dict]], cases: dict[str, Case]) -> pd.Data
     lines = []
     for name, case in cases.items():
         for line in case.lines:
-            for r in found[line.cell]:
+            for r in by_setting[line.setting]:
                 key = {"case": name, "row": line.label, "seed": r["seed"], "status": r["status"]}
                 shares = [*r.get("shares", []), *[None] * MOST][:MOST]
                 numbers = {measure: r.get(measure) for measure in KEPT}
@@ -43,7 +43,7 @@ def by_seed(found: dict[Setting, list[dict]], cases: dict[str, Case]) -> pd.Data
 
 
 def by_row(
-    found: dict[Setting, list[dict]], cases: dict[str, Case], seeds: pd.DataFrame
+    by_setting: dict[Setting, list[dict]], cases: dict[str, Case], seeds: pd.DataFrame
 ) -> pd.DataFrame:
     """One line a case and row: mean, half width and what the row has over its reference.
 
@@ -52,23 +52,25 @@ def by_row(
     lines = []
     for name, case in cases.items():
         for line in case.lines:
-            mine = seeds[(seeds.case == name) & (seeds.row == line.label)].set_index("seed")
-            made = {"case": name, "row": line.label, "target": line.cell.target}
-            made |= {"seeds": len(mine), "lost": int((mine.status != "finished").sum())}
+            subset = seeds[(seeds.case == name) & (seeds.row == line.label)].set_index("seed")
+            made = {"case": name, "row": line.label, "target": line.setting.target}
+            made |= {"seeds": len(subset), "lost": int((subset.status != "finished").sum())}
             for measure in MEASURES:
-                made[measure], made[f"{measure}_half"] = interval(mine[measure])
-            reference = found[line.against if line.against else line.cell]
+                made[measure], made[f"{measure}_half"] = interval(subset[measure])
+            reference = by_setting[line.against if line.against else line.setting]
             bases = {"kl": {r["seed"]: r["kl"] for r in reference}}
             bases["kl_marginal"] = {r["seed"]: marginal(r) for r in reference}
             for measure, base in bases.items():
-                own = line.against in (None, line.cell)
-                gap = interval([] if own else mine[measure] - pd.Series(base, dtype=float))
+                is_reference = line.against in (None, line.setting)
+                gap = interval(
+                    [] if is_reference else subset[measure] - pd.Series(base, dtype=float)
+                )
                 made[f"{measure}_difference"], made[f"{measure}_difference_half"] = gap
-            made["kl_marginal_seeds"] = int(mine.kl_marginal.notna().sum())
-            made["kl_marginal_gap"] = (mine.kl_marginal - mine.kl_marginal_low).mean()
-            made |= {f"share_{i}": mine[f"share_{i}"].mean() for i in range(MOST)}
-            made["noise_floor"] = mine.noise_floor.abs().max()
-            made["k_hat_max"] = mine.k_hat.max()
-            made["training_cpu_seconds"] = mine.training_cpu_seconds.mean()
+            made["kl_marginal_seeds"] = int(subset.kl_marginal.notna().sum())
+            made["kl_marginal_gap"] = (subset.kl_marginal - subset.kl_marginal_low).mean()
+            made |= {f"share_{i}": subset[f"share_{i}"].mean() for i in range(MOST)}
+            made["noise_floor"] = subset.noise_floor.abs().max()
+            made["k_hat_max"] = subset.k_hat.max()
+            made["training_cpu_seconds"] = subset.training_cpu_seconds.mean()
             lines.append(made)
     return pd.DataFrame(lines)

@@ -30,25 +30,25 @@ def case(table: pd.DataFrame, shown: Case, draws: int, cost: bool = True) -> str
         path = spread(r.kl_difference, r.kl_difference_half, "+.3f")
         distance = spread(r.energy_distance, r.energy_distance_half, ".4f")
         marginal = spread(r.kl_marginal, r.kl_marginal_half, ".3f")
-        cells = [
+        entries = [
             marginal + below + lost,
             gap,
             spread(r.kl, r.kl_half, ".3f"),
             path,
         ]
-        cells += [f"{miss} ({number(r.k_hat_max)}{mark})"]
-        cells += [f"{number(r.found, '.1f')} of {len(masses)}", shares]
-        cells += [spread(r.total_variation, r.total_variation_half)]
-        cells += [f"{distance} ({number(r.noise_floor, '.4f')})"]
-        cells += [number(r.training_cpu_seconds, ".1f")] if cost else []
-        lines.append([r.row, *cells])
+        entries += [f"{miss} ({number(r.k_hat_max)}{mark})"]
+        entries += [f"{number(r.found, '.1f')} of {len(masses)}", shares]
+        entries += [spread(r.total_variation, r.total_variation_half)]
+        entries += [f"{distance} ({number(r.noise_floor, '.4f')})"]
+        entries += [number(r.training_cpu_seconds, ".1f")] if cost else []
+        lines.append([r.row, *entries])
     return markdown_table([*head, "CPU seconds a seed"] if cost else head, lines, 1)
 
 
 def truths(shown: Case) -> str:
     """The exact masses of the regions of a case's targets, as a sentence."""
-    found = {}
+    targets = {}
     for line in shown.lines:
-        found.setdefault(target(line.cell.target).masses, []).append(line.cell.target)
-    listed = (" ".join(number(mass) for mass in masses) for masses in found)
+        targets.setdefault(target(line.setting.target).masses, []).append(line.setting.target)
+    listed = (" ".join(number(mass) for mass in masses) for masses in targets)
     return f"The exact masses are {', '.join(listed)}."

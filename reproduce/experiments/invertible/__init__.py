@@ -1,1 +1,1 @@
-"""The page on AVO with invertible steps: toy cells, the digits' rows, tables, figures."""
+"""The page on AVO with invertible steps: toy settings, the digits' rows, tables, figures."""

@@ -1,33 +1,24 @@
 """AVO with invertible steps: `python -m reproduce.experiments.invertible --preset quick`."""
 
 import sys
-from pathlib import Path
-
-import torch
 
 from annealed.runs import cli
-from annealed.utils.provenance import provenance
-from reproduce.experiments.invertible import digits, page, run
-from reproduce.experiments.invertible.design import cells
+from reproduce.experiments import page_work
+from reproduce.experiments.invertible import digits, page
+from reproduce.experiments.invertible.design import BUDGETS
 from reproduce.pages import common
-from reproduce.scheduling import tasks
 
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = common.arguments("invertible", __doc__, run.SIZES)
-    torch.set_num_threads(1)
-    size, preset = run.SIZES[arguments.preset], arguments.preset
-    toys, code = cells(), provenance(torch.device("cpu"))
-    work = [run.task(cell, size, Path(arguments.runs), preset) for cell in toys]
-    seeds = list(range(arguments.seeds))
-    results = tasks.finish_all(work, seeds, arguments.jobs, code)
-    rows = digits.run_all(preset, arguments.seeds, arguments.jobs, arguments.runs)
-    found = dict(zip(toys, results, strict=True))
-    places = {cell: one.place for cell, one in zip(toys, work, strict=True)}
+    arguments = common.arguments("invertible", __doc__, BUDGETS)
+    preset, seeds, runs = arguments.preset, arguments.seeds, arguments.runs
+    toys, rows = page_work.plan("invertible", preset, runs, seeds), digits.plan(preset, seeds, runs)
+    page_work.run(arguments, [*toys, *rows])
+    results, folders = page_work.read(toys)
     folder = common.folder("invertible", preset)
-    written = page.write(found, digits.results(rows), places, size, folder, preset)
-    print(f"page: {folder / 'index.md'} (numbers {written})")
+    digest = page.write(results, digits.results(rows), folders, BUDGETS[preset], folder, preset)
+    print(f"page: {folder / 'index.md'} (numbers {digest})")
 
 
 if __name__ == "__main__":

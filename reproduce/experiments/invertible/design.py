@@ -1,4 +1,4 @@
-"""The toy cells of the page: which target, method, number of steps and objective."""
+"""What the page fits on toy targets: which, by which method and objective, and how long."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ import torch
 from annealed.models import energies
 from annealed.models.high_dimensional import rotation
 from annealed.models.targets import Energy
+from reproduce.experiments.paths import Budget
 
+BUDGETS = {"quick": Budget(steps=200, seeds=3, draws=20_000), "full": Budget(steps=2000)}
 ROTATED = 8  # dimensions of the rotated Gaussian
 OBJECTIVES = {  # name on the page -> objectives and their shares of the steps
     "ELBO": (("elbo", 1.0),),
@@ -75,12 +77,12 @@ def label(method: str, count: int) -> str:
     return {"householder": "Householder", "iaf": "IAF", "hvi": "HVI"}[method] + f" T={count}"
 
 
-def cells() -> list[Setting]:
-    """Every toy cell of the page."""
+def settings() -> list[Setting]:
+    """Every toy setting of the page."""
     planar = [name for name in TARGETS if name in WINDOWS]
     groups = [(target, "iaf", count) for target in planar for count in (4, 8)]
     groups += [("correlated Gaussian", "iaf", 4)]
     mirrored = ["correlated Gaussian", "rotated Gaussian, 8-D", "four modes (d)"]
     groups += [(target, "householder", count) for target in mirrored for count in (4, 8)]
-    found = [Setting(*group, objective) for group in groups for objective in OBJECTIVES]
-    return found + [Setting(t, "hvi", 4, o) for t in planar for o in ("ELBO", "AVO")]
+    invertible = [Setting(*group, objective) for group in groups for objective in OBJECTIVES]
+    return invertible + [Setting(t, "hvi", 4, o) for t in planar for o in ("ELBO", "AVO")]

@@ -24,20 +24,20 @@ def truth(target: str, bins: int) -> np.ndarray:
 
 
 def densities(places: dict[Setting, Path], seed: int) -> Figure:
-    """Planar targets and what seed `seed` of some cells learnt, one colour scale a row."""
+    """Planar targets and what seed `seed` of some settings learnt, one colour scale a row."""
     titles = ["target"] + [f"{label(m, t)}\n{name}" for m, t, name in SHOWN]
     size = (2.1 * len(titles), 2.2 * len(WINDOWS))
     figure = Figure(figsize=size)
     axes = figure.subplots(len(WINDOWS), len(titles), squeeze=False)
     for row, (target, half) in zip(axes, WINDOWS.items(), strict=True):
-        found = []
+        learnt = []
         for method, count, objective in SHOWN:
             place = places.get(Setting(target, method, count, objective))
             path = None if place is None else place / f"seed{seed}.npz"
-            found.append(np.load(path)["d"] if path and path.exists() else None)
-        bins = next((len(d) for d in found if d is not None), 80)
+            learnt.append(np.load(path)["d"] if path and path.exists() else None)
+        bins = next((len(d) for d in learnt if d is not None), 80)
         exact = truth(target, bins)
-        for axis, density in zip(row, [exact, *found], strict=True):
+        for axis, density in zip(row, [exact, *learnt], strict=True):
             axis.set_xticks([])
             axis.set_yticks([])
             if density is None:
@@ -53,7 +53,7 @@ def densities(places: dict[Setting, Path], seed: int) -> Figure:
 
 
 def divergence(seeds: pd.DataFrame) -> Figure:
-    """KL of every seed as a point, by cell and objective, in nats."""
+    """KL of every seed as a point, by setting and objective, in nats."""
     groups = list(seeds.groupby(KEYS, sort=False))
     figure = Figure(figsize=(8.5, 0.42 * len(groups) + 1.2))
     axis = figure.subplots()

@@ -1,108 +1,105 @@
-"""reports/invertible/index.md: numbers made by code, around a reading written by hand.
-
-The reading is shown only under the numbers that it was written for.
-"""
+"""reports/invertible/index.md: AVO with invertible steps."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from annealed.evaluation.result import trusted_k
-from annealed.utils.files import replace_text
 from reproduce.experiments.invertible import digits, figures, summary, tables
 from reproduce.experiments.invertible.design import Setting
-from reproduce.experiments.invertible.run import Budget
-from reproduce.pages import common
-from reproduce.pages.commentary import digest, reading
+from reproduce.experiments.paths import Budget
+from reproduce.pages import page
+from reproduce.pages.page import Section
 
 READING = Path(__file__).parent / "reading.md"
 SETTING = Path(__file__).parent / "setting.md"
 
 
 def write(
-    found: dict[Setting, list[dict]],
+    by_setting: dict[Setting, list[dict]],
     images: list[dict],
     places: dict[Setting, Path],
-    size: Budget,
+    budget: Budget,
     folder: Path,
     preset: str,
     note: Path = READING,
 ) -> str:
-    """Write index.md, figures and CSV of numbers into `folder`; returns the digest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    seeds = summary.toy_seeds(found)
+    """Write index.md, figures and CSV of numbers into `folder`; returns the digest.
+
+    `by_setting` are the results on toys, in the folders `places`; `images` those on the digits.
+    """
+    seeds = summary.toy_seeds(by_setting)
     table, nll = summary.toy_summary(seeds), digits.digits_summary(images)
-    frames = {
-        "toy_seeds": seeds,
-        "toy_summary": table,
-        "digits_seeds": digits.digits_seeds(images),
-        "digits_summary": nll,
-    }
-    common.save_frames(frames, folder)
-    shown = sorted({r["seed"] for results in found.values() for r in results})
-    common.save(figures.densities(places, shown[0]), folder, "densities")
-    common.save(figures.divergence(seeds), folder, "kl")
-    made = [
-        tables.divergence(table),
-        tables.evidence(table, size.draws),
-        tables.modes(table),
-        tables.nll(nll),
-    ]
-    found_digest = digest(made)
-    answer, discussion = reading(found_digest, note)
-    text = render(made, answer, discussion, found, images, nll, size, preset, shown)
-    replace_text(folder / "index.md", text)
-    return found_digest
-
-
-def render(
-    made: list[str],
-    answer: str,
-    discussion: str,
-    found: dict[Setting, list[dict]],
-    images: list[dict],
-    nll: pd.DataFrame,
-    size: Budget,
-    preset: str,
-    seeds: list[int],
-) -> str:
-    """The page as Markdown."""
-    results = [r for cell in found.values() for r in cell]
-    commits = common.commits(results)
+    results = [r for of_setting in by_setting.values() for r in of_setting]
+    shown = sorted({r["seed"] for r in results})
     data, digits_commits = digits.source(images)
-    s, count = int(nll.samples.max()), int(nll.test_images.max())
-    smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
-    kl, evidence, modes, rows = made
-    blocks = [
-        "# AVO with invertible steps: Householder-AVO and IAF-AVO",
-        smoke + answer,
-        f"Source: `make reproduce-invertible PRESET={preset} SEEDS={len(seeds)}`, seeds "
-        f"{seeds[0]} to {seeds[-1]}. Toys: commit {commits}; {size.steps} steps of Adam, S = "
-        f"{size.samples} draws a step in training and S = {size.draws} in evaluation. Digits: "
-        f"commit {digits_commits}; preset {digits.PRESETS[preset]}, SHA-256 {data}, {count} test "
-        f"images, S = {s}. ± is half a 95% t-interval over seeds; differences are paired by seed. "
+    source = (
+        f"Source: `make reproduce-invertible PRESET={preset} SEEDS={len(shown)}`, seeds "
+        f"{shown[0]} to {shown[-1]}. Toys: commit {page.commits(results)}; {budget.steps} steps of "
+        f"Adam, S = {budget.samples} draws a step in training and S = {budget.draws} in "
+        f"evaluation. Digits: commit {digits_commits}; preset {digits.PRESETS[preset]}, SHA-256 "
+        f"{data}, {int(nll.test_images.max())} test images, S = {int(nll.samples.max())}. ± is "
+        "half a 95% t-interval over seeds; differences are paired by seed. "
         "All numbers: `toy_seeds.csv`, `toy_summary.csv`, `digits_seeds.csv`, "
-        "`digits_summary.csv`.",
-        "## What was run",
-        SETTING.read_text().strip(),
-        "## KL(q || f) on toy targets, nats, lower is better",
-        kl,
-        "![KL of every seed](kl.png)",
-        "## Do the samples cover the target?",
-        f"Absolute error of the importance-sampled log Z, in nats, mean over seeds; in brackets "
-        f"the worst Pareto k-hat over seeds, with ! above {trusted_k(size.draws):.2f}. A q that "
-        "has lost a share p of the mass can show an error near -log(1 - p) and a low k-hat.",
-        evidence,
-        "Share of draws nearest to each mode of target d, mean over seeds:",
-        modes,
-        f"![Densities of seed {seeds[0]}](densities.png)",
-        f"Densities of seed {seeds[0]}; one colour scale a row, clipped at the target's peak.",
-        f"## Digits: test NLL, nats an image, S = {s}",
-        rows,
-        "The first interval is over seeds. The second is over test images, for the difference "
-        f"averaged over these seeds. 'k-hat too high' is the share of images above "
-        f"{trusted_k(s):.2f}; there the true NLL may be lower. On the digits AVO is the mixture: "
-        "a random 20% of the steps.",
-        *(["## Reading", discussion] if discussion else []),
+        "`digits_summary.csv`."
+    )
+    sections = [
+        page.what_was_run(SETTING),
+        toy_divergence(seeds, table),
+        toy_coverage(table, budget.draws, places, shown[0]),
+        digits_nll(images, nll),
     ]
-    return "\n\n".join(blocks) + "\n"
+    title = "AVO with invertible steps: Householder-AVO and IAF-AVO"
+    return page.write(folder / "index.md", title, preset, source, sections, note)
+
+
+def toy_divergence(seeds: pd.DataFrame, table: pd.DataFrame) -> Section:
+    """KL(q || f) on the toys."""
+    divergence = tables.divergence(table)
+    return Section(
+        "KL(q || f) on toy targets, nats, lower is better",
+        [divergence, "![KL of every seed](kl.png)"],
+        [divergence],
+        figures={"kl": figures.divergence(seeds)},
+        frames={"toy_seeds": seeds, "toy_summary": table},
+    )
+
+
+def toy_coverage(
+    table: pd.DataFrame, draws: int, places: dict[Setting, Path], seed: int
+) -> Section:
+    """log Z and the modes on the toys; `seed` is drawn."""
+    evidence, modes = tables.evidence(table, draws), tables.modes(table)
+    return Section(
+        "Do the samples cover the target?",
+        [
+            f"Absolute error of the importance-sampled log Z, in nats, mean over seeds; in "
+            f"brackets the worst Pareto k-hat over seeds, with ! above {trusted_k(draws):.2f}. A q "
+            "that has lost a share p of the mass can show an error near -log(1 - p) and a low "
+            "k-hat.",
+            evidence,
+            "Share of draws nearest to each mode of target d, mean over seeds:",
+            modes,
+            f"![Densities of seed {seed}](densities.png)",
+            f"Densities of seed {seed}; one colour scale a row, clipped at the target's peak.",
+        ],
+        [evidence, modes],
+        figures={"densities": figures.densities(places, seed)},
+    )
+
+
+def digits_nll(images: list[dict], nll: pd.DataFrame) -> Section:
+    """NLL of the digits."""
+    rows, samples = tables.nll(nll), int(nll.samples.max())
+    return Section(
+        f"Digits: test NLL, nats an image, S = {samples}",
+        [
+            rows,
+            "The first interval is over seeds. The second is over test images, for the difference "
+            f"averaged over these seeds. 'k-hat too high' is the share of images above "
+            f"{trusted_k(samples):.2f}; there the true NLL may be lower. On the digits AVO is the "
+            "mixture: a random 20% of the steps.",
+        ],
+        [rows],
+        frames={"digits_seeds": digits.digits_seeds(images), "digits_summary": nll},
+    )

@@ -1,4 +1,4 @@
-"""The toy cells as tasks: how each is trained and scored."""
+"""Fit and score a toy setting of the page, its seeds side by side."""
 
 import re
 from dataclasses import asdict
@@ -13,50 +13,52 @@ from annealed.inference.fitting import fit_posterior
 from annealed.models import energies
 from annealed.utils.files import replace
 from reproduce.experiments import paths
-from reproduce.experiments.invertible.design import OBJECTIVES, WINDOWS, Setting
+from reproduce.experiments.invertible.design import OBJECTIVES, WINDOWS, Setting, settings
 from reproduce.experiments.paths import Budget
-from reproduce.scheduling.tasks import Task
+from reproduce.experiments.units import Place, Progress, Unit, of_one_setting
 
 BINS = 80  # of the figures' histograms, a side
 
 
-SIZES = {"quick": Budget(steps=200, seeds=3, draws=20_000), "full": Budget(steps=2000)}
-
-
-def folder(runs: Path, preset: str, cell: Setting) -> Path:
+def folder(runs: Path, preset: str, setting: Setting) -> Path:
     """<runs>/invertible/<preset>/<target>/<method>-<T>/<objective>."""
-    parts = [cell.target, f"{cell.method}-{cell.count}", cell.objective]
+    parts = [setting.target, f"{setting.method}-{setting.count}", setting.objective]
     return Path(runs, "invertible", preset, *(re.sub(r"\W+", "-", p).strip("-") for p in parts))
 
 
-def setup(cell: Setting, size: Budget) -> dict:
-    """All that decides a cell's numbers, apart from the seed."""
-    phases = [[name, round(share * size.steps)] for name, share in OBJECTIVES[cell.objective]]
-    numbers = {**asdict(cell), **asdict(size), "scale": cell.scale(), "phases": phases}
+def setup(setting: Setting, budget: Budget) -> dict:
+    """All that decides a setting's numbers, apart from the seed."""
+    phases = [[name, round(share * budget.steps)] for name, share in OBJECTIVES[setting.objective]]
+    numbers = {**asdict(setting), **asdict(budget), "scale": setting.scale(), "phases": phases}
     return {name: value for name, value in numbers.items() if name != "seeds"}
 
 
-def make(cell: Setting, size: Budget, place: Path, seeds: list[int]) -> dict[int, dict]:
-    """Train a cell's seeds side by side and score them; densities go to .npz in `place`."""
-    target, scale = cell.energy(), cell.scale()
-    drawn = [paths.posterior(cell.method, cell.count, scale, size.hidden, seed) for seed in seeds]
-    goals = setup(cell, size)["phases"]
-    phases = [(paths.objective(name, cell.count), length) for name, length in goals]
-    settings = {"samples": size.samples, "learning_rate": size.rate, "progress": False}
-    curve = fit_posterior(target, drawn, phases, seed=seeds, **settings).tolist()
+def fit(
+    setting: Setting, budget: Budget, place: Place, seeds: list[int], progress: Progress
+) -> dict[int, dict]:
+    """Train a setting's seeds side by side and score them; densities go beside the results."""
+    target, scale = setting.energy(), setting.scale()
+    posteriors = [
+        paths.posterior(setting.method, setting.count, scale, budget.hidden, seed) for seed in seeds
+    ]
+    phases = [
+        (paths.objective(name, setting.count), steps) for name, steps in place.setup["phases"]
+    ]
+    options = {"samples": budget.samples, "learning_rate": budget.rate, "progress": progress}
+    curve = fit_posterior(target, posteriors, phases, seed=seeds, **options).tolist()
     results = {}
     for index, seed in enumerate(seeds):
-        z, log_w = sample(target, drawn[index], size.draws, seed)
+        z, log_w = sample(target, posteriors[index], budget.draws, seed)
         numbers = divergences(log_w, target.log_z)
-        if cell.target.startswith("four modes"):
+        if setting.target.startswith("four modes"):
             masses = energies.mode_masses(z)
             numbers["masses"] = masses.tolist()
             numbers["total_variation"] = (
                 0.5 * (masses - torch.tensor(energies.MASSES)).abs().sum().item()
             )
-        if cell.target in WINDOWS:
-            density = histogram(z, WINDOWS[cell.target], BINS).numpy()
-            replace(place / f"seed{seed}.npz", lambda f, d=density: np.savez_compressed(f, d=d))
+        if setting.target in WINDOWS:
+            density = histogram(z, WINDOWS[setting.target], BINS).numpy()
+            replace(place.arrays(seed), lambda f, d=density: np.savez_compressed(f, d=d))
         bounds = [row[index] for row in curve]
         results[seed] = {
             "status": "finished" if numbers["kl"] is not None else "diverged",
@@ -66,7 +68,12 @@ def make(cell: Setting, size: Budget, place: Path, seeds: list[int]) -> dict[int
     return results
 
 
-def task(cell: Setting, size: Budget, runs: Path, preset: str) -> Task:
-    """A cell as a task of the page."""
-    place = folder(runs, preset, cell)
-    return Task(cell.name, place, setup(cell, size), partial(make, cell, size, place))
+def unit(setting: Setting, budget: Budget, runs: Path, preset: str) -> Unit:
+    """A setting as a unit of the page."""
+    place = Place(folder(runs, preset, setting), setup(setting, budget))
+    return of_one_setting(setting.name, setting, place, partial(fit, setting, budget, place))
+
+
+def units(budget: Budget, runs: Path, preset: str) -> list[Unit]:
+    """Every unit of the page."""
+    return [unit(setting, budget, runs, preset) for setting in settings()]

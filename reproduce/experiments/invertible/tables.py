@@ -17,21 +17,24 @@ def divergence(summary: pd.DataFrame) -> str:
     head = ["target", "steps", *OBJECTIVES, *(f"{name} less ELBO" for name in OTHERS)]
     lines = []
     for key, group in summary.groupby(KEYS, sort=False):
-        own = group.set_index("objective")
-        cells = [
-            _lost(own.loc[name], spread(own.kl[name], own.kl_half[name], ".3f"))
-            if name in own.index
+        by_objective = group.set_index("objective")
+        entries = [
+            _lost(
+                by_objective.loc[name],
+                spread(by_objective.kl[name], by_objective.kl_half[name], ".3f"),
+            )
+            if name in by_objective.index
             else "-"
             for name in OBJECTIVES
         ]
-        cells += [
-            spread(own.kl_difference[name], own.kl_difference_half[name], "+.3f")
-            if name in own.index
+        entries += [
+            spread(by_objective.kl_difference[name], by_objective.kl_difference_half[name], "+.3f")
+            if name in by_objective.index
             else "-"
             for name in OTHERS
         ]
         bound = " (upper bound)" if key[1] == "hvi" else ""
-        lines.append([key[0], label(*key[1:]) + bound, *cells])
+        lines.append([key[0], label(*key[1:]) + bound, *entries])
     return markdown_table(head, lines, 2)
 
 
@@ -44,19 +47,19 @@ def evidence(summary: pd.DataFrame, draws: int) -> str:
     limit = trusted_k(draws)
     lines = []
     for key, group in summary.groupby(KEYS, sort=False):
-        own, cells = group.set_index("objective"), []
+        by_objective, entries = group.set_index("objective"), []
         for name in OBJECTIVES:
-            if name not in own.index:
-                cells.append("-")
+            if name not in by_objective.index:
+                entries.append("-")
                 continue
-            k = own.k_hat_max[name]
+            k = by_objective.k_hat_max[name]
             mark = "!" if np.isfinite(k) and k > limit else ""
-            cells.append(f"{number(own.log_z_miss[name], '.3f')} ({number(k)}{mark})")
+            entries.append(f"{number(by_objective.log_z_miss[name], '.3f')} ({number(k)}{mark})")
         difference = "-"
-        if "AVO" in own.index:
-            line = own.loc["AVO"]
+        if "AVO" in by_objective.index:
+            line = by_objective.loc["AVO"]
             difference = spread(line.log_z_miss_difference, line.log_z_miss_difference_half, "+.3f")
-        lines.append([key[0], label(*key[1:]), *cells, difference])
+        lines.append([key[0], label(*key[1:]), *entries, difference])
     return markdown_table(["target", "steps", *OBJECTIVES, "AVO less ELBO"], lines, 2)
 
 
@@ -82,6 +85,6 @@ def nll(table: pd.DataFrame) -> str:
         seeds = spread(r.difference, r.difference_half, "+.3f")
         images = spread(r.difference, r.images_half, "+.3f")
         share = number(100 * r.k_hat_untrusted, ".1f") + " %"
-        own = spread(r.nll, r.nll_half), seeds, images, number(r.mc_error, ".3f")
-        lines.append([r.label, str(r.seeds), *own, number(r.elbo), share])
+        entries = spread(r.nll, r.nll_half), seeds, images, number(r.mc_error, ".3f")
+        lines.append([r.label, str(r.seeds), *entries, number(r.elbo), share])
     return markdown_table(head, lines, 1)

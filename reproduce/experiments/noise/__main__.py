@@ -1,30 +1,24 @@
 """Biased noise, from unimodal posteriors: `python -m reproduce.experiments.noise`."""
 
 import sys
-from pathlib import Path
-
-import torch
 
 from annealed.runs import cli
-from annealed.utils.provenance import provenance
-from reproduce.experiments.noise import page, run
-from reproduce.experiments.noise.design import SIZES
+from reproduce.experiments import page_work
+from reproduce.experiments.noise import page
+from reproduce.experiments.noise.design import BUDGETS
 from reproduce.pages import common
-from reproduce.scheduling import tasks
 
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = common.arguments("noise", __doc__, SIZES)
-    torch.set_num_threads(1)
-    size, preset = SIZES[arguments.preset], arguments.preset
-    cells = run.tasks(size, Path(arguments.runs), preset)
-    seeds, code = list(range(arguments.seeds)), provenance(torch.device("cpu"))
-    results = tasks.finish_all(list(cells.values()), seeds, arguments.jobs, code)
-    places = {row: task.place for row, task in cells.items()}
+    arguments = common.arguments("noise", __doc__, BUDGETS)
+    preset = arguments.preset
+    plan = page_work.plan("noise", preset, arguments.runs, arguments.seeds)
+    page_work.run(arguments, plan)
+    results, folders = page_work.read(plan)
     folder = common.folder("noise", preset)
-    written = page.write(dict(zip(cells, results, strict=True)), places, size, folder, preset)
-    print(f"page: {folder / 'index.md'} (numbers {written})")
+    digest = page.write(results, folders, BUDGETS[preset], folder, preset)
+    print(f"page: {folder / 'index.md'} (numbers {digest})")
 
 
 if __name__ == "__main__":

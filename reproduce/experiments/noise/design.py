@@ -33,7 +33,7 @@ class Budget:
     starts: int = 3  # random starts of the maximum-likelihood search
 
 
-SIZES = {
+BUDGETS = {
     "quick": Budget(seeds=3, steps=1000, count=500, draws=200),
     "full": Budget(10, steps=10_000),
 }
@@ -60,7 +60,7 @@ def posterior(row: str, hidden: int, seed: int) -> Posterior:
     return Posterior(encoder, head, steps)
 
 
-def member(row: str, size: Budget, seed: int) -> Bound:
+def member(row: str, budget: Budget, seed: int) -> Bound:
     """A row of one seed before training."""
-    parts = posterior(row, size.hidden, seed), objective(row, size.samples)
+    parts = posterior(row, budget.hidden, seed), objective(row, budget.samples)
     return Bound(right() if row.endswith(FROM_TRUTH) else initial(seed), *parts)

@@ -67,9 +67,9 @@ def maximise(x: Tensor, start: Parameters, nodes: int = NODES) -> tuple[Paramete
         return value
 
     lbfgs.step(loss)
-    found = Parameters(weight.detach(), log_sigma.detach().exp())
+    best = Parameters(weight.detach(), log_sigma.detach().exp())
     with torch.no_grad():
-        return found, log_marginal(x, found, nodes).mean().item()
+        return best, log_marginal(x, best, nodes).mean().item()
 
 
 def maximum_likelihood(x: Tensor, seed: int, random_starts: int) -> tuple[Parameters, list[float]]:
@@ -83,6 +83,6 @@ def maximum_likelihood(x: Tensor, seed: int, random_starts: int) -> tuple[Parame
         shape, one = (DIM, DIM), torch.ones((), dtype=torch.float64)
         weight = randomness.normal(shape, seed, "init", 1, index, dtype=torch.float64)
         starts.append(Parameters(weight, one))
-    found = [maximise(x, start) for start in starts]
-    best, _ = max(found, key=lambda pair: pair[1])
-    return best, [value for _, value in found]
+    maxima = [maximise(x, start) for start in starts]
+    best, _ = max(maxima, key=lambda pair: pair[1])
+    return best, [value for _, value in maxima]

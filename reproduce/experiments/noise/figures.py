@@ -29,13 +29,15 @@ def bias(table: pd.DataFrame) -> Figure:
     left, middle, right = figure.subplots(1, 3)
     rows = [row for row in COLOURS if row in set(table.row)]
     for place, row in enumerate(rows):
-        mine = table[table.row == row]
-        shifts = place + 0.25 * (np.linspace(-1, 1, len(mine)) if len(mine) > 1 else np.zeros(1))
+        subset = table[table.row == row]
+        shifts = place + 0.25 * (
+            np.linspace(-1, 1, len(subset)) if len(subset) > 1 else np.zeros(1)
+        )
         style = {"color": COLOURS[row], "markersize": 4.5, "alpha": 0.8}
-        left.plot(shifts, mine.sigma_bias, "o", **style)
-        middle.plot(shifts, mine.test_loss, "o", **style)
+        left.plot(shifts, subset.sigma_bias, "o", **style)
+        middle.plot(shifts, subset.test_loss, "o", **style)
         for column in (1, 2):
-            ends = mine[f"a1{column}"], mine[f"a2{column}"]
+            ends = subset[f"a1{column}"], subset[f"a2{column}"]
             label = row if column == 1 else None
             right.plot(*ends, "o" if column == 1 else "^", label=label, **style)
     for axis, title in (
@@ -62,12 +64,12 @@ def density(x: torch.Tensor, parameters: Parameters) -> np.ndarray:
     return log_posterior(x, parameters, z).exp().reshape(POINTS, POINTS).T.numpy()
 
 
-def posteriors(found: dict[str, list[dict]], places: dict[str, Path], seed: int) -> Figure:
-    """One x a line; the truth's posterior, then q's draws over its own model's posterior, by row.
+def posteriors(by_row: dict[str, list[dict]], places: dict[str, Path], seed: int) -> Figure:
+    """One x a line; the truth's posterior, then q's draws over its model's posterior, by row.
 
     Latents are in the order in which the columns of A are nearest to the truth's.
     """
-    results = {row: next(r for r in found[row] if r["seed"] == seed) for row in ROWS}
+    results = {row: next(r for r in by_row[row] if r["seed"] == seed) for row in ROWS}
     shown = [row for row in ROWS if results[row]["status"] == "finished"]
     points = shown_points()
     figure = Figure(figsize=(2.1 * (len(shown) + 1), 2.1 * len(points)))

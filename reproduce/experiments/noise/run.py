@@ -1,6 +1,5 @@
-"""The page's cells: the exact maximum-likelihood estimate, and each row trained and scored."""
+"""The exact maximum-likelihood estimate, and each row fitted and scored, seeds side by side."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from annealed.utils.files import replace
 from reproduce.experiments.noise import exact
 from reproduce.experiments.noise.design import CONTROLS, ROWS, SIGMA, TRANSITIONS, Budget, member
 from reproduce.experiments.noise.model import DIM, Parameters, draw, truth
-from reproduce.scheduling.tasks import Task
+from reproduce.experiments.units import Place, Progress, Unit, of_one_setting
 
 MLE = "exact MLE"
 LATENTS = ((1.5, 1.5), (1.5, 0.0), (0.0, 1.5), (0.3, 0.3))  # whose A |z| the figure conditions on
@@ -28,9 +27,9 @@ COUNTED, BATCH = 200, 100  # test points whose quadrants are counted; examples a
 CHECK = 96  # nodes by which every quadrature is checked
 
 
-def data(size: Budget, seed: int) -> tuple[Tensor, Tensor]:
+def data(budget: Budget, seed: int) -> tuple[Tensor, Tensor]:
     """A seed's data set and its test set, (count, 2) in float64."""
-    return draw(size.count, seed, 0), draw(size.count, seed, 1)
+    return draw(budget.count, seed, 0), draw(budget.count, seed, 1)
 
 
 def shown_points() -> Tensor:
@@ -38,15 +37,15 @@ def shown_points() -> Tensor:
     return torch.tensor(LATENTS, dtype=torch.float64) @ truth().weight.T
 
 
-def exact_numbers(parameters: Parameters, size: Budget, seed: int) -> dict:
+def exact_numbers(parameters: Parameters, budget: Budget, seed: int) -> dict:
     """Mean log p(x) of the data and of the test set, nats a point, and how exact they are."""
-    found, error = {}, 0.0
-    for name, x in zip(("train", "test"), data(size, seed), strict=True):
+    numbers, error = {}, 0.0
+    for name, x in zip(("train", "test"), data(budget, seed), strict=True):
         log_p = exact.log_marginal(x, parameters)
-        found[f"log_p_{name}"] = log_p.mean().item()
+        numbers[f"log_p_{name}"] = log_p.mean().item()
         finer = exact.log_marginal(x, parameters, CHECK)
         error = max(error, (log_p - finer).abs().max().item())
-    return found | {"quadrature_error": error}
+    return numbers | {"quadrature_error": error}
 
 
 def described(parameters: Parameters) -> dict:
@@ -54,26 +53,27 @@ def described(parameters: Parameters) -> dict:
     return {"weight": parameters.weight.tolist(), "sigma": parameters.sigma.item()}
 
 
-def make_mle(size: Budget, seeds: list[int]) -> dict[int, dict]:
+def fit_mle(budget: Budget, seeds: list[int], progress: Progress) -> dict[int, dict]:
     """The maximum-likelihood estimate of each seed's data set, beside the truth."""
-    found = {}
-    for seed in seeds:
-        best, values = exact.maximum_likelihood(data(size, seed)[0], seed, size.starts)
-        found[seed] = {
+    results = {}
+    for index, seed in enumerate(seeds):
+        progress(index, len(seeds))
+        best, values = exact.maximum_likelihood(data(budget, seed)[0], seed, budget.starts)
+        results[seed] = {
             "status": "finished",
             **described(best),
-            **exact_numbers(best, size, seed),
-            "truth": {**described(truth()), **exact_numbers(truth(), size, seed)},
+            **exact_numbers(best, budget, seed),
+            "truth": {**described(truth()), **exact_numbers(truth(), budget, seed)},
             "log_p_from_each_start": values,
         }
-    return found
+    return results
 
 
 @torch.no_grad()
-def importance_numbers(one: Bound, x: Tensor, draws: int, seed: int) -> dict:
+def importance_numbers(bound: Bound, x: Tensor, draws: int, seed: int) -> dict:
     """The importance-sampled NLL of x (N, 2) by q, its k-hat, and the ELBO, nats a point."""
     parts = [
-        importance(one.target, one.posterior, batch, DIM, draws, seed, index)
+        importance(bound.target, bound.posterior, batch, DIM, draws, seed, index)
         for index, batch in enumerate(x.float().split(BATCH))
     ]
     return score.summary(joined(parts), draws)
@@ -101,61 +101,67 @@ def sampler_distance(draws: int) -> float:
     return 2.0 * (2.0 / np.pi * 0.25 * 0.75 / draws) ** 0.5
 
 
-def scored(one: Bound, size: Budget, seed: int) -> dict:
+def scored(bound: Bound, budget: Budget, seed: int) -> dict:
     """A trained row's numbers on its seed's data and test set."""
-    parameters = one.target.values()
+    parameters, test = bound.target.values(), data(budget, seed)[1]
     try:
-        sampled = importance_numbers(one, data(size, seed)[1], size.draws, seed)
+        sampled = importance_numbers(bound, test, budget.draws, seed)
     except Diverged:
         return {"status": "diverged"}
-    found = described(parameters) | exact_numbers(parameters, size, seed)
-    z = posterior_draws(one.posterior, data(size, seed)[1][:COUNTED], size.draws, seed)
+    numbers = described(parameters) | exact_numbers(parameters, budget, seed)
+    z = posterior_draws(bound.posterior, test[:COUNTED], budget.draws, seed)
     return {
         "status": "finished",
-        **found,
+        **numbers,
         **sampled,
-        "gap": found["log_p_test"] - sampled["elbo"],
-        "importance_error": -sampled["nll"] - found["log_p_test"],
+        "gap": numbers["log_p_test"] - sampled["elbo"],
+        "importance_error": -sampled["nll"] - numbers["log_p_test"],
         "quadrant_distance": quadrant_distance(z),
     }
 
 
-def make_row(row: str, size: Budget, place: Path, seeds: list[int]) -> dict[int, dict]:
-    """Train a row on every seed's data set, side by side, and score it; draws go to .npz."""
-    members = [member(row, size, seed) for seed in seeds]
+def fit_row(
+    row: str, budget: Budget, place: Place, seeds: list[int], progress: Progress
+) -> dict[int, dict]:
+    """Train a row on every seed's data set, side by side, and score it; draws go beside it."""
+    members = [member(row, budget, seed) for seed in seeds]
     curve = fit_posterior(
-        [one.target for one in members],
-        [one.posterior for one in members],
+        [bound.target for bound in members],
+        [bound.posterior for bound in members],
         members[0].objective,
-        size.steps,
-        x=torch.stack([data(size, seed)[0] for seed in seeds]).float(),
-        samples=size.samples,
-        batch_size=size.batch,
-        learning_rate=size.rate,
+        budget.steps,
+        x=torch.stack([data(budget, seed)[0] for seed in seeds]).float(),
+        samples=budget.samples,
+        batch_size=budget.batch,
+        learning_rate=budget.rate,
         seed=seeds,
-        progress=False,
+        progress=progress,
     ).tolist()
-    found = {}
-    for index, (one, seed) in enumerate(zip(members, seeds, strict=True)):
-        found[seed] = scored(one, size, seed)
-        bounds = [bound[index] for bound in curve]
-        found[seed]["curve"] = [b if np.isfinite(b) else None for b in bounds]
-        z = posterior_draws(one.posterior, shown_points(), SHOWN, seed).numpy()
-        replace(place / f"seed{seed}.npz", lambda f, z=z: np.savez_compressed(f, z=z))
-    return found
+    results = {}
+    for index, (bound, seed) in enumerate(zip(members, seeds, strict=True)):
+        elbos = [row[index] for row in curve]
+        results[seed] = {
+            **scored(bound, budget, seed),
+            "curve": [b if np.isfinite(b) else None for b in elbos],
+        }
+        z = posterior_draws(bound.posterior, shown_points(), SHOWN, seed).numpy()
+        replace(place.arrays(seed), lambda f, z=z: np.savez_compressed(f, z=z))
+    return results
 
 
-def tasks(size: Budget, runs: Path, preset: str) -> dict[str, Task]:
-    """Every cell by its row, the exact estimate's first."""
-    true = described(truth())
-    setup = {name: value for name, value in asdict(size).items() if name != "seeds"}
-    makers: dict[str, Callable] = {MLE: partial(make_mle, size)}
-    found = {}
+def setup(row: str, budget: Budget) -> dict:
+    """All that decides a row's numbers, apart from the seed."""
+    numbers = {name: value for name, value in asdict(budget).items() if name != "seeds"}
+    numbers |= {"row": row, "truth": described(truth()), "nodes": exact.NODES}
+    return numbers | {"transitions": TRANSITIONS, "kernel_sigma": SIGMA}
+
+
+def units(budget: Budget, runs: Path, preset: str) -> list[Unit]:
+    """A unit a row, the exact estimate's first."""
+    made = []
     for row in (MLE, *ROWS, *CONTROLS):
-        place = Path(runs, "noise", preset, row.replace(",", "").replace(" ", "-"))
-        if row != MLE:
-            makers[row] = partial(make_row, row, size, place)
-        own = {"row": row, **setup, "truth": true, "nodes": exact.NODES}
-        own |= {"transitions": TRANSITIONS, "kernel_sigma": SIGMA}
-        found[row] = Task(row, place, own, makers[row])
-    return found
+        folder = Path(runs, "noise", preset, row.replace(",", "").replace(" ", "-"))
+        place = Place(folder, setup(row, budget))
+        fit = partial(fit_mle, budget) if row == MLE else partial(fit_row, row, budget, place)
+        made.append(of_one_setting(row, row, place, fit))
+    return made

@@ -6,7 +6,7 @@ import torch
 from reproduce.experiments.noise.design import FROM_TRUTH, ROWS
 from reproduce.experiments.noise.model import align
 from reproduce.experiments.noise.run import MLE
-from reproduce.pages.markdown import interval
+from reproduce.results.statistics import interval
 
 PAIRS = (("IWAE", "VAE"), ("HVI", "VAE"), ("HVI-AVO", "VAE"), ("HVI-AVO", "HVI"))
 NUMBERS = (
@@ -32,15 +32,15 @@ MEASURES = (  # that get an interval
 )
 
 
-def seeds(found: dict[str, list[dict]]) -> pd.DataFrame:
+def seeds(by_row: dict[str, list[dict]]) -> pd.DataFrame:
     """One line a row and seed; columns of A are in the order nearest to that of the seed's MLE.
 
     `sigma_bias` and `weight_distance` (Frobenius) are from the seed's MLE, `sigma_error` from the
     truth. `train_loss` and `test_loss` are the mean log p(x), nats a point, less the MLE's.
     """
-    reference = {r["seed"]: r for r in found[MLE]}
+    reference = {r["seed"]: r for r in by_row[MLE]}
     lines = []
-    for row, results in found.items():
+    for row, results in by_row.items():
         for r in results:
             line = {"row": row, "seed": r["seed"], "status": r["status"]}
             if r["status"] == "finished":
@@ -71,14 +71,14 @@ def compared(result: dict, mle: dict) -> dict:
 def rows(table: pd.DataFrame) -> pd.DataFrame:
     """One line a row: mean and half width of the 95% t-interval over seeds."""
     lines = []
-    for row, mine in table.groupby("row", sort=False):
-        done = mine[mine.status == "finished"]
-        line = {"row": row, "seeds": len(done), "lost": len(mine) - len(done)}
+    for row, subset in table.groupby("row", sort=False):
+        done = subset[subset.status == "finished"]
+        line = {"row": row, "seeds": len(done), "lost": len(subset) - len(done)}
         for measure in MEASURES:
             line[measure], line[f"{measure}_half"] = interval(done[measure])
         line["k_hat_untrusted"] = done.k_hat_untrusted.astype(float).mean()
         line["quadrature_error"] = done.quadrature_error.max()
-        line["cpu_seconds"] = mine.cpu_seconds.mean()
+        line["cpu_seconds"] = subset.cpu_seconds.mean()
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -119,7 +119,7 @@ def starts(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def spread_of_mle(found: dict[str, list[dict]]) -> float:
+def spread_of_mle(by_row: dict[str, list[dict]]) -> float:
     """The largest difference, over seeds, between the maxima that the starts reached, in nats."""
-    reached = [r["log_p_from_each_start"] for r in found[MLE]]
+    reached = [r["log_p_from_each_start"] for r in by_row[MLE]]
     return max(max(values) - min(values) for values in reached)

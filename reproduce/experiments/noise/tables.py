@@ -13,7 +13,7 @@ def bias(table: pd.DataFrame, true_sigma: float) -> str:
     head += ["log p(data) less MLE", "log p(test) less MLE"]
     lines = [["truth", "", number(true_sigma, ".3f"), "", "0", "", "", ""]]
     for r in table[table.row.isin([MLE, *ROWS])].itertuples():
-        own = [
+        entries = [
             spread(r.sigma, r.sigma_half, ".3f"),
             spread(r.sigma_bias, r.sigma_bias_half, "+.3f"),
             spread(r.sigma_error, r.sigma_error_half, "+.3f"),
@@ -22,9 +22,9 @@ def bias(table: pd.DataFrame, true_sigma: float) -> str:
             spread(r.test_loss, r.test_loss_half, "+.4f"),
         ]
         if r.row == MLE:
-            own = [own[0], "0", own[2], "0", "0", "0"]
+            entries = [entries[0], "0", entries[2], "0", "0", "0"]
         seeds = f"{r.seeds}" + (f" ({r.lost} diverged)" if r.lost else "")
-        lines.append([r.row, seeds, *own])
+        lines.append([r.row, seeds, *entries])
     return markdown_table(head, lines, 1)
 
 

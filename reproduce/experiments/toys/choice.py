@@ -7,7 +7,7 @@ from annealed.models import energies
 
 
 class Choice(nn.Module):
-    """The energy `name`, told by a buffer: replicas on different energies share a graph.
+    """The energy `name`, named by a buffer: replicas on different energies share a graph.
 
     Every density is computed and one is taken. In the plane that costs little beside the kernels,
     and all gradients are finite everywhere, so those not taken add exact zeros.

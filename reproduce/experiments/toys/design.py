@@ -1,10 +1,11 @@
-"""The cells of the toy page: which energy, method, number of steps and objective."""
+"""What the toy page fits: which energy, method, number of steps and objective, and how long."""
 
 from dataclasses import dataclass
 from itertools import product
 
 from annealed.models import energies
 from annealed.models.targets import Energy
+from reproduce.experiments import paths
 
 # energy -> its name, half width of the figures, of exact sampling, the scale of q_0
 TARGETS = {
@@ -24,8 +25,22 @@ LABELS = {"hvi": "HVI", "iaf": "IAF"}
 
 
 @dataclass(frozen=True)
+class Budget(paths.Budget):
+    """And what a sample is scored by: points of it, particles that average its density."""
+
+    points: int = 4000
+    particles: int = 10_000
+
+
+BUDGETS = {
+    "quick": Budget(steps=100, seeds=2, draws=10_000, points=1000, particles=1000),
+    "full": Budget(steps=3000),
+}
+
+
+@dataclass(frozen=True)
 class Family:
-    """What one compiled graph trains: all targets and seeds of a method, length and objective."""
+    """What is fitted side by side: all targets and seeds of a method, length and objective."""
 
     method: str
     count: int
@@ -58,6 +73,6 @@ def families() -> list[Family]:
     return [Family(*group) for group in product(METHODS, COUNTS, OBJECTIVES)]
 
 
-def cells(targets=tuple(TARGETS)) -> list[Setting]:
-    """Every cell of the page, target by target."""
+def settings(targets=tuple(TARGETS)) -> list[Setting]:
+    """Every setting of the page, target by target."""
     return [Setting(target, family) for target in targets for family in families()]

@@ -35,8 +35,8 @@ def _show(axis, density: np.ndarray, half: float, top: float) -> None:
     axis.imshow(density.T, origin="lower", extent=box, vmin=0, vmax=top, interpolation="nearest")
 
 
-def _stored(runs: Path, preset: str, cell: Setting, seed: int):
-    path = folder(runs, preset, cell) / f"seed{seed}.npz"
+def _stored(runs: Path, preset: str, setting: Setting, seed: int):
+    path = folder(runs, preset, setting) / f"seed{seed}.npz"
     return np.load(path) if path.exists() else None
 
 
@@ -54,11 +54,11 @@ def densities(targets: list[str], runs: Path, preset: str, seed: int) -> Figure:
         _show(row[0], exact, half, exact.max())
         row[0].set_ylabel(name, fontsize=9)
         for axis, family in zip(row[1:], across, strict=True):
-            found = _stored(runs, preset, Setting(target, family), seed)
-            if found is None:
+            arrays = _stored(runs, preset, Setting(target, family), seed)
+            if arrays is None:
                 axis.set_axis_off()
             else:
-                _show(axis, found["d"], half, exact.max())
+                _show(axis, arrays["d"], half, exact.max())
     for axis, title in zip(axes[0], ["target", *(f.label for f in across)], strict=True):
         axis.set_title(title.replace(", ", "\n"), fontsize=10)
     figure.subplots_adjust(wspace=0.05, hspace=0.05)
@@ -75,8 +75,8 @@ def marginals(target: str, method: str, count: int, runs: Path, preset: str, see
     rows = {}
     energy = Setting(target, Family(method, count, "AVO")).energy()
     for name in ("ELBO", "AVO"):
-        found = _stored(runs, preset, Setting(target, Family(method, count, name)), seed)
-        rows[f"{name}: $q_t$"] = None if found is None else found["stages"]
+        arrays = _stored(runs, preset, Setting(target, Family(method, count, name)), seed)
+        rows[f"{name}: $q_t$"] = None if arrays is None else arrays["stages"]
     rows["target $f_t$"] = [annealed(energy, scale, alpha, half) for alpha in alphas]
     figure = Figure(figsize=(1.5 * (count + 1), 4.7))
     axes = figure.subplots(3, count + 1)

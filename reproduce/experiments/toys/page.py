@@ -1,4 +1,4 @@
-"""reports/toy/index.md: numbers made by code, around a reading written by hand."""
+"""reports/toy/index.md: HVI and IAF on toy energies, under the ELBO and under AVO."""
 
 from pathlib import Path
 
@@ -7,29 +7,27 @@ import pandas as pd
 from annealed.evaluation.result import trusted_k
 from annealed.inference.marginal_kl import TIGHT
 from annealed.models.energies import MASSES
-from annealed.utils.files import replace_text
 from reproduce.experiments.toys import figures, summary
-from reproduce.experiments.toys.design import COUNTS, LABELS, METHODS, Setting
-from reproduce.experiments.toys.run import Budget
-from reproduce.pages import common
-from reproduce.pages.commentary import digest, reading
+from reproduce.experiments.toys.design import COUNTS, LABELS, METHODS, Budget, Setting
+from reproduce.pages import page
 from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.page import Section
 
 READING = Path(__file__).parent / "reading.md"
 SETTING = Path(__file__).parent / "setting.md"
 
 
 def numbers_table(table: pd.DataFrame, draws: int) -> str:
-    """KL of path and last marginal, log Z error with k-hat, energy distance of every cell."""
+    """KL of path and last marginal, log Z error with k-hat, energy distance of every setting."""
     head = ["target", "path", "objective", "KL", "AVO less ELBO", "path's KL", "AVO less ELBO"]
     head += ["log Z error (k-hat)", "energy distance", "AVO less ELBO", "noise floor"]
     lines = []
     for r in table.itertuples():
-        own = r.objective == "ELBO"
+        reference = r.objective == "ELBO"
         lost = f" ({r.lost} of {r.seeds} diverged)" if r.lost else ""
         mark = "!" if r.k_hat_max > trusted_k(draws) else ""
         gaps = [
-            "" if own else spread(mean, half, form)
+            "" if reference else spread(mean, half, form)
             for mean, half, form in (
                 (r.kl_marginal_difference, r.kl_marginal_difference_half, "+.3f"),
                 (r.kl_difference, r.kl_difference_half, "+.3f"),
@@ -39,11 +37,11 @@ def numbers_table(table: pd.DataFrame, draws: int) -> str:
         miss = spread(r.log_z_miss, r.log_z_miss_half, ".3f")
         distance = spread(r.energy_distance, r.energy_distance_half, ".4f")
         loose = "≤ " if r.kl_marginal_gap > TIGHT else ""
-        cells = [loose + spread(r.kl_marginal, r.kl_marginal_half, ".3f") + lost, gaps[0]]
-        cells += [spread(r.kl, r.kl_half, ".3f"), gaps[1]]
-        cells += [f"{miss} ({number(r.k_hat_max)}{mark})", distance, gaps[2]]
+        entries = [loose + spread(r.kl_marginal, r.kl_marginal_half, ".3f") + lost, gaps[0]]
+        entries += [spread(r.kl, r.kl_half, ".3f"), gaps[1]]
+        entries += [f"{miss} ({number(r.k_hat_max)}{mark})", distance, gaps[2]]
         place = [r.target, f"{LABELS[r.method]} T={r.count}", r.objective]
-        lines.append([*place, *cells, number(r.noise_floor, ".4f")])
+        lines.append([*place, *entries, number(r.noise_floor, ".4f")])
     return markdown_table(head, lines, 3)
 
 
@@ -64,63 +62,75 @@ def masses_table(table: pd.DataFrame) -> str:
 
 
 def write(
-    found: dict[Setting, list[dict]],
-    size: Budget,
+    by_setting: dict[Setting, list[dict]],
+    budget: Budget,
     runs: Path,
     folder: Path,
     preset: str,
     note: Path = READING,
 ) -> str:
     """Write index.md, figures (PNG, PDF) and CSV into `folder`; returns the numbers' digest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    seeds = summary.by_seed(found)
+    seeds = summary.by_seed(by_setting)
     table = summary.by_cell(seeds)
-    for name, frame in (("seeds", seeds), ("summary", table)):
-        replace_text(folder / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))
-    shown = sorted({r["seed"] for results in found.values() for r in results})
-    first, targets = shown[0], list(dict.fromkeys(cell.target for cell in found))
-    common.save(figures.densities(targets, runs, preset, first), folder, "densities")
-    pictures = []
+    results = [r for of_setting in by_setting.values() for r in of_setting]
+    shown = sorted({r["seed"] for r in results})
+    first, targets = shown[0], list(dict.fromkeys(setting.target for setting in by_setting))
+    numbers, masses = numbers_table(table, budget.draws), masses_table(table)
+    marginals, drawn = [], {}
     for method in METHODS:
         for count in COUNTS:
             name = f"marginals_{method}_{count}"
-            made = figures.marginals("d", method, count, runs, preset, first)
-            common.save(made, folder, name)
-            pictures += [f"{LABELS[method]}, T = {count}:", f"![marginals]({name}.png)"]
-    tables = [numbers_table(table, size.draws), masses_table(table)]
-    answer, discussion = reading(digest(tables), note)
-    commits = sorted({r["provenance"]["commit"] for rs in found.values() for r in rs})
-    smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
-    blocks = [
-        "# Toy energies: HVI and IAF under the ELBO and under AVO",
-        smoke + answer,
-        f"Source: `make reproduce-toy PRESET={preset} SEEDS={len(shown)}`, seeds {shown[0]} to "
-        f"{shown[-1]}, commit {', '.join(commits)}; {size.steps} steps of Adam, S = {size.samples} "
-        f"draws a step in training, S = {size.draws} in evaluation, {size.points} points of each "
-        "sample in an energy distance. ± is half a 95% t-interval over seeds; differences are "
-        "paired by seed. All numbers: `seeds.csv`, `summary.csv`.",
-        "## What was run",
-        SETTING.read_text().strip(),
-        "## What was learnt",
-        "![Densities](densities.png)",
-        f"Densities of seed {first}; one colour scale a row, clipped at the target's peak.",
-        "## The annealed targets and the marginals, four modes (d)",
-        f"Seed {first}. Each column has one colour scale, which ends at the peak of f_t.",
-        *pictures,
-        "## Numbers",
-        "KL(q_T || f) of the last marginal, that of the path (what is trained: never smaller, and "
-        "the same for IAF) and the absolute error of log Z, nats; in brackets the worst Pareto "
-        f"k-hat over seeds, with ! above {trusted_k(size.draws):.2f}. HVI's KL is bounded from "
-        f"both sides with {size.particles} draws of z_(T-1); the upper bound is shown, with ≤ and "
-        f"no difference where the lower one is more than {TIGHT:g} below. The energy distance sees "
-        "end points alone; the noise floor is the largest over seeds, in size, between two exact "
-        "samples.",
-        tables[0],
-        "## Mass of the modes",
-        "Share of draws nearest to each mode, mean over seeds. For the 25 modes, total variation "
-        "alone.",
-        tables[1],
-        *(["## Reading", discussion] if discussion else []),
+            drawn[name] = figures.marginals("d", method, count, runs, preset, first)
+            marginals += [f"{LABELS[method]}, T = {count}:", f"![marginals]({name}.png)"]
+    source = (
+        f"{page.seeds_source('toy', preset, shown, results)}; {budget.steps} steps of Adam, S = "
+        f"{budget.samples} draws a step in training, S = {budget.draws} in evaluation, "
+        f"{budget.points} points of each sample in an energy distance. ± is half a 95% t-interval "
+        "over seeds; differences are paired by seed. All numbers: `seeds.csv`, `summary.csv`."
+    )
+    sections = [
+        page.what_was_run(SETTING),
+        Section(
+            "What was learnt",
+            [
+                "![Densities](densities.png)",
+                f"Densities of seed {first}; one colour scale a row, clipped at the target's peak.",
+            ],
+            figures={"densities": figures.densities(targets, runs, preset, first)},
+        ),
+        Section(
+            "The annealed targets and the marginals, four modes (d)",
+            [
+                f"Seed {first}. Each column has one colour scale, which ends at the peak of f_t.",
+                *marginals,
+            ],
+            figures=drawn,
+        ),
+        Section(
+            "Numbers",
+            [
+                "KL(q_T || f) of the last marginal, that of the path (what is trained: never "
+                "smaller, and the same for IAF) and the absolute error of log Z, nats; in brackets "
+                "the worst Pareto k-hat over seeds, with ! above "
+                f"{trusted_k(budget.draws):.2f}. HVI's KL is bounded from both sides with "
+                f"{budget.particles} draws of z_(T-1); the upper bound is shown, with ≤ and no "
+                f"difference where the lower one is more than {TIGHT:g} below. The energy distance "
+                "sees end points alone; the noise floor is the largest over seeds, in size, "
+                "between two exact samples.",
+                numbers,
+            ],
+            [numbers],
+            frames={"seeds": seeds, "summary": table},
+        ),
+        Section(
+            "Mass of the modes",
+            [
+                "Share of draws nearest to each mode, mean over seeds. For the 25 modes, total "
+                "variation alone.",
+                masses,
+            ],
+            [masses],
+        ),
     ]
-    replace_text(folder / "index.md", "\n\n".join(blocks) + "\n")
-    return digest(tables)
+    title = "Toy energies: HVI and IAF under the ELBO and under AVO"
+    return page.write(folder / "index.md", title, preset, source, sections, note)

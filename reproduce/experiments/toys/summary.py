@@ -4,7 +4,7 @@ import pandas as pd
 
 from annealed.inference.marginal_kl import TIGHT
 from reproduce.experiments.toys.design import TARGETS, Setting
-from reproduce.pages.markdown import interval
+from reproduce.results.statistics import interval
 
 KEYS = ["target", "method", "count"]
 MEASURES = ("kl", "kl_marginal", "log_z_miss", "energy_distance", "total_variation")
@@ -14,13 +14,13 @@ KEPT += ("kl_marginal_mc_error",)
 PAIRED_KL = ("kl_marginal_difference", "kl_marginal_difference_half")
 
 
-def by_seed(found: dict[Setting, list[dict]]) -> pd.DataFrame:
-    """One line a cell and seed; `log_z_miss` is the absolute error of log Z."""
+def by_seed(by_setting: dict[Setting, list[dict]]) -> pd.DataFrame:
+    """One line a setting and seed; `log_z_miss` is the absolute error of log Z."""
     lines = []
-    for cell, results in found.items():
-        f = cell.family
+    for setting, results in by_setting.items():
+        f = setting.family
         for r in results:
-            key = {"target": TARGETS[cell.target][0], "method": f.method, "count": f.count}
+            key = {"target": TARGETS[setting.target][0], "method": f.method, "count": f.count}
             numbers = {name: r.get(name) for name in KEPT}
             masses = {f"mass_{i}": m for i, m in enumerate(r.get("masses", []))}
             lines.append({**key, "objective": f.objective, "seed": r["seed"], **numbers, **masses})
@@ -32,7 +32,7 @@ def by_seed(found: dict[Setting, list[dict]]) -> pd.DataFrame:
 
 
 def by_cell(seeds: pd.DataFrame) -> pd.DataFrame:
-    """One line a cell: mean and half width over seeds, and AVO less the ELBO of the same seeds.
+    """One line a setting: mean and half width over seeds, and AVO less the ELBO of the same seeds.
 
     `kl_marginal` is an upper bound; where the lower one is more than TIGHT below, on the mean over
     seeds, `kl_marginal_gap`, its difference is NaN.
@@ -40,19 +40,19 @@ def by_cell(seeds: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for key, group in seeds.groupby(KEYS, sort=False):
         base = group[group.objective == "ELBO"].set_index("seed")
-        for objective, mine in group.groupby("objective", sort=False):
+        for objective, subset in group.groupby("objective", sort=False):
             line = {**dict(zip(KEYS, key, strict=True)), "objective": objective}
-            line |= {"seeds": len(mine), "lost": int(mine.kl.isna().sum())}
+            line |= {"seeds": len(subset), "lost": int(subset.kl.isna().sum())}
             for measure in MEASURES:
-                own = mine.set_index("seed")[measure]
-                line[measure], line[f"{measure}_half"] = interval(own)
-                paired = interval(own - base[measure])
+                values = subset.set_index("seed")[measure]
+                line[measure], line[f"{measure}_half"] = interval(values)
+                paired = interval(values - base[measure])
                 line[f"{measure}_difference"], line[f"{measure}_difference_half"] = paired
-            line["kl_marginal_gap"] = (mine.kl_marginal - mine.kl_marginal_low).mean()
+            line["kl_marginal_gap"] = (subset.kl_marginal - subset.kl_marginal_low).mean()
             if line["kl_marginal_gap"] > TIGHT:
                 line |= dict.fromkeys(PAIRED_KL, float("nan"))
-            line["k_hat_max"] = mine.k_hat.max()
-            line["noise_floor"] = mine.noise_floor.abs().max()
-            line |= {f"mass_{i}": mine[f"mass_{i}"].mean() for i in range(4)}
+            line["k_hat_max"] = subset.k_hat.max()
+            line["noise_floor"] = subset.noise_floor.abs().max()
+            line |= {f"mass_{i}": subset[f"mass_{i}"].mean() for i in range(4)}
             lines.append(line)
     return pd.DataFrame(lines)

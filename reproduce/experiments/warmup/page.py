@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from annealed.config.schema import TrainerOptions
-from annealed.utils.files import replace_text
-from reproduce.experiments.warmup import figures, summary
-from reproduce.pages import common
-from reproduce.pages.commentary import digest, reading
-from reproduce.pages.markdown import interval, markdown_table, number, spread
+from reproduce.experiments.warmup import design, figures, summary
+from reproduce.pages import page
+from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.page import Section
 from reproduce.results import trials
+from reproduce.results.statistics import interval
 from reproduce.results.trials import Trial
 
 READINGS = Path(__file__).parent
@@ -49,11 +48,11 @@ def schedules_table(summary: pd.DataFrame, differences: pd.DataFrame) -> str:
 def spread_table(table: pd.DataFrame) -> str:
     """How much the schedule matters to each row."""
     lines = [
-        [row, str(len(mine)), spread(*interval(mine["spread"]))]
-        for row, mine in table.groupby("row", sort=False)
+        [row, str(len(group)), spread(*interval(group["spread"]))]
+        for row, group in table.groupby("row", sort=False)
     ]
     wide = table.pivot(index="seed", columns="row", values="spread").dropna()
-    if len(wide) and set(summary.ROWS) <= set(wide.columns):
+    if len(wide) and set(design.ROWS) <= set(wide.columns):
         gap = interval(wide["hvi_avo"] - wide["hvi"])
         lines.append(["hvi_avo less hvi", str(len(wide)), spread(*gap, "+.2f")])
     return markdown_table(["row", "seeds", "worst less best NLL over schedules"], lines, 1)
@@ -63,46 +62,48 @@ def write(
     plan: list[Trial], pool: Path, folder: Path, preset: str, data: str, note: Path | None = None
 ) -> str:
     """Write <folder>.md, its figures and CSV into `folder`; returns the digest of its numbers."""
-    found = trials.gather(plan, pool, preset, data)
-    runs = trials.table(found)
-    schedules, differences = summary.summary(runs, data), summary.differences(found, data)
-    spreads, latents = summary.spread(runs), summary.latents(found, data)
-    folder.mkdir(parents=True, exist_ok=True)
-    frames = {"runs": runs, "summary": schedules, "differences": differences}
-    common.save_frames({**frames, "spread": spreads, "latents": latents}, folder)
-    names = summary.schedules(data)
-    drawn = {
-        "schedules": figures.by_schedule(runs, names),
-        "latents": figures.by_latent(latents, list(names)),
-    }
-    for name, figure in drawn.items():
-        common.save(figure, folder, name)
-        plt.close(figure)
-    made = [schedules_table(schedules, differences), spread_table(spreads)]
-    answer, discussion = reading(digest(made), note or READINGS / f"reading_{data}.md")
-    left, own = len(plan) - len(found), _trainer(preset, data)
-    missing = f" **{left} of {len(plan)} trials are still to be run.**" if left else ""
-    smoke = "SMOKE RUN, far from converged and no evidence. " if preset == "quick" else ""
-    blocks = [
-        "# Robustness to the annealing of beta: HVI against HVI-AVO",
-        smoke + answer,
-        f"`{trials.command('warmup', preset, data, runs.seed.nunique())}`: data {data}, preset "
-        f"{trials.PRESETS[preset]}, {own.epochs} epochs, of which the default warm-up takes "
-        f"{own.warmup_epochs}; validation images, S = {runs.samples.max():.0f}. Commit "
-        f"{', '.join(sorted(set(runs.commit)))}.{missing} All numbers are in `{folder.name}/`.",
-        made[0],
-        NOTE,
-        f"![By schedule]({folder.name}/schedules.png)",
-        "## How much the schedule matters",
-        made[1],
-        "## KL of each latent",
-        f"![KL of each latent]({folder.name}/latents.png)",
+    results = trials.gather(plan, pool, preset, data)
+    runs = trials.table(results)
+    schedules, differences = summary.summary(runs, data), summary.differences(results, data)
+    spreads, latents = summary.spread(runs), summary.latents(results, data)
+    frames = {"runs": runs, "summary": schedules, "differences": differences, "spread": spreads}
+    names = design.schedules(data)
+    by_schedule, by_spread = schedules_table(schedules, differences), spread_table(spreads)
+    sections = [
+        Section(
+            "",
+            [by_schedule, NOTE, f"![By schedule]({folder.name}/schedules.png)"],
+            [by_schedule],
+            figures={"schedules": figures.by_schedule(runs, names)},
+            frames=frames,
+        ),
+        Section("How much the schedule matters", [by_spread], [by_spread]),
+        Section(
+            "KL of each latent",
+            [f"![KL of each latent]({folder.name}/latents.png)"],
+            figures={"latents": figures.by_latent(latents, list(names))},
+            frames={"latents": latents},
+        ),
     ]
-    blocks += ["## Reading", discussion] if discussion else []
-    replace_text(folder.with_name(f"{folder.name}.md"), "\n\n".join(blocks) + "\n")
-    return digest(made)
+    left, trainer = len(plan) - len(results), _trainer(preset, data)
+    missing = f" **{left} of {len(plan)} trials are still to be run.**" if left else ""
+    source = (
+        f"`{trials.command('warmup', preset, data, runs.seed.nunique())}`: data {data}, preset "
+        f"{trials.PRESETS[preset]}, {trainer.epochs} epochs, of which the default warm-up takes "
+        f"{trainer.warmup_epochs}; validation images, S = {runs.samples.max():.0f}. Commit "
+        f"{', '.join(sorted(set(runs.commit)))}.{missing} All numbers are in `{folder.name}/`."
+    )
+    return page.write(
+        folder.with_name(f"{folder.name}.md"),
+        "Robustness to the annealing of beta: HVI against HVI-AVO",
+        preset,
+        source,
+        sections,
+        note or READINGS / f"reading_{data}.md",
+        folder,
+    )
 
 
 def _trainer(preset: str, data: str) -> TrainerOptions:
     """What the trials share."""
-    return Trial(summary.SETTING, "hvi").cell(trials.PRESETS[preset], data, "").config().trainer
+    return Trial(design.SETTING, "hvi").as_run(trials.PRESETS[preset], data, "").config().trainer

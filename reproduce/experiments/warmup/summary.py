@@ -4,60 +4,33 @@ import numpy as np
 import pandas as pd
 
 from annealed.evaluation.result import read_result
-from reproduce.pages.markdown import interval
-from reproduce.results.paired import adjust
-from reproduce.results.trials import DEFAULTS, Found, Trial, between
-
-SETTING = "all images"
-ROWS = ("hvi", "hvi_avo")
-MOST = {"mnist": 20, "mnist_static": 20, "digits": 400}  # epochs that the preset trains for
-ON_DIGITS = ("a tenth", "all")  # schedules that they alone have
-
-
-def schedules(data: str) -> dict[str, str]:
-    """The change that a trial makes, by the schedule's name on the page.
-
-    The digits, where a trial takes a minute, have two lengths more.
-    """
-    found = {
-        "none": "trainer.warmup_epochs=0",
-        "a tenth": f"trainer.warmup_epochs={MOST[data] // 10}",
-        "default": DEFAULTS,
-        "four fifths": f"trainer.warmup_epochs={4 * MOST[data] // 5}",
-        "all": f"trainer.warmup_epochs={MOST[data]}",
-        "cyclical, 4 cycles": "trainer.warmup=cyclical",
-    }
-    return {name: found[name] for name in found if data == "digits" or name not in ON_DIGITS}
-
+from reproduce.experiments.warmup.design import ROWS, SETTING, schedules
+from reproduce.results.statistics import adjust, interval
+from reproduce.results.trials import Results, Trial, between
 
 MEASURES = ("nll", "elbo", "rate", "active_units")
-
-
-def plan(data: str) -> list[Trial]:
-    """Every row under every schedule."""
-    return [Trial(SETTING, row, change) for change in schedules(data).values() for row in ROWS]
 
 
 def summary(runs: pd.DataFrame, data: str) -> pd.DataFrame:
     """One line a schedule and row: means and half widths of 95% t-intervals over seeds."""
     lines = []
-    for words, change in schedules(data).items():
+    for name, change in schedules(data).items():
         for row in ROWS:
-            mine = runs[(runs.change == change) & (runs.row == row) & (runs.status == "finished")]
-            line = {"schedule": words, "row": row, "seeds": len(mine)}
-            for measure in MEASURES if len(mine) else ():
-                line[measure], line[f"{measure}_half"] = interval(mine[measure])
-            lines += [line] if len(mine) else []
+            done = runs[(runs.change == change) & (runs.row == row) & (runs.status == "finished")]
+            line = {"schedule": name, "row": row, "seeds": len(done)}
+            for measure in MEASURES if len(done) else ():
+                line[measure], line[f"{measure}_half"] = interval(done[measure])
+            lines += [line] if len(done) else []
     return pd.DataFrame(lines)
 
 
-def differences(found: Found, data: str) -> pd.DataFrame:
-    """HVI-AVO less HVI under each schedule, paired by seed and image (see `paired.compare`)."""
+def differences(results: Results, data: str) -> pd.DataFrame:
+    """HVI-AVO less HVI under each schedule, paired by seed and image (see `statistics.compare`)."""
     lines = []
-    for words, change in schedules(data).items():
-        hvi, avo = (found.get(Trial(SETTING, row, change), {}) for row in ROWS)
+    for name, change in schedules(data).items():
+        hvi, avo = (results.get(Trial(SETTING, row, change), {}) for row in ROWS)
         if numbers := between(avo, hvi):
-            lines.append({"schedule": words, **numbers})
+            lines.append({"schedule": name, **numbers})
     return adjust(pd.DataFrame(lines))
 
 
@@ -76,10 +49,10 @@ def spread(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["row", "seed", "spread"])
 
 
-def latents(found: Found, data: str) -> pd.DataFrame:
+def latents(results: Results, data: str) -> pd.DataFrame:
     """KL of every latent, sorted downwards, nats: one line a run and latent."""
-    lines, names = [], {change: words for words, change in schedules(data).items()}
-    for trial, paths in found.items():
+    lines, names = [], {change: name for name, change in schedules(data).items()}
+    for trial, paths in results.items():
         for seed, path in paths.items():
             values = read_result(path).get("kl_by_latent") or []
             for place, value in enumerate(np.sort(values)[::-1]):

@@ -66,10 +66,10 @@ def save(entity: str | None, project: str, memory: Path) -> dict[str, str]:
 
 def main() -> None:
     """The command line; see `--help`."""
-    own = configuration.load("vae", []).wandb
+    defaults = configuration.load("vae", []).wandb
     parser = argparse.ArgumentParser(prog="reproduce.tracking.dashboard", description=__doc__)
-    parser.add_argument("--entity", default=own.entity, help="default: the key's own")
-    parser.add_argument("--project", default=own.project)
+    parser.add_argument("--entity", default=defaults.entity, help="default: the key's own")
+    parser.add_argument("--project", default=defaults.project)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are")
     arguments = parser.parse_args()
     if resolve_mode("auto") == "online":

@@ -32,7 +32,7 @@ class WholeStep:
     def __init__(self, replicas: Replicas, function: Callable):
         self.replicas, self.function = replicas, function
         # by kind of step: the parameters that it moves, and the factor of each one's rate
-        self.known: dict[tuple, tuple[tuple[str, ...], Tensor]] = {}
+        self.moved_by_kind: dict[tuple, tuple[tuple[str, ...], Tensor]] = {}
 
     def take(
         self,
@@ -65,19 +65,23 @@ class WholeStep:
     def moved(
         self, adam: torch.optim.Adam, per_replica: tuple[Tensor, ...], common: tuple
     ) -> tuple[tuple[str, ...], Tensor]:
-        """What a step of this kind has a gradient for, found by a backward pass not compiled."""
+        """The parameters that a step of this kind moves, and the factors of their rates, (P,).
+
+        A backward pass that is not compiled finds them, once a kind.
+        """
         kind = tuple(value for value in common if not isinstance(value, Tensor))
-        if kind not in self.known:
-            r = self.replicas
+        if kind not in self.moved_by_kind:
+            replicas = self.replicas
             with torch.enable_grad():
-                total, _ = stacked_loss(*r.model(), per_replica, common)
-            found = torch.autograd.grad(total, r.stacks, allow_unused=True)
-            of = {id(p): g.get("factor", 1.0) for g in adam.param_groups for p in g["params"]}
-            there = zip(r.names, r.stacks, found, strict=True)
-            moved = [(name, of[id(p)]) for name, p, gradient in there if gradient is not None]
+                total, _ = stacked_loss(*replicas.model(), per_replica, common)
+            gradients = torch.autograd.grad(total, replicas.stacks, allow_unused=True)
+            groups = adam.param_groups
+            factor_of = {id(p): g.get("factor", 1.0) for g in groups for p in g["params"]}
+            triples = zip(replicas.names, replicas.stacks, gradients, strict=True)
+            moved = [(name, factor_of[id(p)]) for name, p, g in triples if g is not None]
             names, factors = zip(*moved, strict=True)
-            self.known[kind] = names, total.new_tensor(factors, dtype=torch.float64)
-        return self.known[kind]
+            self.moved_by_kind[kind] = names, total.new_tensor(factors, dtype=torch.float64)
+        return self.moved_by_kind[kind]
 
 
 def adam_step(
@@ -127,8 +131,8 @@ def _moments(adam: torch.optim.Adam, p: Tensor) -> tuple[Tensor, Tensor, Tensor]
     if not state:
         state["step"] = torch.zeros((), device=p.device)
         state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)
-    found = state["exp_avg"], state["exp_avg_sq"], state["step"]
+    moments = state["exp_avg"], state["exp_avg_sq"], state["step"]
     if p.device.type == "cuda":
-        for value in (p, *found):  # or no CUDA graph may write to them
+        for value in (p, *moments):  # or no CUDA graph may write to them
             torch._dynamo.mark_static_address(value, guard=False)
-    return found
+    return moments

@@ -6,26 +6,26 @@ from functools import cache
 
 import torch
 
-GRAPHS = 256
+GRAPHS = 256  # of one function; torch's default is 8
 
 
 def compiled(function: Callable, device: torch.device, products: str = "torch") -> Callable | None:
     """`function` compiled for static shapes, on a GPU with CUDA graphs; None without a compiler.
 
-    `products` says who multiplies, see `annealed.compute.onednn.chosen`.
+    With `products` "onednn" its large products are oneDNN's, see `annealed.compute.onednn`.
     """
     if not _works(device.type):
         return None
     # a graph for each number of seeds, batch size and objective; beyond the limit torch gives up
-    options = torch._dynamo.config
-    name = "recompile_limit" if hasattr(options, "recompile_limit") else "cache_size_limit"  # 2.6
-    setattr(options, name, max(getattr(options, name), GRAPHS))
-    how: dict = {"mode": "reduce-overhead" if device.type == "cuda" else "default"}
+    dynamo = torch._dynamo.config
+    limit = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"  # 2.6
+    setattr(dynamo, limit, max(getattr(dynamo, limit), GRAPHS))
+    settings: dict = {"mode": "reduce-overhead" if device.type == "cuda" else "default"}
     if products == "onednn":
         from annealed.compute.onednn_pass import BY_ONEDNN  # the compiler takes a second to import
 
-        how = {"options": {"post_grad_custom_post_pass": BY_ONEDNN}}
-    return torch.compile(function, dynamic=False, fullgraph=True, **how)
+        settings = {"options": {"post_grad_custom_post_pass": BY_ONEDNN}}
+    return torch.compile(function, dynamic=False, fullgraph=True, **settings)
 
 
 @cache

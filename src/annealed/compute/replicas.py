@@ -15,8 +15,8 @@ from annealed.utils.errors import UsageError
 class Replicas(nn.Module):
     """Modules of one kind, one a seed, whose parameters are slices of stacked ones, (R, ...).
 
-    Each member stays whole: it shares memory with its slice, so it can be scored or saved at any
-    time. What one replica does never reaches another: the loss is a sum over replicas.
+    Each member stays usable: its parameters are views of its slices, so it can be scored or saved
+    at any time. Replicas are independent: the loss is a sum over them.
     """
 
     def __init__(self, members: list[nn.Module], fast: bool = False, products: str = "torch"):
@@ -26,16 +26,17 @@ class Replicas(nn.Module):
         self.compiled = compiled(stacked_loss, device, products) if fast else None
         self.names = [name for name, _ in members[0].named_parameters()]
         self.transposed = len(members) > 1
-        self.proven = False  # whether a step was ever taken side by side
+        self.proven = False  # whether a step side by side has succeeded
         for name in self.names:
             stack = torch.stack([module.get_parameter(name).detach() for module in members])
             stack = transpose_stack(stack, self.transposed).contiguous()
             self.register_parameter(_key(name), nn.Parameter(stack))
         # walking through modules for them takes a tenth of a small step
         self.stacks, self.first = list(self.parameters()), list(members[0].parameters())
-        self._tie()
+        self._tie_members()
 
-    def _tie(self) -> None:
+    def _tie_members(self) -> None:
+        """Make the members' parameters views of the stacks, and stack the buffers that differ."""
         for name, stack in self.stacked().items():
             for module, value in zip(self.members, stack.detach(), strict=True):
                 module.get_parameter(name).data = value
@@ -53,16 +54,15 @@ class Replicas(nn.Module):
         return {name: transpose_stack(stack, self.transposed) for name, stack in pairs}
 
     def model(self) -> tuple:
-        """What `stacked_loss` needs to know of the replicas."""
+        """The first four arguments of `stacked_loss`."""
         return self.members[0], self.stacked(), self.buffers_by_name, self.buffer_dims
 
-    def keep(self, index: list[int], optimiser: torch.optim.Optimizer | None = None) -> None:
-        """Go on with the replicas at `index` alone; what leaves keeps its values as they are.
+    def select(self, index: list[int], optimiser: torch.optim.Optimizer | None = None) -> None:
+        """Go on with the replicas at `index` alone; the members that leave keep their values.
 
         The moments that `optimiser` has of the stacked parameters are cut to the same replicas.
         """
-        leaving = [m for i, m in enumerate(self.members) if i not in index]
-        for module in leaving:
+        for module in (m for i, m in enumerate(self.members) if i not in index):
             for parameter in module.parameters():
                 parameter.data = parameter.data.clone()
         self.members = tuple(self.members[i] for i in index)
@@ -73,26 +73,27 @@ class Replicas(nn.Module):
                 if value.shape == p.shape:
                     moments[key] = value[index].clone()
             p.data, p.grad = p.data[index].clone(), None
-        self._tie()
+        self._tie_members()
 
     def backward(self, per_replica: tuple[Tensor, ...], *common) -> Tensor:
         """Each replica's gradient, afresh; returns the metrics beside each loss, (R, ...).
 
-        `per_replica` are the inputs that replicas do not share, (R, ...), and `common` those they
-        do; a module takes both and returns its loss and its metrics. Parameters that no loss
-        reaches get no gradient. A replica alone and not compiled is handed Tensor.backward as
-        `each`, to go through the parts of its loss one after another.
+        `per_replica` are the inputs of each replica, (R, ...), and `common` those of all; a module
+        takes both and returns its loss and its metrics. Parameters that no loss reaches get no
+        gradient. A replica alone and not compiled is handed Tensor.backward as `each`, to go
+        through the parts of its loss one after another.
         """
         if len(self.members) == 1 and not self.compiled:
-            (alone,) = self.members
+            (member,) = self.members
             for parameter in self.first:
                 parameter.grad = None
-            _, metrics = alone(*(value[0] for value in per_replica), *common, each=Tensor.backward)
-            self._take([parameter.grad for parameter in self.first], alone=True)
+            inputs = (value[0] for value in per_replica)
+            _, metrics = member(*inputs, *common, each=Tensor.backward)
+            self._set_gradients([parameter.grad for parameter in self.first], unstacked=True)
             return metrics[None]
         with self.explained():
             total, metrics = (self.compiled or stacked_loss)(*self.model(), per_replica, common)
-        self._take(torch.autograd.grad(total, self.stacks, allow_unused=True))
+        self._set_gradients(torch.autograd.grad(total, self.stacks, allow_unused=True))
         return metrics
 
     @contextmanager
@@ -101,8 +102,8 @@ class Replicas(nn.Module):
         try:
             yield
         except RuntimeError as error:
-            known = self.proven and not isinstance(error, TorchDynamoException)
-            if known or isinstance(error, torch.OutOfMemoryError):
+            other = self.proven and not isinstance(error, TorchDynamoException)
+            if other or isinstance(error, torch.OutOfMemoryError):
                 raise
             reason = str(error).strip().partition("\n")[0]
             raise UsageError(
@@ -111,10 +112,10 @@ class Replicas(nn.Module):
             ) from error
         self.proven = True
 
-    def _take(self, gradients: Iterable[Tensor | None], alone: bool = False) -> None:
-        """Make `gradients` those of the stacked parameters; `alone` means of the one member."""
+    def _set_gradients(self, gradients: Iterable[Tensor | None], unstacked: bool = False) -> None:
+        """Set the gradients of the stacks; `unstacked` ones are those of the only member."""
         for p, gradient in zip(self.stacks, gradients, strict=True):
-            if gradient is not None and alone:
+            if gradient is not None and unstacked:
                 gradient = transpose_stack(gradient[None], self.transposed)
             p.grad = None if gradient is None else gradient.contiguous()
 
@@ -159,14 +160,14 @@ def stacked_loss(
 ) -> tuple[Tensor, Tensor]:
     """The losses of all replicas summed, and the metrics of each, (R, ...); see `backward`."""
 
-    def one(parameters, buffers, per_replica):
+    def one_loss(parameters, buffers, per_replica):
         return functional_call(module, (parameters, buffers), (*per_replica, *common))
 
     if len(per_replica[0]) == 1:  # a batched product of one is slower than a plain one
-        alone = {name: stack.squeeze(0) for name, stack in stacked.items()}
-        loss, metrics = one(alone, buffers, tuple(value[0] for value in per_replica))
+        unstacked = {name: stack.squeeze(0) for name, stack in stacked.items()}
+        loss, metrics = one_loss(unstacked, buffers, tuple(value[0] for value in per_replica))
         return loss, metrics[None]
-    losses, metrics = vmap(one, in_dims=(0, buffer_dims, 0))(stacked, buffers, per_replica)
+    losses, metrics = vmap(one_loss, in_dims=(0, buffer_dims, 0))(stacked, buffers, per_replica)
     return losses.sum(), metrics
 
 

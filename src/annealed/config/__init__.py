@@ -1,5 +1,6 @@
 """Configurations: what a YAML may hold, how layers merge, what each key accepts."""
 
+from annealed.config.fields import OptionError, choice, number
 from annealed.config.loader import (
     config_folder,
     find_file,
@@ -9,14 +10,20 @@ from annealed.config.loader import (
     to_dict,
     to_yaml,
 )
+from annealed.config.registry import allow_import, method_class
 from annealed.config.schema import Config
 
 __all__ = [
     "Config",
+    "OptionError",
+    "allow_import",
+    "choice",
     "config_folder",
     "find_file",
     "from_dict",
     "load",
+    "method_class",
+    "number",
     "read_resolved",
     "to_dict",
     "to_yaml",

@@ -5,7 +5,7 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 WHOLE = 2**63  # whole numbers are below it
-SHOWN = 100  # characters of a value that a sentence repeats
+SHOWN = 100  # characters of a value that a message repeats
 
 
 def number(default=MISSING, low=-math.inf, high=math.inf, open_ends: bool = False):
@@ -25,13 +25,13 @@ def choice(*accepted: str | int, default=MISSING):
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence can hold it."""
+    """A value as messages repeat it, cut to SHOWN characters."""
     text = repr(value)
     return text if len(text) <= SHOWN else text[:SHOWN] + "..."
 
 
 def accepted(kind: Any, metadata) -> str:
-    """What a field takes, in words."""
+    """The values that a field accepts, as messages describe them."""
     if "accepted" in metadata:
         return "one of " + ", ".join(map(str, metadata["accepted"]))
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -77,13 +77,13 @@ def build(schema: type, values: dict, prefix: str = "") -> Any:
 
     Raises ValueError with one sentence that names the key and what is accepted.
     """
-    kinds, known = get_type_hints(schema), {f.name: f for f in fields(schema)}
+    kinds, entries = get_type_hints(schema), {f.name: f for f in fields(schema)}
     for key in values:
-        if key not in known:
-            names = ", ".join(known) or "none, this group has no keys"
+        if key not in entries:
+            names = ", ".join(entries) or "none, this group has no keys"
             raise OptionError(prefix + str(key)[:SHOWN], f"is not a key; accepted: {names}")
     arguments = {}
-    for name, entry in known.items():
+    for name, entry in entries.items():
         key, kind = prefix + name, kinds[name]
         if is_dataclass(kind):
             value = values.get(name, {})
@@ -95,8 +95,8 @@ def build(schema: type, values: dict, prefix: str = "") -> Any:
             if "accepted" in entry.metadata and kind is str and type(value) is int:
                 value = str(value)  # YAML reads a name of digits as a number
             if not fits(value, kind, entry.metadata):
-                words = accepted(kind, entry.metadata)
-                raise OptionError(key, f"is {shown(value)}; accepted: {words}")
+                kinds_accepted = accepted(kind, entry.metadata)
+                raise OptionError(key, f"is {shown(value)}; accepted: {kinds_accepted}")
             arguments[name] = float(value) if kind is float else value
         elif _required(entry):
             raise OptionError(key, f"is missing; accepted: {accepted(kind, entry.metadata)}")

@@ -10,14 +10,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from annealed.config import safe_yaml
-from annealed.config.datasets import BINARY
+from annealed.config.datasets import BINARY, TOY
 from annealed.config.fields import OptionError, build
 from annealed.config.registry import METHODS, method_class
 from annealed.config.schema import Config
+from annealed.config.toys import check_toy
 from annealed.utils.errors import UsageError
 
 COMMAND_LINE = "command line"
-Layer = tuple[str, dict]  # where it came from, what it says
+Layer = tuple[str, dict]  # the file or the command line, and its values
 # ValueError: a number or a date that Python does not take, bytes that are no text
 NOT_YAML = (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError)
 
@@ -95,7 +96,7 @@ def read_resolved(path: Path) -> Config:
 
 
 def _check(config: Config) -> None:
-    """What no single key can tell."""
+    """Checks across keys; raises OptionError."""
     milestones, factors = config.optimiser.milestones, config.optimiser.factors
     if len(milestones) != len(factors) or milestones != sorted(milestones):
         raise OptionError(
@@ -107,6 +108,21 @@ def _check(config: Config) -> None:
         raise OptionError("network.kernel", f"is {config.network.kernel}; accepted: odd numbers")
     if not config.network.widths:
         raise OptionError("network.widths", "is empty; accepted: a list of one entry or more")
+    check_toy(config)
+    if config.data.name != TOY:
+        _check_pixels(config)
+    if config.row in ("", ".", "..") or Path(config.row).name != config.row:
+        raise OptionError("row", f"is {config.row!r}; accepted: the name of one folder")
+    if config.row in METHODS and config.row != config.method:
+        raise OptionError(
+            "row",
+            f"is {config.row!r} but method.name is {config.method!r}; accepted: "
+            "another name for the row, as in row=mine",
+        )
+
+
+def _check_pixels(config: Config) -> None:
+    """Raise OptionError where likelihood or decoder do not fit the data set's pixels."""
     binary, likelihood = config.data.name in BINARY, config.network.likelihood
     if binary != (likelihood == "bernoulli"):
         pixels = "binary pixels" if binary else "pixels of 256 levels"
@@ -121,14 +137,6 @@ def _check(config: Config) -> None:
             f"is 'autoregressive', which is of binary pixels, and {config.data.name} has 256 "
             "levels; accepted: dense, convolutional",
         )
-    if config.row in ("", ".", "..") or Path(config.row).name != config.row:
-        raise OptionError("row", f"is {config.row!r}; accepted: the name of one folder")
-    if config.row in METHODS and config.row != config.method:
-        raise OptionError(
-            "row",
-            f"is {config.row!r} but method.name is {config.method!r}; accepted: "
-            "another name for the row, as in row=mine",
-        )
 
 
 def _group(values: dict, key: str) -> dict:
@@ -139,10 +147,10 @@ def _group(values: dict, key: str) -> dict:
 
 
 def _named(folder: str, name: Any) -> Path:
-    known = sorted(path.stem for path in (config_folder() / folder).glob("*.yaml"))
-    if name not in known:
+    names = sorted(path.stem for path in (config_folder() / folder).glob("*.yaml"))
+    if name not in names:
         key = {"data": "data.name", "presets": "preset"}[folder]
-        raise UsageError(f"{key} is {name!r}; accepted: {', '.join(known)}.")
+        raise UsageError(f"{key} is {name!r}; accepted: {', '.join(names)}.")
     return config_folder() / folder / f"{name}.yaml"
 
 
@@ -160,7 +168,7 @@ def _read(path: Path) -> Layer:
     except safe_yaml.HostileYAML as error:
         raise UsageError(f"{path} {error}.") from None
     except NOT_YAML as error:
-        raise UsageError(f"{path} is not valid YAML: {_words(error)}.") from None
+        raise UsageError(f"{path} is not valid YAML: {_one_line(error)}.") from None
 
 
 def _parse(overrides: list[str]) -> Layer:
@@ -175,7 +183,7 @@ def _parse(overrides: list[str]) -> Layer:
     except safe_yaml.HostileYAML as error:
         raise UsageError(f"{COMMAND_LINE}: {override[:60]!r} {error}.") from None
     except NOT_YAML as error:
-        raise UsageError(f"{COMMAND_LINE}: {_words(error)}; accepted: key=value.") from None
+        raise UsageError(f"{COMMAND_LINE}: {_one_line(error)}; accepted: key=value.") from None
 
 
 def _plain(content: DictConfig) -> dict:
@@ -188,10 +196,10 @@ def _merge(layers: list[Layer]) -> dict:
         return OmegaConf.to_container(OmegaConf.merge(*(values for _, values in layers)))
     except OmegaConfBaseException as error:
         names = ", ".join(name for name, _ in layers)
-        raise UsageError(f"{names}: cannot be merged: {_words(error)}.") from None
+        raise UsageError(f"{names}: cannot be merged: {_one_line(error)}.") from None
 
 
-def _words(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """A library's message on one line; OmegaConf's has its sentence on the first of several."""
     text = str(error)
     return " ".join(
@@ -200,11 +208,11 @@ def _words(error: Exception) -> str:
 
 
 def _origin(key: str, layers: list[Layer]) -> str:
-    """The last layer that says something about `key`."""
-    parts = key.split(".")
+    """The name of the last layer that holds `key`."""
+    path = key.split(".")
     for name, values in reversed(layers):
         node: Any = values
-        for part in parts:
+        for part in path:
             node = node.get(part, _ABSENT) if isinstance(node, dict) else _ABSENT
         if node is not _ABSENT:
             return name

@@ -1,11 +1,11 @@
-"""Finding a row's class by its name, or by a dotted path where the user allows it."""
+"""Finding a row by its name, and what a dotted path names where the user allows imports."""
 
 import importlib
 import os
 import sys
 from typing import Any
 
-from annealed.config.fields import OptionError
+from annealed.config.fields import OptionError, shown
 
 METHODS = {  # imported when asked for: a configuration is read without its row
     "vae": "annealed.methods.rows:VAE",
@@ -26,7 +26,7 @@ _imports_allowed = False
 
 
 def allow_import() -> None:
-    """Let `method_class` import a class from the current project for the rest of this process."""
+    """Let `import_attribute` import from the current project for the rest of this process."""
     global _imports_allowed
     _imports_allowed = True
 
@@ -38,23 +38,31 @@ def method_class(name: Any) -> type:
     """
     if isinstance(name, str) and name in METHODS:
         return _at(METHODS[name])
-    known = f"accepted: {', '.join(METHODS)}, or module.Class of a Method with --allow-import"
-    if not isinstance(name, str) or "." not in name or not _imports_allowed:
-        raise OptionError("method.name", f"is {name!r}; {known}")
-    module, _, attribute = name.rpartition(".")
+    accepted = f"accepted: {', '.join(METHODS)}, or module.Class of a Method with --allow-import"
+    row, base = import_attribute("method.name", name, accepted), _at(BASE)
+    if not (isinstance(row, type) and issubclass(row, base) and row is not base):
+        raise OptionError("method.name", f"is {name!r}, which is no Method; {accepted}")
+    return row
+
+
+def import_attribute(key: str, path: Any, accepted: str) -> Any:
+    """What the dotted `path`, module.attribute, names; the current folder is looked into first.
+
+    Raises OptionError about `key`, ending in `accepted`, where imports are not allowed or it fails.
+    """
+    if not isinstance(path, str) or "." not in path or not _imports_allowed:
+        raise OptionError(key, f"is {shown(path)}; {accepted}")
+    module, _, attribute = path.rpartition(".")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    base = _at(BASE)
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except Exception as error:  # the user's module may raise anything
-        raise OptionError("method.name", f"is {name!r}, which fails ({error}); {known}") from None
-    if not (isinstance(found, type) and issubclass(found, base) and found is not base):
-        raise OptionError("method.name", f"is {name!r}, which is no Method; {known}")
-    return found
+        reason = " ".join(str(error).split())
+        raise OptionError(key, f"is {shown(path)}, which fails ({reason}); {accepted}") from None
 
 
-def _at(place: str) -> type:
+def _at(entry: str) -> type:
     """The class at `module:Class`, of this package."""
-    module, _, attribute = place.partition(":")
+    module, _, attribute = entry.partition(":")
     return getattr(importlib.import_module(module), attribute)

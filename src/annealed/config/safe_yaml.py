@@ -11,7 +11,7 @@ PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool",
 
 
 class HostileYAML(ValueError):
-    """A YAML that no configuration needs; says what of it, after the words "holds" or "is"."""
+    """A YAML that no configuration needs; the message begins with "holds" or "is"."""
 
 
 def check(text: str) -> None:

@@ -3,21 +3,26 @@
 from dataclasses import dataclass
 from typing import Any
 
-from annealed.config.datasets import FACE_SIZES, NAMES
+from annealed.config.datasets import FACE_SIZES, NAMES, TOY
 from annealed.config.fields import choice, number
 
 
 @dataclass
 class DataOptions:
-    """The data set and how it is read."""
+    """The data set and how it is read, or the energy and the start of its posterior."""
 
-    name: str = choice(*NAMES)
+    name: str = choice(*NAMES, TOY)
     root: str | None
     seed: int = number(low=0)
     batch_size: int = number(low=1)
     train_images: int | None = number(None, low=1)
     held_out_images: int | None = number(None, low=1)
     size: int = choice(*FACE_SIZES, default=64)
+    energy: str | None = None
+    start_scale: float | None = number(None, low=0.0, open_ends=True)
+    learn_start: bool = True
+    steps_an_epoch: int = number(100, low=1)
+    validation_paths: int = number(10_000, low=1)
 
 
 @dataclass
@@ -86,7 +91,7 @@ class EvaluateOptions:
 
 @dataclass
 class WandbOptions:
-    """Weights & Biases, a mirror of the run's own record."""
+    """Weights & Biases, beside the run's record on disk."""
 
     mode: str = choice("auto", "online", "offline", "disabled")
     project: str

@@ -21,8 +21,8 @@ class Images:
     """A data set's splits, uint8 (N, X); X is C * H * W in that order.
 
     With 2 `levels` validation and test are binarised to 0 and 255, and training binarises its grey
-    images afresh at every step; with 256 every image is what it is. `recorded` is the digest where
-    the data's cache keeps it.
+    images afresh at every step; with 256 images are used as they are. `recorded` is the digest
+    where the data's cache has it.
     """
 
     train: Tensor
@@ -43,10 +43,10 @@ class Images:
         """SHA-256 over all three splits, as scored and trained on."""
         if self.recorded:
             return self.recorded
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for split in self:
-            found.update(split.numpy().data)
-        return found.hexdigest()
+            digest.update(split.numpy().data)
+        return digest.hexdigest()
 
 
 def load_images(
@@ -66,22 +66,22 @@ def load_images(
     """
     if name == "celeba":
         splits, digest = celeba.load(data_root(root), size)
-        cut = _first(name, splits, limit, held_out_limit)
-        whole = all(len(a) == len(b) for a, b in zip(cut, splits, strict=True))
-        return Images(*cut, (3, size, size), 256, digest if whole else None)
+        limited = _first(name, splits, limit, held_out_limit)
+        complete = all(len(a) == len(b) for a, b in zip(limited, splits, strict=True))
+        return Images(*limited, (3, size, size), 256, digest if complete else None)
     if name == "digits":
         splits = digits.load(seed)
     else:
         splits = {"mnist": mnist, "mnist_static": mnist_static}[name].load(data_root(root))
     train, *held_out = (split.contiguous() for split in splits)
-    fixed = [
+    binarised = [
         (255 * randomness.binarise(grey, randomness.uniform(grey.shape, seed, "held_out", i))).to(
             torch.uint8
         )
         for i, grey in enumerate(held_out)
     ]
     side = math.isqrt(train.shape[1])
-    splits = _first(name, [train, *fixed], limit, held_out_limit)
+    splits = _first(name, [train, *binarised], limit, held_out_limit)
     return Images(*splits, (1, side, side))
 
 
@@ -90,10 +90,10 @@ def _first(
 ) -> list[Tensor]:
     """The first `train` and `held_out` images of the splits; UsageError where there are fewer."""
     limits = {"train_images": train, "held_out_images": held_out}
-    most = {"train_images": len(splits[0]), "held_out_images": min(map(len, splits[1:]))}
+    available = {"train_images": len(splits[0]), "held_out_images": min(map(len, splits[1:]))}
     for key, limit in limits.items():
-        if limit is not None and limit > most[key]:
+        if limit is not None and limit > available[key]:
             raise UsageError(
-                f"data.{key} is {limit}; accepted: null, or 1 to the {most[key]} of {name}."
+                f"data.{key} is {limit}; accepted: null, or 1 to the {available[key]} of {name}."
             )
     return [splits[0][:train], *(split[:held_out] for split in splits[1:])]

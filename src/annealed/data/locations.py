@@ -1,4 +1,4 @@
-"""Where data sets lie: the root folder, and the sentence that tells how to fill it."""
+"""Where data sets lie: the root folder, and the errors for files missing or corrupt."""
 
 import os
 from pathlib import Path
@@ -12,8 +12,8 @@ class DataNotFound(UsageError):
 
 def data_root(configured: str | None) -> Path:
     """`data.root` where it is set, else $ANNEALED_DATA, else a folder in the user's cache."""
-    chosen = configured or os.environ.get("ANNEALED_DATA")
-    return Path(chosen).expanduser() if chosen else cache_root() / "data"
+    root = configured or os.environ.get("ANNEALED_DATA")
+    return Path(root).expanduser() if root else cache_root() / "data"
 
 
 def cache_root() -> Path:
@@ -22,16 +22,16 @@ def cache_root() -> Path:
 
 
 def not_found(
-    name: str, missing: str, where: Path, why: str = "", files: str = "the files"
+    name: str, missing: str, folder: Path, reason: str = "", files: str = "the files"
 ) -> DataNotFound:
-    """The one sentence for a data set that is not at hand; `files` are all that it needs."""
-    reason = f" and could not be downloaded ({why})" if why else ""
+    """The error for a data set without its file `missing`; `files` are all that it needs."""
+    failure = f" and could not be downloaded ({reason})" if reason else ""
     return DataNotFound(
-        f"{name}: {missing} is not in {where}{reason}; place {files} there, or point "
-        "ANNEALED_DATA or data.root at a folder that has them (README, 'Placing data by hand')."
+        f"{name}: {missing} is not in {folder}{failure}; place {files} there, or point "
+        "ANNEALED_DATA or data.root at a folder that has them (src/annealed/data/README.md)."
     )
 
 
 def corrupt(path: Path, problem: str) -> UsageError:
-    """The one sentence for a file that is there but wrong."""
+    """The error for a file with a `problem`, which ends the clause that starts with its path."""
     return UsageError(f"{path} {problem}; replace it with a good copy or delete it.")

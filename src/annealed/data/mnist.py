@@ -49,5 +49,5 @@ def _download(root: Path, raw: Path, missing: str) -> None:
             for name in MD5:
                 os.replace(Path(scratch) / "MNIST" / "raw" / name, raw / name)
     except (OSError, RuntimeError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise not_found("mnist", missing, raw, why) from None
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise not_found("mnist", missing, raw, reason) from None

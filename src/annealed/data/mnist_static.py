@@ -26,9 +26,9 @@ DIGESTS = {
 def load(root: Path) -> tuple[Tensor, Tensor, Tensor]:
     """Images (N, 784), uint8 of 0 and 255, to train, validate and test.
 
-    Reads root/binarized_mnist/binarized_mnist_{train,valid,test}.amat or .amat.gz, and keeps each
-    as packed bits in the user's cache. Raises DataNotFound where a file cannot be had, UsageError
-    where one is corrupt.
+    Reads root/binarized_mnist/binarized_mnist_{train,valid,test}.amat or .amat.gz, and caches each
+    as packed bits in the user's cache folder. Raises DataNotFound where a file cannot be had,
+    UsageError where one is corrupt.
     """
     return tuple(_split(root / "binarized_mnist", split) for split in SPLITS)
 
@@ -91,7 +91,7 @@ def _read_cache(cache: Path, split: str) -> np.ndarray | None:
 
 
 def _write_cache(cache: Path, packed: np.ndarray) -> None:
-    """Keep the bits if the cache can be written; without it the next run parses again."""
+    """Write the bits where the cache can be written; without it the next run parses again."""
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         replace(cache, lambda f: np.save(f, packed))

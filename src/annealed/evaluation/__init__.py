@@ -1,1 +1,22 @@
-"""What a trained run is worth: log p(x), the use of its latents, pictures."""
+"""The score of a trained run: log p(x) or log Z, the use of its latents, pictures."""
+
+from annealed.utils.lazy import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "densities": ("density_picture",),
+        "energy_score": ("score_energy",),
+        "latents": ("latent_usage", "moment_kl", "mutual_information"),
+        "pictures": (
+            "draw_pictures",
+            "interpolations",
+            "picture",
+            "reconstructions",
+            "samples",
+            "traversals",
+        ),
+        "result": ("RESULT", "identity", "read_result", "trusted_k"),
+        "score": ("bits_per_dimension", "score_images", "score_run", "summary"),
+    },
+)

@@ -27,7 +27,7 @@ def latent_usage(method: Method, images: Tensor) -> dict[str, float | int | list
     means of two independent halves of the samples, which the noise of a mean does not bias.
     `kl_by_latent` is that of `moment_kl`.
     """
-    halves, parts, kl, seed = ([], []), [], [], method.config.seed
+    halves, bound_parts, kl, seed = ([], []), [], [], method.config.seed
     for index, batch in enumerate(images.split(method.config.evaluate.batch_size)):
         x = batch.to(method.device, method.dtype) / 255
         q = method.posterior
@@ -37,13 +37,13 @@ def latent_usage(method: Method, images: Tensor) -> dict[str, float | int | list
         base, context = q.start(x, noise[: q.num_start_draws, :1])
         path = q.sample_path(base, context, noise[q.num_start_draws :])
         terms = path_terms(method.target, x, path)
-        parts.append(torch.stack([terms.log_likelihood.mean(0), terms.rate.mean(0)]))
+        bound_parts.append(torch.stack([terms.log_likelihood.mean(0), terms.rate.mean(0)]))
         kl.append(moment_kl(path.z[-1]))
         for half, z in zip(halves, path.z[-1].split(HALF), strict=True):
             half.append(z.mean(0))
     a, b = (torch.cat(half).double() for half in halves)
     variance = ((a - a.mean(0)) * (b - b.mean(0))).sum(0) / max(len(a) - 1, 1)
-    log_likelihood, rate = torch.cat(parts, dim=1).double().mean(1).tolist()
+    log_likelihood, rate = torch.cat(bound_parts, dim=1).double().mean(1).tolist()
     active = int((variance > ACTIVE).sum())
     by_latent = [round(value, 4) for value in torch.cat(kl).double().mean(0).tolist()]
     return {
@@ -79,12 +79,13 @@ def mutual_information(
     value is an upper bound that tightens with S.
     """
     options, seed = method.config.evaluate, method.config.seed
-    latent, place = method.config.network.latent, {"device": method.device}
+    latent, device = method.config.network.latent, method.device
     gains = []
     for index, first in enumerate(range(0, count, options.batch_size)):
         size, key = min(options.batch_size, count - first), (seed, "information", index)
-        z = randomness.normal((1, size, latent), *key, 0, **place, dtype=method.dtype)
-        x = method.target.draw(z[0], randomness.uniform((size, method.pixels), *key, 1, **place))
+        z = randomness.normal((1, size, latent), *key, 0, device=device, dtype=method.dtype)
+        uniforms = randomness.uniform((size, method.pixels), *key, 1, device=device)
+        x = method.target.draw(z[0], uniforms)
         likelihood, _ = method.target(x, z)
         settings = latent, options.samples, seed, index, options.memory_mb, log_weight_fn
         estimate = log_marginal(method.target, method.posterior, x, *settings)

@@ -18,13 +18,13 @@ DRAWS = 20  # posterior samples behind a posterior mean
 
 @torch.no_grad()
 def samples(method: Method, count: int = 64) -> Tensor:
-    """What draws of the prior look like (`Joint.show`): (count, X)."""
+    """Images (`Joint.show`) at draws of the prior: (count, X)."""
     return _show(method, method.noise("pictures", 1, count, 1)[0, 0])
 
 
 @torch.no_grad()
 def reconstructions(method: Method, images: Tensor) -> Tensor:
-    """Images uint8 (N, X) and below each what a posterior sample looks like: (2N, X).
+    """Images uint8 (N, X) and below each the one at a posterior sample: (2N, X).
 
     Rows of COLUMNS images alternate with rows of their reconstructions; N is cut to whole rows, or
     is one short row.
@@ -37,10 +37,10 @@ def reconstructions(method: Method, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def traversals(method: Method, images: Tensor, latents: int = 8) -> Tensor:
-    """What one latent does while the others stay: (latents * COLUMNS, X).
+    """Images along one latent, the others fixed: (latents * COLUMNS, X).
 
     The others stay at the posterior mean of the first of `images`, uint8 (N, X). A row is a latent,
-    the one of the highest KL over the images first (`usage.moment_kl`), from -REACH to REACH.
+    the one of the highest KL over the images first (`latents.moment_kl`), from -REACH to REACH.
     """
     x = images.to(method.device, method.dtype) / 255
     z = method.posterior(x, method.noise("pictures", DRAWS, len(x), 2)).z[-1]
@@ -86,8 +86,11 @@ def picture(images: Tensor, scale: int = 1) -> Image.Image:
     return to_pil_image(grid.float().cpu())
 
 
-def pictures(method: Method, images: Tensor, count: int = 64) -> dict[str, Tensor]:
-    """All three by name; see each. `images` is uint8 (N, X), of which up to `count` are used."""
+def draw_pictures(method: Method, images: Tensor, count: int = 64) -> dict[str, Tensor]:
+    """Samples, reconstructions and traversals, by name.
+
+    `images` is uint8 (N, X), of which up to `count` are used.
+    """
     return {
         "samples": samples(method, count),
         "reconstructions": reconstructions(method, images[: count // 2]),

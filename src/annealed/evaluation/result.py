@@ -1,4 +1,4 @@
-"""A run's result.json: whose it is, how it is read, how far its numbers are to be trusted."""
+"""A run's result.json: which run it is of, how it is read, up to which k-hat to trust it."""
 
 import json
 import math
@@ -11,14 +11,15 @@ RESULT = "result.json"
 
 
 def identity(config: Config) -> dict:
-    """Which cell a result is of."""
-    return {
+    """Which cell a result is of; `energy` is of toys alone."""
+    names = {
         "row": config.row,
         "method": config.method,
         "preset": config.preset,
         "data": config.data.name,
         "seed": config.seed,
     }
+    return names if config.data.energy is None else {**names, "energy": config.data.energy}
 
 
 def trusted_k(samples: int) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from annealed.compute import onednn
 from annealed.compute.compiling import compiled
+from annealed.compute.machine import Machine
 from annealed.config import to_dict
 from annealed.config.schema import Config
 from annealed.data.images import SPLITS, Images
@@ -33,10 +34,10 @@ def score_images(
 ) -> Estimate:
     """The estimate for every image of `held_out`, uint8 (N, X), on the CPU; fields are (N,).
 
-    `report` is told how many images are done; `log_weight_fn` is `path_log_weight` or the same
+    `report` takes the number of images done; `log_weight_fn` is `path_log_weight` or the same
     compiled.
     """
-    size, parts = config.evaluate.batch_size, []
+    size, estimates = config.evaluate.batch_size, []
     for index, batch in enumerate(held_out.split(size)):
         estimate = log_marginal(
             method.target,
@@ -49,9 +50,9 @@ def score_images(
             config.evaluate.memory_mb,
             log_weight_fn,
         )
-        parts.append(estimate)
+        estimates.append(estimate)
         report(min((index + 1) * size, len(held_out)))
-    return Estimate(*(field.cpu() for field in vars(joined(parts)).values()))
+    return Estimate(*(field.cpu() for field in vars(joined(estimates)).values()))
 
 
 def summary(estimate: Estimate, samples: int) -> dict:
@@ -62,20 +63,20 @@ def summary(estimate: Estimate, samples: int) -> dict:
     images whose k-hat is too high for `samples`. Raises Diverged where the NLL is not finite.
     """
     n, k = len(estimate.log_prob), estimate.k_hat
-    known = k[~k.isnan()]  # -inf where the weights are all equal
-    found = {
+    defined = k[~k.isnan()]  # -inf where the weights are all equal
+    numbers = {
         "nll": -estimate.log_prob.mean().item(),
         "nll_mc_error": estimate.std_error.square().sum().sqrt().item() / n,
         "nll_test_error": estimate.log_prob.std().item() / n**0.5,
         "elbo": estimate.elbo.mean().item(),
         "ess_mean": estimate.ess.mean().item(),
-        "k_hat_max": known.max().item() if len(known) else math.nan,
-        "k_hat_median": known.median().item() if len(known) else math.nan,
-        "k_hat_untrusted": (known > trusted_k(samples)).double().mean().item(),
+        "k_hat_max": defined.max().item() if len(defined) else math.nan,
+        "k_hat_median": defined.median().item() if len(defined) else math.nan,
+        "k_hat_untrusted": (defined > trusted_k(samples)).double().mean().item(),
     }
-    if not math.isfinite(found["nll"]):
+    if not math.isfinite(numbers["nll"]):
         raise Diverged("the test log-likelihood is not finite")
-    return {**_finite(found), "test_images": n, "samples": samples}
+    return {**_finite(numbers), "test_images": n, "samples": samples}
 
 
 def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
@@ -96,25 +97,27 @@ def bits_per_dimension(numbers: dict, values: int) -> dict[str, float | None]:
     }
 
 
-def score(
+def score_run(
     method: Method,
     images: Images,
     config: Config,
     folder: Path,
+    machine: Machine,
     report: Callable[[int], None],
     name: str = RESULT,
 ) -> dict:
     """Score `evaluate.split` and return the result that is to be written to `name` in `folder`.
 
-    Each image's estimate is kept beside it, in a .npz of the same stem.
+    Each image's estimate is written beside it, to a .npz of the same stem.
     """
-    began, code = time.monotonic(), provenance(method.device)
+    began, origin = time.monotonic(), provenance(machine.device)
     method.eval()
     held_out = images.held_out(config.evaluate.split)
-    by = onednn.chosen(config.trainer.products, method.device)
-    fast = compiled(path_log_weight, method.device, by) if config.trainer.compile else None
-    log_weight_fn, count = fast or path_log_weight, min(DRAWS, len(held_out))
-    with onednn.multiplying(by):
+    log_weight_fn, count = path_log_weight, min(DRAWS, len(held_out))
+    if config.trainer.compile:
+        fast = compiled(path_log_weight, machine.device, machine.products)
+        log_weight_fn = fast or path_log_weight
+    with onednn.multiplying(machine.products):
         estimate = score_images(method, held_out, config, report, log_weight_fn)
         usage = latent_usage(method, held_out) | mutual_information(method, count, log_weight_fn)
     by_latent = usage.pop("kl_by_latent")
@@ -134,5 +137,5 @@ def score(
         **numbers,
         "evaluate_seconds": round(time.monotonic() - began, 1),
         "config": to_dict(config),
-        "provenance": {**code, "products": by},
+        "provenance": {**origin, "products": machine.products},
     }

@@ -1,1 +1,34 @@
-"""Variational inference: posteriors, transitions, objectives, estimators."""
+"""Variational inference: posteriors, transitions, objectives, fitting, estimators. No Lightning."""
+
+from annealed.utils.lazy import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "avo": ("AVO", "avo_stages"),
+        "divergence": ("divergences", "energy_distance", "estimate", "histogram", "sample"),
+        "fitting": ("Bound", "PosteriorFit", "fit_posterior"),
+        "flows": ("IAF", "ConvexLinearIAF", "Householder"),
+        "importance": ("Estimate", "WeightStream", "joined", "log_marginal", "path_log_weight"),
+        "iterative": ("IterativePosterior", "Refiner"),
+        "normal": ("Normal", "standard_log_prob"),
+        "objectives": (
+            "DoublyReparameterised",
+            "Maximise",
+            "Objective",
+            "ObjectiveInputs",
+            "Terms",
+            "elbo",
+            "frozen",
+            "iwae",
+            "log_weight",
+            "path_terms",
+            "renyi",
+            "total_loss",
+        ),
+        "pareto": ("pareto_k", "tail_length"),
+        "posteriors": ("FixedHead", "GaussianHead", "Path", "Posterior"),
+        "schedules": ("alphas", "cyclical", "linear_warmup", "piecewise"),
+        "transitions": ("MeanField", "Refinement", "Transition"),
+    },
+)

@@ -22,8 +22,8 @@ def avo_stages(
 ) -> Iterator[Terms]:
     """The T stages of the annealed variational objective (Huang et al. 2018, arXiv 1809.01818).
 
-    Stage t scores step t against f_t = f_0^(1 - alpha_t) p(x, .)^alpha_t, with everything before
-    step t held fixed. The intractable log q_{t-1}(z_{t-1}), constant for stage t, is replaced by
+    Stage t scores transition t against f_t = f_0^(1 - alpha_t) p(x, .)^alpha_t, with everything
+    before it held fixed. The intractable log q_{t-1}(z_{t-1}), constant for stage t, is replaced by
     the path's log q_0 + sum_{s<t} log_ratio_s: the gradient is the same and the value is the ELBO
     of the path cut at t, a lower bound of log Z_t. The last stage's terms are those of the ELBO.
 
@@ -42,32 +42,27 @@ def avo_stages(
     if anchor not in ("q0", "prior"):
         raise ValueError(f"unknown anchor {anchor!r}; accepted: q0, prior")
     fixed_target = frozen(target)
-    lead, noise = noise[: posterior.num_start_draws], noise[posterior.num_start_draws :]
-    for t, ((step, eps), alpha) in enumerate(zip(posterior.steps(noise), alphas, strict=True)):
+    start_noise, noise = noise[: posterior.num_start_draws], noise[posterior.num_start_draws :]
+    stages = zip(posterior.with_noise(noise), alphas, strict=True)
+    for t, ((transition, eps), alpha) in enumerate(stages):
         if t == 0 or train_encoder:
             with torch.set_grad_enabled(train_encoder):
-                base, context = posterior.start(x, lead)
-            for before in posterior.context_updates[:t]:
-                context = frozen(before)(context)
+                base, context = posterior.start(x, start_noise)
+            for update in posterior.context_updates[:t]:
+                context = frozen(update)(context)
             base = base.detach()
         if t == 0:
             z = base.rsample(noise[0])
             log_path = base.log_prob(z)
-        current = step.next_context(context)
-        new, log_ratio = step(z, current, eps)
-        score = target if train_decoder and t == len(alphas) - 1 else fixed_target
-        log_likelihood, log_prior = score(x, new)
-        log_anchor = base.log_prob(new) if anchor == "q0" else log_prior
+        new_context = transition.next_context(context)
+        z_new, log_ratio = transition(z, new_context, eps)
+        stage_target = target if train_decoder and t == len(alphas) - 1 else fixed_target
+        log_likelihood, log_prior = stage_target(x, z_new)
+        log_anchor = base.log_prob(z_new) if anchor == "q0" else log_prior
         log_f = alpha * log_prior + (1.0 - alpha) * log_anchor  # f_t without its likelihood
         yield Terms(alpha * log_likelihood, log_f, log_path + log_ratio)
-        z, log_path = new.detach(), log_path + log_ratio.detach()
-        context = context if current is context else current.detach()
-
-
-def avo(target, x, posterior, noise, alphas, beta: float = 1.0, **options) -> Tensor:
-    """The sum of all stages' values, (B,) in nats; arguments as for `avo_stages`."""
-    stages = avo_stages(target, x, posterior, noise, alphas, **options)
-    return sum(elbo(terms.log_weight(beta)) for terms in stages)
+        z, log_path = z_new.detach(), log_path + log_ratio.detach()
+        context = context if new_context is context else new_context.detach()
 
 
 class AVO(Objective):
@@ -116,7 +111,7 @@ class AVO(Objective):
         return self.rho if self.mixing == "convex" else float(uniform < self.rho)
 
     def __call__(self, inputs: ObjectiveInputs) -> Iterator[tuple[Tensor, Terms]]:
-        """See `ObjectiveInputs`."""
+        """Yields AVO's value, or each stage's with `stagewise`, then the ELBO's share; (B,)."""
         weight = inputs.mode
         if weight > 0.0:
             problem = (inputs.target, inputs.x, inputs.posterior, inputs.noise, self.alphas)

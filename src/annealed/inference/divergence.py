@@ -25,14 +25,14 @@ def sample(
     """
     if count < 1:
         raise ValueError(f"count is {count}; accepted: a whole number from 1")
-    given = next(iter([*posterior.parameters(), *posterior.buffers()]))
-    place = {"device": given.device, "dtype": given.dtype}
-    context = torch.ones(1, 1, **place) if x is None else x.to(**place)
+    first = next(iter([*posterior.parameters(), *posterior.buffers()]))
+    factory = {"device": first.device, "dtype": first.dtype}
+    context = torch.ones(1, 1, **factory) if x is None else x.to(**factory)
     dim = posterior.start(context[:1])[0].loc.shape[-1]
     points, weights = [], []
     for block in range(math.ceil(count / CHUNK)):
         shape = (posterior.num_draws, min(CHUNK, count), len(context), dim)
-        noise = randomness.normal(shape, seed, "evaluate", block, **place)
+        noise = randomness.normal(shape, seed, "evaluate", block, **factory)
         path = posterior(context, noise)
         points.append(path.z[-1])
         weights.append(path_terms(target, context, path).log_weight())
@@ -55,15 +55,15 @@ def divergences(log_w: Tensor, log_z: float | None) -> dict[str, float | None]:
     importance-sampled log Z less the true one, `log_z_mc_error` its standard error. Without a known
     log Z (None) what needs it is null.
     """
-    found = estimate(log_w)
-    true = math.nan if log_z is None else log_z
+    estimated = estimate(log_w)
+    true_log_z = math.nan if log_z is None else log_z
     numbers = {
-        "kl": true - log_w.double().mean().item(),
+        "kl": true_log_z - log_w.double().mean().item(),
         "kl_mc_error": log_w.double().std().item() / len(log_w) ** 0.5,
-        "log_z_error": found.log_prob.item() - true,
-        "log_z_mc_error": found.std_error.item(),
-        "ess": found.ess.item(),
-        "k_hat": found.k_hat.item(),
+        "log_z_error": estimated.log_prob.item() - true_log_z,
+        "log_z_mc_error": estimated.std_error.item(),
+        "ess": estimated.ess.item(),
+        "k_hat": estimated.k_hat.item(),
     }
     return {name: v if math.isfinite(v) else None for name, v in numbers.items()}
 

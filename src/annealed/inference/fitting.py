@@ -17,10 +17,11 @@ from annealed.utils import randomness
 MILESTONES, FACTORS = [0.5, 0.75, 0.9], [0.3, 0.1, 0.03]  # of the learning rate, in every phase
 POINTS = 50  # of a phase's curve
 Phases = Sequence[tuple[Objective, int]]
+Progress = bool | Callable[[int, int], None] | None
 
 
 class Bound(nn.Module):
-    """A target, the posterior that is to match it, and the objective by which."""
+    """A target, the posterior that is fitted to it, and the objective."""
 
     def __init__(self, target: nn.Module, posterior: Posterior, objective: Objective | None = None):
         super().__init__()
@@ -45,10 +46,10 @@ class Bound(nn.Module):
 
 
 class PosteriorFit:
-    """The state of `fit_posterior`, for who fits in several goes; arguments as there.
+    """The state of `fit_posterior`, to fit in several calls of `run`; arguments as there.
 
-    Noise and the order of examples are keyed by (seed, step), so that a seed sees beside others
-    what it sees alone; which steps of a mixture are AVO steps is the same for every seed. Adam
+    Noise and the order of examples are keyed by (seed, step), so that a seed gets the same beside
+    others as alone; which steps of a mixture are AVO steps is the same for every seed. Adam
     works on each number alone, so each seed's training is its own.
     """
 
@@ -71,14 +72,13 @@ class PosteriorFit:
             raise ValueError("nothing to fit: neither the posterior nor the target has parameters")
         self.bounds, self.seeds, self.samples, self.rate = bounds, seeds, samples, learning_rate
         first = next(bounds[0].parameters())
-        self.place = {"device": first.device, "dtype": first.dtype}
-        self.constant = torch.ones(1, 1, **self.place)  # the context where there is no x
-        self.batches = None if x is None else _batches(x.to(**self.place), seeds, batch_size)
+        self.factory = {"device": first.device, "dtype": first.dtype}
+        self.constant = torch.ones(1, 1, **self.factory)  # the context where there is no x
+        self.batches = None if x is None else _batches(x.to(**self.factory), seeds, batch_size)
         self.examples = 1 if x is None else min(batch_size, x.shape[-2])
-        example = self.constant if x is None else x.reshape(-1, x.shape[-1])[:1].to(**self.place)
+        example = self.constant if x is None else x.reshape(-1, x.shape[-1])[:1].to(**self.factory)
         self.dim = check(bounds[0], example)
         self.replicas = Replicas(bounds)
-        self.adam = torch.optim.Adam(self.replicas.parameters(), learning_rate)
         self.whole = whole_steps(self.replicas) if compile else None
         self.done = 0  # steps taken
 
@@ -86,16 +86,18 @@ class PosteriorFit:
         self,
         phases: Phases,
         beta: Callable[[int], float] | None = None,
-        progress: bool | None = None,
+        progress: Progress = None,
     ) -> Tensor:
         """Take the steps of `phases`; returns the curve, (K, R): see `fit_posterior`."""
         curve = []
         total = sum(steps for _, steps in phases)
-        hidden = None if progress is None else not progress
+        hidden = None if progress is None else callable(progress) or not progress
+        before = self.done
         with tqdm(total=total, desc="fit", disable=hidden, mininterval=0.5) as bar:
             for objective, steps in phases:
                 for bound in self.bounds:
                     bound.objective = objective
+                self.adam = torch.optim.Adam(self.replicas.parameters(), self.rate)
                 for step in range(steps):
                     rate = self.rate * schedules.piecewise(step, steps, MILESTONES, FACTORS)
                     elbo = self._step(objective, rate, 1.0 if beta is None else beta(self.done))
@@ -103,10 +105,13 @@ class PosteriorFit:
                         curve.append(elbo)
                         bar.set_postfix_str(f"ELBO {elbo.mean():.3f}", refresh=False)
                     bar.update()
+                    if callable(progress):
+                        progress(self.done - before, total)
         curve = torch.stack(curve) if curve else torch.empty(0, len(self.seeds))
-        lost = [s for s, fine in zip(self.seeds, curve.isfinite().all(0), strict=True) if not fine]
-        if lost:
-            warnings.warn(f"the bound of seeds {lost} stopped being finite", stacklevel=2)
+        finite = curve.isfinite().all(0)
+        diverged = [seed for seed, good in zip(self.seeds, finite, strict=True) if not good]
+        if diverged:
+            warnings.warn(f"the bound of seeds {diverged} stopped being finite", stacklevel=2)
         return curve
 
     def _step(self, objective: Objective, rate: float, beta: float) -> Tensor:
@@ -114,21 +119,22 @@ class PosteriorFit:
         step = self.done
         shape = (self.bounds[0].posterior.num_draws, self.samples, self.examples, self.dim)
         mode = objective.draw_mode(randomness.uniform((), 0, "objective", step).item())
-        warmth = torch.full((), beta, **self.place)
+        weight = torch.full((), beta, **self.factory)
         if self.batches is None:
-            lead, common = (), (self.constant, mode, warmth)
+            per_seed, common = (), (self.constant, mode, weight)
         else:
             batch = next(self.batches)
             shape = (*shape[:2], batch.shape[1], self.dim)
-            lead, common = (batch,), (mode, warmth)
+            per_seed, common = (batch,), (mode, weight)
         noise = _each_seed(
-            self.seeds, lambda s: randomness.normal(shape, s, "posterior", step, **self.place)
+            self.seeds,
+            lambda s: randomness.normal(shape, s, "posterior", step, **self.factory),
         )
         if self.whole:
-            elbo, _ = self.whole.take(self.adam, rate, (noise, *lead), common)
+            elbo, _ = self.whole.take(self.adam, rate, (noise, *per_seed), common)
         else:
             self.adam.param_groups[0]["lr"] = rate
-            elbo = self.replicas.backward((noise, *lead), *common)
+            elbo = self.replicas.backward((noise, *per_seed), *common)
             self.adam.step()
         self.done += 1
         return elbo.detach().cpu()
@@ -147,19 +153,20 @@ def fit_posterior(
     beta: Callable[[int], float] | None = None,
     seed: int | Sequence[int] = 0,
     compile: bool = False,
-    progress: bool | None = None,
+    progress: Progress = None,
 ) -> Tensor:
     """Fit `posterior`, in place, to `target` by Adam; a target with parameters is fitted with it.
 
     `objective` is maximised for `steps` steps (default 2000), or is a list of phases, pairs of an
-    objective and its number of steps; in each phase the learning rate falls from `learning_rate`
-    to 0.03 of it. `samples` is S, the draws an example and step. Without `x` the posterior is
-    unconditional; with x (N, X) a step takes a batch of `batch_size` examples. `beta` gives the
-    rate's weight at a step, by default 1. Noise is keyed by `seed`.
+    objective and its number of steps; in each phase Adam begins afresh and the learning rate falls
+    from `learning_rate` to 0.03 of it. `samples` is S, the draws an example and step. Without `x`
+    the posterior is unconditional; with x (N, X) a step takes a batch of `batch_size` examples.
+    `beta` gives the rate's weight at a step, by default 1. Noise is keyed by `seed`.
 
     With a list of posteriors and a list of seeds they are fitted side by side, each as it would be
     alone; `target` is then one for all or a list, and x may be (R, N, X). With `compile` a step is
-    one compiled function. `progress` shows a bar, by default where there is a terminal.
+    one compiled function. `progress` shows a bar, by default where there is a terminal, or is
+    called with the number of steps taken and of all.
 
     Returns the ELBO (at beta = 1) of about 50 steps of each phase, (K,), or (K, R) side by side,
     in nats. Raises ValueError where target and posterior do not fit or are not finite at the start.

@@ -1,11 +1,12 @@
-"""Deterministic invertible steps: Householder reflections, IAF, convex combinations of linear IAFs.
+"""Deterministic invertible transitions: Householder, IAF, convex combinations of linear IAFs.
 
-Each returns log q - log r = -log |det dz'/dz|, so it goes wherever a stochastic step goes.
+Each returns log q - log r = -log |det dz'/dz|, so it can take the place of a stochastic transition.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 from zuko.nn import MaskedLinear
 
 from annealed.inference.transitions import Transition
@@ -29,7 +30,7 @@ class Householder(Transition):
         return self.linear(context)
 
     def forward(self, z: Tensor, context: Tensor, noise: None) -> tuple[Tensor, Tensor]:
-        """See `Transition.forward`; `context` is v, (B, D)."""
+        """As in `Transition`; `context` is v, (B, D)."""
         v = F.normalize(context, dim=-1)
         return z - 2.0 * v * (v * z).sum(-1, keepdim=True), torch.zeros_like(z[..., 0])
 
@@ -43,11 +44,11 @@ class AutoregressiveNet(nn.Module):
 
     def __init__(self, dim: int, context: int, hidden: int):
         super().__init__()
-        degree = torch.arange(hidden) % dim  # a hidden unit of degree j sees the first j inputs
-        place = torch.arange(dim)
-        self.from_z = MaskedLinear(adjacency=place < degree[:, None])
+        degree = torch.arange(hidden) % dim  # a hidden unit of degree j reads the first j inputs
+        index = torch.arange(dim)
+        self.from_z = MaskedLinear(adjacency=index < degree[:, None])
         self.from_context = nn.Linear(context, hidden, bias=False)
-        self.heads = MaskedLinear(adjacency=(degree <= place[:, None]).repeat(2, 1))
+        self.heads = MaskedLinear(adjacency=(degree <= index[:, None]).repeat(2, 1))
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """z (S, B, D), context (B, H) -> m and s, each (S, B, D)."""
@@ -58,9 +59,9 @@ class AutoregressiveNet(nn.Module):
 class IAF(Transition):
     """Inverse autoregressive flow, z' = g * z + (1 - g) * m with g = sigmoid(s + gate_bias).
 
-    Kingma et al. 2016 (arXiv 1606.04934, algorithm 1). The gate is theirs, not a flow library's
-    exp(s) * z + m, whose scale is not bounded by 1. With `flip` the step reads z in reverse order
-    and hands it back in its own: AVO's targets score every z_t in one set of axes.
+    Kingma et al. 2016 (arXiv 1606.04934, algorithm 1). The gate is the paper's, whose scale is at
+    most 1, and not a flow library's exp(s) * z + m. With `flip` it reads z in reverse order
+    and restores the order: AVO's targets score every z_t in one set of axes.
     """
 
     stochastic = False
@@ -77,13 +78,13 @@ class IAF(Transition):
         self.net = AutoregressiveNet(dim, context, hidden)
         self.gate_bias, self.flip = gate_bias, flip
 
+    @override
     def forward(self, z: Tensor, context: Tensor, noise: None) -> tuple[Tensor, Tensor]:
-        """See `Transition.forward`."""
         z = z.flip(-1) if self.flip else z
         m, s = self.net(z, context)
         gate = s + self.gate_bias
-        new = m + torch.sigmoid(gate) * (z - m)
-        return new.flip(-1) if self.flip else new, -F.logsigmoid(gate.to(z.dtype)).sum(-1)
+        z_new = m + torch.sigmoid(gate) * (z - m)
+        return z_new.flip(-1) if self.flip else z_new, -F.logsigmoid(gate.to(z.dtype)).sum(-1)
 
 
 class ConvexLinearIAF(Transition):
@@ -100,8 +101,8 @@ class ConvexLinearIAF(Transition):
         self.entries = nn.Linear(context, count * dim * dim)
         self.mix = nn.Linear(context, count)
 
+    @override
     def forward(self, z: Tensor, context: Tensor, noise: None) -> tuple[Tensor, Tensor]:
-        """See `Transition.forward`."""
         matrices = self.entries(context).unflatten(-1, (self.count, self.dim, self.dim))
         weights = torch.softmax(self.mix(context), dim=-1)
         lower = torch.einsum("bk,bkij->bij", weights, matrices).tril(-1)  # the diagonals sum to 1

@@ -43,17 +43,17 @@ def joined(parts: list[Estimate]) -> Estimate:
 class WeightStream:
     """Running sums of importance weights that arrive in chunks of (s, B) log-weights.
 
-    Beside four numbers an example, it keeps the largest min(S / 5, 3 sqrt(S)) weights for k-hat.
+    Beside four numbers an example, it holds the largest min(S / 5, 3 sqrt(S)) weights for k-hat.
     """
 
     def __init__(self, samples: int):
-        self.samples, self.seen = samples, 0
-        self.keep = min(tail_length(samples) + 1, samples)
+        self.samples, self.count = samples, 0
+        self.top_size = min(tail_length(samples) + 1, samples)
 
     def add(self, log_w: Tensor) -> None:
         """Take in a chunk of log-weights, (s, B)."""
         log_w = log_w.double()
-        if self.seen == 0:
+        if self.count == 0:
             empty = torch.full_like(log_w[0], -torch.inf)
             self.log_sum, self.log_sum_squares = empty, empty
             self.total, self.top = torch.zeros_like(empty), log_w[:0]
@@ -61,13 +61,13 @@ class WeightStream:
         self.log_sum_squares = torch.logaddexp(self.log_sum_squares, (2 * log_w).logsumexp(0))
         self.total = self.total + log_w.sum(0)
         pool = torch.cat([self.top, log_w])
-        self.top = pool.topk(min(self.keep, len(pool)), dim=0).values
-        self.seen += len(log_w)
+        self.top = pool.topk(min(self.top_size, len(pool)), dim=0).values
+        self.count += len(log_w)
 
     def estimate(self) -> Estimate:
-        """The estimate from every weight seen; raises ValueError when that is not `samples`."""
-        if self.seen != self.samples:
-            raise ValueError(f"{self.seen} weights seen, {self.samples} expected")
+        """The estimate from all weights added; raises ValueError when that is not `samples`."""
+        if self.count != self.samples:
+            raise ValueError(f"{self.count} weights seen, {self.samples} expected")
         s = self.samples
         ess = (2 * self.log_sum - self.log_sum_squares).exp()
         relative_variance = (1.0 / ess - 1.0 / s) * s / max(s - 1, 1)  # no error from one sample
@@ -89,8 +89,8 @@ def chunk_samples(memory_mb: float, batch: int, floats_a_sample: int, samples: i
     if fitting < SAMPLE_BLOCK:
         return next(n for n in range(fitting, 0, -1) if SAMPLE_BLOCK % n == 0)
     blocks = fitting // SAMPLE_BLOCK
-    even = (n for n in range(blocks, 0, -1) if samples % (n * SAMPLE_BLOCK) == 0)
-    return next(even, blocks) * SAMPLE_BLOCK
+    divisors = (n for n in range(blocks, 0, -1) if samples % (n * SAMPLE_BLOCK) == 0)
+    return next(divisors, blocks) * SAMPLE_BLOCK
 
 
 def floats_a_sample(target: nn.Module, posterior: Posterior, values: int, latent: int) -> int:

@@ -46,7 +46,7 @@ class IterativePosterior(Posterior):
         self.unregistered = (target,)  # a tuple, so that its parameters are not also q's
 
     def start(self, x: Tensor, noise: Tensor | None = None) -> tuple[Normal, Tensor]:
-        """See `Posterior.start`; refines once for each draw in `noise`, which may be fewer."""
+        """As in `Posterior`, refined once for each draw in `noise`, which may be fewer."""
         base, context = super().start(x)
         values = torch.cat([base.loc, base.scale.log()], dim=-1)
         for eps in [] if noise is None else noise:

@@ -9,8 +9,8 @@ from annealed.inference.normal import Normal
 from annealed.inference.posteriors import Posterior
 from annealed.utils import randomness
 
-AT_ONCE = 10_000_000  # pairs of a point and a particle held at a time
-TIGHT = 0.1  # nats between the bounds, above which they do not tell the KL
+PAIRS = 10_000_000  # of a point and a particle, in memory at a time
+TIGHT = 0.1  # nats between the bounds, above which they do not determine the KL
 
 
 @torch.no_grad()
@@ -28,29 +28,29 @@ def marginal_kl(
     x = torch.ones(1, 1)
     shape = (posterior.num_draws, points, 1, posterior.head(x).loc.shape[-1])
     path = posterior(x, randomness.normal(shape, seed, "evaluate", 0, 0))
-    z, own = path.z[-1][:, 0], _last_kernel(posterior, x, path.z[-2])
+    z, source_kernels = path.z[-1][:, 0], _last_kernel(posterior, x, path.z[-2])
     shape = (posterior.num_draws, particles, 1, shape[-1])
     fresh = posterior(x, randomness.normal(shape, seed, "evaluate", 0, 1))
     kernels = _last_kernel(posterior, x, fresh.z[-2])
-    size = max(1, AT_ONCE // particles)
-    others = torch.cat([log_densities(part, kernels).logsumexp(1) for part in z.split(size)])
-    mine = own.log_prob(z[:, None])[:, 0].double()
+    size = max(1, PAIRS // particles)
+    log_sum = torch.cat([log_densities(part, kernels).logsumexp(1) for part in z.split(size)])
+    log_source = source_kernels.log_prob(z[:, None])[:, 0].double()
     log_f, _ = target(x, path.z[-1])
-    low = others - math.log(particles)
-    high = torch.logaddexp(others, mine) - math.log(particles + 1)
-    found = [bound - log_f[:, 0].double() + log_z for bound in (low, high)]
+    low = log_sum - math.log(particles)
+    high = torch.logaddexp(log_sum, log_source) - math.log(particles + 1)
+    low_kl, high_kl = (log_q - log_f[:, 0].double() + log_z for log_q in (low, high))
     return {
-        "kl_marginal_low": found[0].mean().item(),
-        "kl_marginal": found[1].mean().item(),
-        "kl_marginal_mc_error": found[1].std().item() / points**0.5,
+        "kl_marginal_low": low_kl.mean().item(),
+        "kl_marginal": high_kl.mean().item(),
+        "kl_marginal_mc_error": high_kl.std().item() / points**0.5,
     }
 
 
 def _last_kernel(posterior: Posterior, x: Tensor, z: Tensor) -> Normal:
     """q_T(. | z_{T-1}) at z (S, 1, D)."""
     _, context = posterior.start(x)
-    for step in posterior.transitions:
-        context = step.next_context(context)
+    for transition in posterior.transitions:
+        context = transition.next_context(context)
     return posterior.transitions[-1].ahead(z, context)
 
 

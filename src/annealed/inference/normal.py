@@ -1,4 +1,4 @@
-"""The diagonal Gaussian that every other file samples from and scores."""
+"""The diagonal Gaussian, sampled by noise that the caller hands in."""
 
 import math
 from typing import NamedTuple

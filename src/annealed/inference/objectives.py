@@ -85,12 +85,12 @@ class ObjectiveInputs(NamedTuple):
 
 
 class Objective:
-    """What a row maximises; a subclass defines `__call__`, see `ObjectiveInputs`."""
+    """What a row maximises; a subclass defines `__call__`, as `ObjectiveInputs` describes it."""
 
     samples = 1  # S, samples an example in training
 
     def draw_mode(self, uniform: float) -> float:
-        """One of a few values, by a number uniform on [0, 1); the same for all seeds of a row."""
+        """The kind of a step, one of a few values, from a number uniform on [0, 1)."""
         return 0.0
 
 
@@ -121,7 +121,7 @@ class Maximise(Objective):
         self.bound, self.samples = bound, samples
 
     def __call__(self, inputs: ObjectiveInputs) -> Iterator[tuple[Tensor, Terms]]:
-        """One part, the bound; see `ObjectiveInputs`."""
+        """Yields one part, the bound (B,), and the path's terms."""
         terms = path_terms(inputs.target, inputs.x, inputs.posterior(inputs.x, inputs.noise))
         yield self.bound(terms.log_weight(inputs.beta, inputs.temper)), terms
 
@@ -138,23 +138,23 @@ class DoublyReparameterised(Objective):
         self.samples = samples
 
     def __call__(self, inputs: ObjectiveInputs) -> Iterator[tuple[Tensor, Terms]]:
-        """One part whose value is the IWAE bound; see `ObjectiveInputs`.
+        """Yields one part, whose value is the IWAE bound (B,), and the path's terms.
 
         Raises ValueError for a posterior with transitions.
         """
         if len(inputs.posterior.transitions):
             raise ValueError("the doubly reparameterised gradient takes a posterior without steps")
-        *lead, noise = inputs.noise
-        q, _ = inputs.posterior.start(inputs.x, lead)
+        *start_noise, noise = inputs.noise
+        q, _ = inputs.posterior.start(inputs.x, start_noise)
         z, fixed = q.rsample(noise), q.detach()
 
         def score(point: Tensor) -> tuple[Tensor, Terms]:
             terms = Terms(*inputs.target(inputs.x, point), fixed.log_prob(point))
             return terms.log_weight(inputs.beta, inputs.temper), terms
 
-        log_w, pull, terms = vjp(score, z.detach(), has_aux=True)
+        log_w, pullback, terms = vjp(score, z.detach(), has_aux=True)
         weight = log_w.detach().softmax(0)
-        (slope,) = pull(torch.ones_like(log_w))  # d log w_s / d z_s
+        (slope,) = pullback(torch.ones_like(log_w))  # d log w_s / d z_s
         coefficient = weight * (1.0 - inputs.beta * (1.0 - weight))
         encoder = ((coefficient[..., None] * slope).detach() * z).sum((0, -1))
         yield iwae(log_w) + encoder - encoder.detach(), terms

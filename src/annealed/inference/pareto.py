@@ -2,8 +2,8 @@
 
 Vehtari, Simpson, Gelman, Yao, Gabry (2024), "Pareto smoothed importance sampling", arXiv
 1507.02646; the shape's estimator is that of Zhang & Stephens (2009), Technometrics 51(3). ArviZ has
-it for one set of weights at a time, on the CPU and with its plotting stack; ours takes ten thousand
-images in one tensor, and a test compares the two.
+it for one set of weights at a time, on the CPU and with its plotting stack; this one takes ten
+thousand images in one tensor, and a test compares the two.
 """
 
 import math
@@ -41,8 +41,8 @@ def _shape(excess: Tensor) -> Tensor:
     n = len(excess)
     grid = 30 + int(math.sqrt(n))
     quartile = excess[int(n / 4 + 0.5) - 1].clamp_min(torch.finfo(excess.dtype).tiny)
-    j = torch.arange(1, grid + 1, dtype=excess.dtype, device=excess.device)[:, None]
-    theta = (1.0 - (grid / (j - 0.5)).sqrt()) / (3.0 * quartile) + 1.0 / excess[-1]
+    index = torch.arange(1, grid + 1, dtype=excess.dtype, device=excess.device)[:, None]
+    theta = (1.0 - (grid / (index - 0.5)).sqrt()) / (3.0 * quartile) + 1.0 / excess[-1]
     k = torch.stack([torch.log1p(-t * excess).mean(0) for t in theta])
     log_likelihood = n * ((-theta / k).log() - k - 1.0)
     mean_theta = (log_likelihood.softmax(0) * theta).sum(0)

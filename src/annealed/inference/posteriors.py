@@ -55,7 +55,7 @@ class Posterior(nn.Module):
     `encoder` maps x (B, X) to a context (B, H); `head` maps the context to q_0.
     """
 
-    num_start_draws = 0  # Gaussian draws that finding q_0 itself takes
+    num_start_draws = 0  # Gaussian draws that `start` takes to compute q_0
 
     def __init__(self, encoder: nn.Module, head: nn.Module, transitions: list[Transition] = ()):
         super().__init__()
@@ -63,7 +63,7 @@ class Posterior(nn.Module):
         self.head = head
         self.transitions = nn.ModuleList(transitions)
         # a tuple, so that no parameter is registered twice; ready, since compiled code makes none
-        self.context_updates = tuple(ContextUpdate(step) for step in transitions)
+        self.context_updates = tuple(ContextUpdate(transition) for transition in transitions)
 
     @classmethod
     def unconditional(
@@ -81,33 +81,33 @@ class Posterior(nn.Module):
 
     @property
     def num_draws(self) -> int:
-        """All Gaussian draws of one path: q_0's own, one for z_0, one for each stochastic step."""
-        return self.num_start_draws + 1 + sum(step.stochastic for step in self.transitions)
+        """All Gaussian draws of a path: those of `start`, z_0's, one a stochastic transition."""
+        return self.num_start_draws + 1 + sum(t.stochastic for t in self.transitions)
 
     def start(self, x: Tensor, noise: Tensor | None = None) -> tuple[Normal, Tensor]:
         """x (B, X), noise (num_start_draws, S, B, D) or None -> q_0 and the context (B, H)."""
         context = self.encoder(x)
         return self.head(context), context
 
-    def steps(self, noise: Tensor) -> list[tuple[Transition, Tensor | None]]:
+    def with_noise(self, noise: Tensor) -> list[tuple[Transition, Tensor | None]]:
         """Pairs of a transition and its noise (S, B, D), or None where it needs none.
 
-        `noise` is that of z_0 and of the stochastic steps.
+        `noise` is that of z_0 and of the stochastic transitions.
         """
         expected = self.num_draws - self.num_start_draws
         if len(noise) != expected:
             raise ValueError(f"noise holds {len(noise)} draws; this path takes {expected}")
-        rest = iter(noise[1:])
-        return [(step, next(rest) if step.stochastic else None) for step in self.transitions]
+        draws = iter(noise[1:])
+        return [(t, next(draws) if t.stochastic else None) for t in self.transitions]
 
     def sample_path(self, base: Normal, context: Tensor, noise: Tensor) -> Path:
         """A path from q_0: noise (num_draws - num_start_draws, S, B, D)."""
         z = [base.rsample(noise[0])]
         log_ratios = []
-        for step, eps in self.steps(noise):
-            context = step.next_context(context)
-            new, log_ratio = step(z[-1], context, eps)
-            z.append(new)
+        for transition, eps in self.with_noise(noise):
+            context = transition.next_context(context)
+            z_new, log_ratio = transition(z[-1], context, eps)
+            z.append(z_new)
             log_ratios.append(log_ratio)
         return Path(base, z, base.log_prob(z[0]), log_ratios)
 

@@ -1,49 +1,50 @@
-"""Steps of a path: each returns a new z and log q - log r, whether it is stochastic or a flow."""
+"""Transitions of a path: each returns a new z and log q - log r, be it stochastic or a flow."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
 from annealed.inference.normal import Normal
 
 
 class Transition(nn.Module):
-    """One step of a posterior's path.
+    """One transition of a posterior's path.
 
-    A stochastic step has a forward kernel q(z' | z, context) and a learned reverse kernel
-    r(z | z', context). A deterministic invertible step has log q - log r = -log |det dz'/dz|.
+    A stochastic one has a forward kernel q(z' | z, context) and a learned reverse kernel
+    r(z | z', context). A deterministic invertible one has log q - log r = -log |det dz'/dz|.
     """
 
     stochastic = True
 
     def next_context(self, context: Tensor) -> Tensor:
-        """The context of this step from that of the step before; by default the same."""
+        """The context of this transition from that of the one before; by default the same."""
         return context
 
     def forward(self, z: Tensor, context: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         """z (S, B, D), context (B, H), noise (S, B, D) -> z' (S, B, D), log_ratio (S, B) in nats.
 
-        `noise` is None for a deterministic step.
+        `noise` is None for a deterministic transition.
         """
         raise TypeError(f"{type(self).__name__} does not define forward")
 
 
 class ContextUpdate(nn.Module):
-    """A step's `next_context` as a module of its own, for what takes modules."""
+    """A transition's `next_context` as a module, so that it can be `frozen`."""
 
-    def __init__(self, step: Transition):
+    def __init__(self, transition: Transition):
         super().__init__()
-        self.step = step
+        self.transition = transition
 
     def forward(self, context: Tensor) -> Tensor:
-        """The step's context from that of the step before."""
-        return self.step.next_context(context)
+        """The transition's context from that of the one before."""
+        return self.transition.next_context(context)
 
 
 class GatedKernel(nn.Module):
-    """A Gaussian around a gated mix of z and a proposed mean; starts near the identity and quiet.
+    """A Gaussian around a gated mix of z and a proposed mean; starts near the identity.
 
     h = elu(W [z, context] + b);  mean = g * m(h) + (1 - g) * z with g = sigmoid(W_g h + gate_bias);
     scale = softplus(W_s h + b_s), where b_s starts such that softplus(b_s) = sigma.
@@ -86,12 +87,12 @@ class Refinement(Transition):
         self.ahead = GatedKernel(dim, context, hidden, sigma, gate_bias)
         self.back = GatedKernel(dim, context, hidden, sigma, gate_bias)
 
+    @override
     def forward(self, z: Tensor, context: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Transition.forward`."""
         q = self.ahead(z, context)
-        new = q.rsample(noise)
-        r = self.back(new, context)
-        return new, q.log_prob(new) - r.log_prob(z)
+        z_new = q.rsample(noise)
+        r = self.back(z_new, context)
+        return z_new, q.log_prob(z_new) - r.log_prob(z)
 
 
 class MeanField(Transition):
@@ -110,11 +111,11 @@ class MeanField(Transition):
             self.scale.bias.fill_(inverse_softplus(sigma))
 
     def forward(self, z: Tensor, context: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Transition.forward`; the incoming z is lambda."""
+        """As in `Transition`; the incoming z is lambda."""
         q = Normal(z, F.softplus(self.scale(context)).expand_as(z) + 1e-6)
-        new = q.rsample(noise)
-        r = self.back(new, context)
-        return new, q.log_prob(new) - r.log_prob(z)
+        z_new = q.rsample(noise)
+        r = self.back(z_new, context)
+        return z_new, q.log_prob(z_new) - r.log_prob(z)
 
 
 def inverse_softplus(value: float) -> float:

@@ -1,4 +1,4 @@
-"""A row of the table: a generative model, a posterior and an objective."""
+"""A row of the table: a target, a posterior and an objective."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,35 +10,39 @@ from torch import Tensor, nn
 
 from annealed.config.schema import Config
 from annealed.inference.objectives import ObjectiveInputs, Terms, path_terms, total_loss
-from annealed.inference.posteriors import GaussianHead, Posterior
+from annealed.inference.posteriors import Posterior
 from annealed.inference.transitions import Transition
 from annealed.models import build
-from annealed.models.targets import Joint
+from annealed.models.targets import Energy, Joint
 from annealed.utils import randomness
+from annealed.utils.errors import UsageError
 
 METRIC_NAMES = ("elbo", "log_likelihood", "rate")
 
 
 @dataclass
 class PosteriorBuilder:
-    """What a row composes its posterior from: the encoder, its width, the latent size."""
+    """What a row composes its posterior from; `config` decides where q_0 starts."""
 
     encoder: nn.Module
-    target: Joint
-    context: int
+    target: Joint | Energy
+    context: int  # the encoder's width
     latent: int
+    config: Config
 
     def posterior(self, transitions: list[Transition] = ()) -> Posterior:
         """A Gaussian start from the encoder, followed by `transitions`."""
-        return Posterior(self.encoder, GaussianHead(self.context, self.latent), transitions)
+        return Posterior(self.encoder, build.head(self.config, self.context), transitions)
 
 
 class Method(nn.Module):
-    """A row of the table: a posterior and an objective over the shared generative model.
+    """A row of the table: a posterior and an objective over the shared target.
 
     A subclass defines `Options`, a dataclass of its own keys, and `compose`. How it is trained,
     alone or beside other seeds, is `annealed.training.module`'s.
     """
+
+    needs_x = False  # whether the posterior cannot do without an x, and so not with an energy
 
     @dataclass
     class Options:
@@ -47,28 +51,32 @@ class Method(nn.Module):
     def __init__(self, config: Config, pixels: int):
         super().__init__()
         self.config, self.pixels = config, pixels
-        net = config.network
         # parts are keyed apart, so that all rows of a seed start from the same decoder and encoder
         with randomness.initialisation(config.seed, 0):
-            self.target = build.target(net, pixels)
+            self.target = build.target(config, pixels)
         with randomness.initialisation(config.seed, 1):
-            encoder = build.encoder(net, pixels)
-        builder = PosteriorBuilder(encoder, self.target, net.hidden, net.latent)
+            encoder, context = build.encoder(config, pixels)
+        builder = PosteriorBuilder(encoder, self.target, context, config.network.latent, config)
         with randomness.initialisation(config.seed, 2):
             self.posterior, self.objective = self.compose(config.method_options, builder)
+        if next(self.parameters(), None) is None:
+            raise UsageError(
+                f"data.learn_start is false and {config.row} has nothing else to train; accepted: "
+                "true, or a row with transitions that learn."
+            )
 
     def compose(self, options: Any, builder: PosteriorBuilder) -> tuple[Posterior, Any]:
-        """The row's posterior and objective; see `annealed.methods.rows`."""
+        """The row's posterior and objective; `annealed.methods.rows` has examples."""
         raise TypeError(f"{type(self).__name__} does not define compose")
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the parameters are."""
+        """The type of the parameters."""
         return next(self.parameters()).dtype
 
     def noise(self, stream: str, samples: int, batch: int, *step: int) -> Tensor:
@@ -89,19 +97,19 @@ class Method(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The loss of a batch, and the means of METRIC_NAMES, (3,), at beta = 1.
 
-        grey (B, X) uint8 and uniforms (B, X) make x (`Likelihood.read`); noise is
+        grey (B, X) uint8 and uniforms (B, X) make x (`Joint.read`); noise is
         (num_draws, S, B, D); `mode` is the objective's (see `ObjectiveInputs`); `each`: see
         `total_loss`.
         """
-        x = self.target.likelihood.read(grey, uniforms).to(noise.dtype)
+        x = self.target.read(grey, uniforms).to(noise.dtype)
         inputs = ObjectiveInputs(self.target, self.posterior, x, noise, beta, temper, mode)
 
-        def exactly(loss: Tensor) -> None:
+        def each_unrounded(loss: Tensor) -> None:
             with self.rounded(False):
                 each(loss)
 
         with self.rounded():
-            loss, terms = total_loss(self.objective, inputs, exactly if each else None)
+            loss, terms = total_loss(self.objective, inputs, each_unrounded if each else None)
         return loss, summary(terms)
 
     def rounded(self, on: bool = True) -> AbstractContextManager:

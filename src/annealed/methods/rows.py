@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, make_dataclass
 from functools import partial
 
 from torch import Tensor
+from typing_extensions import override
 
 from annealed.config.fields import choice, number
 from annealed.inference.iterative import IterativePosterior
@@ -23,8 +24,8 @@ from annealed.methods.options import (
 class VAE(Method):
     """Diagonal Gaussian posterior under the ELBO (Kingma & Welling 2013, arXiv 1312.6114)."""
 
+    @override
     def compose(self, options: Method.Options, builder: PosteriorBuilder):
-        """See `Method.compose`."""
         return builder.posterior(), Maximise()
 
 
@@ -38,8 +39,8 @@ class IWAE(Method):
         samples: int = number(5, low=1)
         gradient: str = choice("standard", "dreg", default="standard")
 
+    @override
     def compose(self, options: Options, builder: PosteriorBuilder):
-        """See `Method.compose`."""
         if options.gradient == "dreg":
             return builder.posterior(), DoublyReparameterised(options.samples)
         return builder.posterior(), Maximise(iwae, options.samples)
@@ -48,6 +49,8 @@ class IWAE(Method):
 class Iterative(Method):
     """Gaussian posterior refined by the bound's gradient (Marino, Yue, Mandt 2018)."""
 
+    needs_x = True
+
     @dataclass
     class Options:
         """Keys of `iterative`."""
@@ -55,23 +58,22 @@ class Iterative(Method):
         refinements: int = number(3, low=0)
         hidden: int = number(300, low=1)
 
+    @override
     def compose(self, options: Options, builder: PosteriorBuilder):
-        """See `Method.compose`."""
         head = GaussianHead(builder.context, builder.latent)
         sizes = (options.refinements, options.hidden)
         return IterativePosterior(builder.encoder, head, builder.target, *sizes), Maximise()
 
     def validate(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """As in `Method`, and the bound after 0, 1, ... refinements."""
-        *lead, last = noise
-        found = super().validate(x, noise)
-        for n in range(len(lead) + 1):
-            base, context = self.posterior.start(x, lead[:n])
-            terms = path_terms(
-                self.target, x, self.posterior.sample_path(base, context, last[None])
-            )
-            found[f"elbo_after_{n}"] = terms.log_weight().mean()
-        return found
+        *start_noise, last = noise
+        metrics = super().validate(x, noise)
+        for n in range(len(start_noise) + 1):
+            base, context = self.posterior.start(x, start_noise[:n])
+            path = self.posterior.sample_path(base, context, last[None])
+            terms = path_terms(self.target, x, path)
+            metrics[f"elbo_after_{n}"] = terms.log_weight().mean()
+        return metrics
 
 
 class Renyi(Method):
@@ -84,8 +86,8 @@ class Renyi(Method):
         samples: int = number(5, low=1)
         alpha: float = number(0.5)
 
+    @override
     def compose(self, options: Options, builder: PosteriorBuilder):
-        """See `Method.compose`."""
         return builder.posterior(), Maximise(partial(renyi, alpha=options.alpha), options.samples)
 
 

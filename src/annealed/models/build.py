@@ -1,11 +1,17 @@
-"""The networks that a configuration describes: the generative model and the encoder."""
+"""What a configuration describes: the target, the encoder and the head that makes q_0."""
 
 from torch import nn
 
-from annealed.config.schema import NetworkOptions
+from annealed.config.datasets import ENERGIES, TOY
+from annealed.config.schema import Config, NetworkOptions
+from annealed.config.toys import energy_function
+from annealed.inference.posteriors import FixedHead, GaussianHead
+from annealed.inference.transitions import inverse_softplus
+from annealed.models import catalogue
+from annealed.models.catalogue import Toy
 from annealed.models.likelihoods import Likelihood, bernoulli
 from annealed.models.logistic import DiscretisedLogistic, LogisticMixture
-from annealed.models.targets import AutoregressiveJoint, Joint
+from annealed.models.targets import AutoregressiveJoint, Energy, Joint
 from annealed.nn.autoregressive import AutoregressiveDecoder
 from annealed.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, sides
 from annealed.nn.gated import gated_mlp, image_shape
@@ -21,8 +27,56 @@ def likelihood(options: NetworkOptions) -> Likelihood:
     return bernoulli
 
 
-def target(options: NetworkOptions, pixels: int) -> Joint:
-    """The generative model of images of `pixels` values, the channels counted."""
+def toy(config: Config) -> Toy:
+    """The energy `data.energy`, of the catalogue or the user's own, and what is known of it.
+
+    Raises UsageError where `network.latent` is not its dimension.
+    """
+    name, dim = config.data.energy, config.network.latent
+    if name not in ENERGIES:
+        return Toy(Energy(energy_function(name)))
+    try:
+        return catalogue.toy(name, dim)
+    except ValueError as error:
+        raise UsageError(
+            f"network.latent is {dim}, which does not fit data.energy {name!r}: {error}."
+        ) from None
+
+
+def target(config: Config, pixels: int) -> Joint | Energy:
+    """The energy, or the generative model of images of `pixels` values, the channels counted."""
+    if config.data.name == TOY:
+        return toy(config).energy
+    return generative_model(config.network, pixels)
+
+
+def encoder(config: Config, pixels: int) -> tuple[nn.Module, int]:
+    """x (B, X) to a context (B, H), and H: where there is no x, the context is x, a constant 1."""
+    if config.data.name == TOY:
+        return nn.Identity(), pixels
+    return image_encoder(config.network, pixels), config.network.hidden
+
+
+def head(config: Config, context: int) -> nn.Module:
+    """The context (B, H) to q_0: a Gaussian by one linear map, or N(0, scale^2 I) held fixed.
+
+    Where there is no x, the linear map starts at N(0, scale^2 I), too.
+    """
+    dim = config.network.latent
+    if config.data.name != TOY:
+        return GaussianHead(context, dim)
+    scale = config.data.start_scale or toy(config).scale
+    if not config.data.learn_start:
+        return FixedHead([scale] * dim)
+    start = GaussianHead(context, dim)
+    nn.init.zeros_(start.linear.weight)
+    nn.init.zeros_(start.linear.bias)
+    nn.init.constant_(start.linear.bias[dim:], inverse_softplus(scale))
+    return start
+
+
+def generative_model(options: NetworkOptions, pixels: int) -> Joint:
+    """p(x, z) of images of `pixels` values, the channels counted."""
     pixel = likelihood(options)
     if options.decoder == "autoregressive":
         sizes = (options.channels, options.blocks, options.kernel, options.pixel_order)
@@ -39,7 +93,7 @@ def target(options: NetworkOptions, pixels: int) -> Joint:
     return Joint(nn.Sequential(dense, out), pixel)
 
 
-def encoder(options: NetworkOptions, pixels: int) -> nn.Module:
+def image_encoder(options: NetworkOptions, pixels: int) -> nn.Module:
     """Images (B, X) to a context (B, network.hidden)."""
     if options.encoder == "convolutional":
         net = (options.widths, options.residual_blocks, options.hidden)

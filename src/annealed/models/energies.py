@@ -55,12 +55,12 @@ def ellipse(z: Tensor) -> Tensor:
 
 def _mixture(z: Tensor, modes, masses, variance: float) -> Tensor:
     scale = math.sqrt(variance)
-    parts = [
+    components = [
         math.log(mass / variance)
         + standard_log_prob((z - torch.tensor(mode, dtype=z.dtype, device=z.device)) / scale)
         for mode, mass in zip(modes, masses, strict=True)
     ]
-    return _log_sum(*parts)
+    return _log_sum(*components)
 
 
 def four_modes(z: Tensor) -> Tensor:
@@ -145,13 +145,6 @@ def gaussian(covariance: Tensor) -> Energy:
 def correlated_gaussian(correlation: float) -> Energy:
     """The normalised Gaussian in the plane with unit variances."""
     return gaussian(torch.tensor([[1.0, correlation], [correlation, 1.0]], dtype=torch.float64))
-
-
-def gaussian_kl(covariance: Tensor, other: Tensor) -> float:
-    """KL(N(0, covariance) || N(0, other)) in nats, both (D, D); exact."""
-    ratio = torch.linalg.solve(other, covariance)
-    trace, log_det = ratio.diagonal().sum(), torch.linalg.slogdet(ratio).logabsdet
-    return 0.5 * (trace - len(other) - log_det).item()
 
 
 def quadrature(log_density: Callable[[Tensor], Tensor], half_width: float, points: int) -> float:

@@ -19,12 +19,10 @@ def sample(energy: Energy, half_width: float, count: int, seed: int, part: int =
     centres = (torch.arange(CELLS, dtype=torch.float64) + 0.5) * width - half_width
     points = torch.cartesian_prod(centres, centres)
     mass = energy.log_density(points).softmax(0).cumsum(0)
-    where, jitter = (
-        randomness.uniform((3, count), seed, "evaluate", -1, part).double().split([1, 2])
-    )
-    # a second uniform in the last bits: one float32 cannot tell 641,601 cells apart evenly
-    fine = randomness.uniform((1, count), seed, "evaluate", -2, part).double()
-    cell = torch.searchsorted(mass, ((where + fine * 2.0**-24)[0] * mass[-1])).clamp_max(
-        len(mass) - 1
-    )
+    uniforms = randomness.uniform((3, count), seed, "evaluate", -1, part).double()
+    level, jitter = uniforms[0], uniforms[1:]
+    # a second uniform in the last bits: one float32 is too coarse for 641,601 cells
+    low_bits = randomness.uniform((1, count), seed, "evaluate", -2, part).double()[0]
+    level = (level + low_bits * 2.0**-24) * mass[-1]
+    cell = torch.searchsorted(mass, level).clamp_max(len(mass) - 1)
     return (points[cell] + (jitter.T - 0.5) * width).float()

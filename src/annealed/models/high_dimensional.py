@@ -23,11 +23,9 @@ def funnel(dim: int) -> Energy:
         raise ValueError(f"a funnel has at least 2 dimensions; got {dim}")
 
     def log_density(z: Tensor) -> Tensor:
-        v, others = z[..., :1], z[..., 1:]
+        v, rest = z[..., :1], z[..., 1:]
         log_scales = math.log(NECK) + 0.5 * (dim - 1) * v[..., 0]
-        return (
-            standard_log_prob(v / NECK) + standard_log_prob(others * (-0.5 * v).exp()) - log_scales
-        )
+        return standard_log_prob(v / NECK) + standard_log_prob(rest * (-0.5 * v).exp()) - log_scales
 
     return Energy(log_density, 0.0)
 

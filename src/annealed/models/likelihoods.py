@@ -1,4 +1,4 @@
-"""Likelihoods p(x | z) of binary pixels, and what every likelihood is asked."""
+"""The interface of a likelihood p(x | z), and that of binary pixels."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from annealed.utils import randomness
 
 
 class Likelihood:
-    """What an image is to the model, and its distribution given what the decoder returns.
+    """How pixels become x, and the distribution of x given the decoder's outputs.
 
     The decoder's outputs are (..., P * X) for images of X values: P = `parameters` numbers for
     each value, a block of X for each of them.
@@ -16,10 +16,10 @@ class Likelihood:
 
     levels: int  # values that x takes: level / (levels - 1)
     parameters = 1
-    terms = 4  # temporaries of log p(x | z), as many of the size of an image
+    terms = 4  # temporaries of log p(x | z), each of the size of an image
 
     def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
-        """What the model sees of images uint8 (B, X): x (B, X) from 0 to 1; uniforms (B, X)."""
+        """The x, (B, X) from 0 to 1, of images uint8 (B, X); uniforms (B, X) may binarise it."""
         raise NotImplementedError
 
     def __call__(self, outputs: Tensor, x: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ class Likelihood:
         raise NotImplementedError
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """What p(x | z) looks like: outputs (N, P * X) -> (N, X) from 0 to 1."""
+        """The means of p(x | z): outputs (N, P * X) -> (N, X) from 0 to 1."""
         raise NotImplementedError
 
     def draw(self, outputs: Tensor, uniforms: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class Likelihood:
         raise NotImplementedError
 
     def bias(self) -> list[float] | None:
-        """Where each of the P outputs starts in training; None: as its layer does."""
+        """The initial value of each of the P outputs; None: as its layer initialises it."""
         return None
 
 

@@ -46,7 +46,7 @@ def nearest_level(pixel: Tensor) -> Tensor:
 class DiscretisedLogistic(Likelihood):
     """256 levels under a logistic with a location and a log-scale for each pixel and channel.
 
-    The scale is each pixel's own, since background and face differ in how much z tells of them; a
+    The scale is each pixel's own, since z determines a face better than its background; a
     density would collapse onto single pixels, the mass of a bin is at most one.
     """
 
@@ -107,21 +107,21 @@ class LogisticMixture(DiscretisedLogistic):
         log_weights, loc, raw = self.split(outputs)
         weights, u = log_weights.exp(), uniforms.unsqueeze(-2)
         ends = weights.cumsum(-2)
-        chosen = (u >= ends).sum(-2, keepdim=True).clamp(max=self.components - 1)
-        weight, end = weights.gather(-2, chosen), ends.gather(-2, chosen)
+        component = (u >= ends).sum(-2, keepdim=True).clamp(max=self.components - 1)
+        weight, end = weights.gather(-2, component), ends.gather(-2, component)
         rest = ((u - (end - weight)) / weight).clamp(0.0, 1.0)
-        loc, raw = loc.gather(-2, chosen), raw.gather(-2, chosen)
+        loc, raw = loc.gather(-2, component), raw.gather(-2, component)
         return nearest_level(loc + log_scale(raw).exp() * logit(rest)).squeeze(-2)
 
     def bias(self) -> list[float]:
         """Equal weights, locations spread over the range, scales of about their distance."""
         k = self.components
-        spread = [(2 * i + 1) / k - 1.0 for i in range(k)]
-        return [0.0] * k + spread + [-math.log(k) - 1.0] * k
+        locations = [(2 * i + 1) / k - 1.0 for i in range(k)]
+        return [0.0] * k + locations + [-math.log(k) - 1.0] * k
 
 
 def whole(outputs: Tensor) -> Tensor:
-    """Outputs of half precision as float32: 256 levels are finer than they tell apart."""
+    """Outputs of half precision as float32: 256 levels are finer than its steps."""
     return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
 
 

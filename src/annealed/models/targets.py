@@ -22,12 +22,16 @@ class Joint(nn.Module):
         """Temporaries of a sample's likelihood, as many of the size of an image."""
         return self.likelihood.terms
 
+    def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
+        """The model's x (B, X) for images uint8 (B, X), by `Likelihood.read`."""
+        return self.likelihood.read(grey, uniforms)
+
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, X), z (S, B, D) -> log p(x | z) and log p(z), each (S, B) in nats."""
         return self.likelihood(self.decoder(z).to(z.dtype), x), standard_log_prob(z)
 
     def show(self, z: Tensor, uniforms: Tensor) -> Tensor:
-        """What z (N, D) looks like: pixel means of p(x | z), (N, X); `uniforms` are not used."""
+        """Pixel means of p(x | z) at z (N, D): (N, X); `uniforms` are not used."""
         return self.likelihood.mean(self.decoder(z))
 
     def draw(self, z: Tensor, uniforms: Tensor) -> Tensor:
@@ -61,6 +65,10 @@ class Energy(nn.Module):
         super().__init__()
         self.log_density, self.log_z = log_density, log_z
 
+    def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
+        """The constant x of a target without one: uniforms (B, X) -> ones (B, X)."""
+        return torch.ones_like(uniforms)
+
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, any), z (S, B, D) -> log f(z) and zeros, each (S, B) in nats."""
         log_f = self.log_density(z)
@@ -74,7 +82,7 @@ class LinearGaussian(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight)  # (X, D)
         self.bias = nn.Parameter(bias)  # (X,)
-        # a buffer, so that models side by side may have noise of their own
+        # a buffer, so that models side by side may differ in it
         self.register_buffer("noise_scale", torch.as_tensor(noise_scale, dtype=weight.dtype))
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:

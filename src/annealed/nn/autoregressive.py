@@ -47,15 +47,15 @@ class LocallyMaskedConv(nn.Module):
         neighbours = dict(
             self._shifted(places, itertools.product(range(kernel), repeat=2), 1 << 30)
         )
-        read = {at: n < places if strict else n <= places for at, n in neighbours.items()}
-        self.taps = [at for at, mask in read.items() if mask.any()]
-        self.register_buffer("mask", torch.stack([read[at] for at in self.taps]).float())
+        masks = {tap: n < places if strict else n <= places for tap, n in neighbours.items()}
+        self.taps = [tap for tap, mask in masks.items() if mask.any()]
+        self.register_buffer("mask", torch.stack([masks[tap] for tap in self.taps]).float())
         self.linear = nn.Linear(channels_in * len(self.taps), channels_out)
 
     def _shifted(
         self, square: Tensor, taps: Iterable[tuple[int, int]], outside: float = 0.0
     ) -> Iterator[tuple[tuple[int, int], Tensor]]:
-        """Each tap (row, column) with what it shows of (..., h, w, C) to every location."""
+        """Each tap (row, column) with the values (..., h, w, C) that every location reads there."""
         padded = F.pad(square, (0, 0, *[self.radius] * 4), value=outside)
         for row, column in taps:
             height, width = square.shape[-3:-1]
@@ -108,21 +108,24 @@ class AutoregressiveDecoder(nn.Module):
         self.spread = nn.Linear(latent, channels * pixels)
         self.join = nn.Sequential(GatedDense(channels, channels), nn.Linear(channels, 1))
 
-    def read(self, x: Tensor, window: Window = WHOLE) -> Tensor:
-        """What comes before each pixel: x (B, h, w) of 0 and 1 at `window` -> (B, h, w, C)."""
+    def pixel_features(self, x: Tensor, window: Window = WHOLE) -> Tensor:
+        """The features of each pixel that come from the pixels before it.
+
+        x (B, h, w) of 0 and 1 at `window` of the image -> (B, h, w, C).
+        """
         h = self.first(2.0 * x[..., None] - 1.0, window)
         for block in self.blocks:
             h = block(h, window)
         return h
 
-    def tell(self, z: Tensor) -> Tensor:
-        """What z says to each pixel: (..., D) -> (..., X, C)."""
+    def latent_features(self, z: Tensor) -> Tensor:
+        """The features of each pixel that come from z: (..., D) -> (..., X, C)."""
         return self.spread(z).unflatten(-1, (-1, self.channels))
 
     def forward(self, z: Tensor, x: Tensor) -> Tensor:
         """z (..., B, D), x (B, X) of 0 and 1 -> logits (..., B, X)."""
-        seen = self.read(x.unflatten(-1, (self.side, self.side))).flatten(-3, -2)
-        return self.join(F.relu(seen + self.tell(z))).squeeze(-1)
+        features = self.pixel_features(x.unflatten(-1, (self.side, self.side))).flatten(-3, -2)
+        return self.join(F.relu(features + self.latent_features(z))).squeeze(-1)
 
     @torch.no_grad()
     def draw(self, z: Tensor, uniforms: Tensor) -> Tensor:
@@ -130,13 +133,14 @@ class AutoregressiveDecoder(nn.Module):
 
         Only the pixels within reach are read: every order goes row by row.
         """
-        told, x = self.tell(z), torch.zeros_like(uniforms)
+        from_z, x = self.latent_features(z), torch.zeros_like(uniforms)
         square = x.unflatten(-1, (self.side, self.side))  # the same memory
         for pixel in self.places.argsort().tolist():
             row, column = divmod(pixel, self.side)
             top, left = max(row - self.reach, 0), max(column - self.reach, 0)
             window = slice(top, row + 1), slice(left, column + self.reach + 1)
-            seen = self.read(square[(slice(None), *window)], window)[:, row - top, column - left]
-            logits = self.join(F.relu(seen + told[:, pixel])).squeeze(-1)
+            before = self.pixel_features(square[(slice(None), *window)], window)
+            from_x = before[:, row - top, column - left]
+            logits = self.join(F.relu(from_x + from_z[:, pixel])).squeeze(-1)
             x[:, pixel] = (uniforms[:, pixel] < torch.sigmoid(logits)).to(x.dtype)
         return x

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Shape = tuple[int, int, int]  # C, H, W
-OUTPUT = 0.1  # of its usual size, the last layer's weight at the start
+OUTPUT_SCALE = 0.1  # of the last layer's weights at the start
 
 
 class Norm(nn.Module):
@@ -72,15 +72,15 @@ class ConvolutionalEncoder(nn.Module):
     def __init__(self, shape: Shape, widths: list[int], blocks: int, context: int):
         super().__init__()
         self.shape, (channels, _, _) = shape, shape
-        side = sides(shape, widths)
+        side_at = sides(shape, widths)
         layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 3, padding=1)]
         for i, width in enumerate(widths):
             if i:
                 layers.append(nn.Conv2d(widths[i - 1], width, 3, stride=2, padding=1))
             layers += [ResidualBlock(width) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers, Norm(widths[-1]))
-        self.linear = nn.Linear(widths[-1] * side[-1] ** 2, context)
-        self.floats = max(4 * w * s**2 for w, s in zip(widths, side, strict=True))
+        self.linear = nn.Linear(widths[-1] * side_at[-1] ** 2, context)
+        self.floats = max(4 * w * s**2 for w, s in zip(widths, side_at, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, X) from 0 to 1 -> context (B, H)."""
@@ -103,8 +103,8 @@ class ConvolutionalDecoder(nn.Module):
         bias: list[float],
     ):
         super().__init__()
-        (channels, _, _), side = shape, sides(shape, widths)
-        self.start = (widths[-1], side[-1], side[-1])
+        (channels, _, _), side_at = shape, sides(shape, widths)
+        self.start = (widths[-1], side_at[-1], side_at[-1])
         self.linear = nn.Linear(latent, math.prod(self.start))
         layers: list[nn.Module] = []
         for i in reversed(range(len(widths))):
@@ -114,16 +114,18 @@ class ConvolutionalDecoder(nn.Module):
         self.layers = nn.Sequential(*layers, Norm(widths[0]))
         self.out = nn.Conv2d(widths[0], len(bias) * channels, 3, padding=1)
         with torch.no_grad():
-            self.out.weight.mul_(OUTPUT)
+            self.out.weight.mul_(OUTPUT_SCALE)
             self.out.bias.copy_(torch.tensor(bias).repeat_interleave(channels))
         # a block holds four of its maps; Upsample three of its finer input and one of its output
-        held = [max(4 * a, a + 3 * b) for a, b in zip(widths, [*widths[1:], 0], strict=True)]
-        self.floats = max(w * s**2 for w, s in zip(held, side, strict=True))
+        maps = [max(4 * a, a + 3 * b) for a, b in zip(widths, [*widths[1:], 0], strict=True)]
+        self.floats = max(m * s**2 for m, s in zip(maps, side_at, strict=True))
 
     def forward(self, z: Tensor) -> Tensor:
         """z (..., D) -> outputs (..., P * X), a block of X = C * H * W for each of the P."""
         h = self.linear(z.reshape(-1, z.shape[-1])).unflatten(-1, self.start)
         h = self.layers(h)
-        with torch.autocast(h.device.type, enabled=False):  # half precision cannot tell 256 levels
+        with torch.autocast(
+            h.device.type, enabled=False
+        ):  # half precision is coarser than 256 levels
             h = self.out(h.to(self.out.weight.dtype))
         return h.reshape(*z.shape[:-1], -1)

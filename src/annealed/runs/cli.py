@@ -1,4 +1,4 @@
-"""What every command line shares: errors as one sentence, quiet libraries."""
+"""The frame of every command line: errors as one sentence, quiet libraries."""
 
 import logging
 import os

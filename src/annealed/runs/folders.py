@@ -1,4 +1,4 @@
-"""Run folders: where a run is kept, and whose a folder is that holds something already."""
+"""Run folders: where a run is kept, and the check of a folder that holds a run already."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +21,17 @@ KEYS_WITHOUT_EFFECT += ("trainer.devices", "trainer.strategy", "trainer.products
 
 
 def run_folder(config: Config) -> Path:
-    """<runs>/<preset>/<data>/<row>/seed<k>."""
-    return Path(config.runs, config.preset, config.data.name, config.row, f"seed{config.seed}")
+    """<runs>/<preset>/<data>/<row>/seed<k>, of a toy <runs>/<preset>/toy/<energy>/<row>/seed<k>."""
+    data = filter(None, [config.data.name, config.data.energy])
+    return Path(config.runs, config.preset, *data, config.row, f"seed{config.seed}")
 
 
 def each_seed(config: Config) -> list[Config]:
     """The configuration of each seed that `config` trains side by side, as if it were alone."""
-    alone = replace(config.trainer, replicas=1)
+    trainer = replace(config.trainer, replicas=1)
     return [
-        replace(config, seed=config.seed + k, trainer=alone) for k in range(config.trainer.replicas)
+        replace(config, seed=config.seed + k, trainer=trainer)
+        for k in range(config.trainer.replicas)
     ]
 
 
@@ -61,10 +63,10 @@ def check_claim(config: Config, folder: Path, group: Path, resume: bool) -> None
                 "or name another with runs=..."
             )
         _same_run(config, folder)
-        before = (folder / GROUP).read_text() if (folder / GROUP).exists() else folder.name
-        if before != group.name:
+        begun = (folder / GROUP).read_text() if (folder / GROUP).exists() else folder.name
+        if begun != group.name:
             raise UsageError(
-                f"{folder} was begun in {before} and not in {group.name}: seeds that were trained "
+                f"{folder} was begun in {begun} and not in {group.name}: seeds that were trained "
                 "side by side go on together, with the same seed and trainer.replicas."
             )
     elif (folder / LAST).exists():
@@ -79,22 +81,22 @@ def claim(config: Config, folder: Path, group: Path) -> None:
 
 def _same_run(config: Config, folder: Path) -> None:
     """Refuse to go on under a configuration that would have made other numbers."""
-    before = _flat(configuration.to_dict(configuration.read_resolved(folder / CONFIG)))
+    earlier = _flat(configuration.to_dict(configuration.read_resolved(folder / CONFIG)))
     for key, value in _flat(configuration.to_dict(config)).items():
-        if before.get(key) != value and not key.startswith(KEYS_WITHOUT_EFFECT):
+        if earlier.get(key) != value and not key.startswith(KEYS_WITHOUT_EFFECT):
             raise UsageError(
-                f"{folder / CONFIG}: {key} is {before.get(key)} there and {value} now; a resumed "
+                f"{folder / CONFIG}: {key} is {earlier.get(key)} there and {value} now; a resumed "
                 "run keeps its configuration, a new one goes to another folder with runs=..."
             )
 
 
 def _flat(values: dict, prefix: str = "") -> dict:
     """Nested values by dotted key."""
-    found = {}
+    flat = {}
     for key, value in values.items():
         nested = isinstance(value, dict)
-        found |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return found
+        flat |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return flat
 
 
 def seeds_of(folder: Path, wanted: list[Config]) -> list[int]:
@@ -105,11 +107,11 @@ def seeds_of(folder: Path, wanted: list[Config]) -> list[int]:
     if not (folder / LAST).exists():
         return []
     seeds = [int(seed) for seed in load(folder / LAST).get("callbacks", {}).get("Recorder", {})]
-    lost = [run_folder(c) for c in wanted if not (run_folder(c) / CONFIG).exists()]
-    if lost or not {c.seed for c in wanted} <= set(seeds):
-        why = f"{lost[0]} is gone" if lost else f"it is of seeds {seeds or 'unknown'}"
+    missing = [run_folder(c) for c in wanted if not (run_folder(c) / CONFIG).exists()]
+    if missing or not {c.seed for c in wanted} <= set(seeds):
+        reason = f"{missing[0]} is gone" if missing else f"it is of seeds {seeds or 'unknown'}"
         raise UsageError(
-            f"{folder / LAST} does not fit seeds {[c.seed for c in wanted]}: {why}; remove "
+            f"{folder / LAST} does not fit seeds {[c.seed for c in wanted]}: {reason}; remove "
             f"{folder} to train anew, or name another with runs=..."
         )
     return seeds

@@ -1,14 +1,15 @@
-"""A run folder read back: its configuration, its best weights, its images."""
+"""A run folder read back: its configuration, its best weights, its images or energy."""
 
 from pathlib import Path
 
+import torch
+
 from annealed import config as configuration
 from annealed.compute.device import device_of
-from annealed.config.registry import method_class
 from annealed.config.schema import Config
-from annealed.data.images import Images, load_images
 from annealed.methods.base import Method
 from annealed.runs.folders import CONFIG
+from annealed.runs.problems import Problem, problem
 from annealed.training.checkpoints import BEST, load_weights
 from annealed.utils.errors import UsageError
 
@@ -20,11 +21,14 @@ def configured(folder: Path) -> Config:
     return configuration.read_resolved(folder / CONFIG)
 
 
-def trained(folder: Path, config: Config) -> tuple[Method, Images]:
-    """The best weights of a run folder as a method on the run's device, and the run's images."""
-    device, data = device_of(config), config.data
-    limits = data.train_images, data.size, data.held_out_images
-    images = load_images(data.name, data.root, data.seed, *limits)
-    method = method_class(config.method)(config, images.train.shape[1]).to(device)
+def trained(
+    folder: Path, config: Config, device: torch.device | None = None
+) -> tuple[Method, Problem]:
+    """The best weights of a run folder as a method on `device`, and what the run is of.
+
+    The device is by default the one that `config` asks for.
+    """
+    subject = problem(config)
+    method = subject.method(config, device or device_of(config))
     load_weights(method, folder / BEST)
-    return method.eval(), images
+    return method.eval(), subject

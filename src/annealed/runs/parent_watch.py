@@ -6,17 +6,17 @@ import sys
 import threading
 import time
 
-LEASH = "ANNEALED_LEASH"  # set where standard input is a pipe that the starter alone holds open
+PIPE_HELD = "ANNEALED_LEASH"  # set where standard input is a pipe that the starter alone holds open
 GRACE = 60.0  # seconds between asking this process to stop and killing it
 
 
-def hold() -> None:
+def stop_with_parent() -> None:
     """Stop this process, as SIGTERM does, once standard input is at its end.
 
     The kernel closes the pipe when the starter is gone, so no training outlives the scheduler or
     the cluster worker that would have to know of it. Without $ANNEALED_LEASH nothing is watched.
     """
-    if os.environ.get(LEASH):
+    if os.environ.get(PIPE_HELD):
         threading.Thread(target=_watch, daemon=True).start()
 
 

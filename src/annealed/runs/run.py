@@ -5,16 +5,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
-
 from annealed import config as configuration
-from annealed.compute import onednn
-from annealed.compute.device import device_of
-from annealed.config.registry import method_class
+from annealed.compute.machine import Machine, resolve
+from annealed.compute.ranks import Ranks
 from annealed.config.schema import Config
-from annealed.data.images import Images, load_images
 from annealed.evaluation.result import RESULT, identity, read_result
-from annealed.evaluation.score import score
 from annealed.methods.base import Method
 from annealed.runs import wandb_logger
 from annealed.runs.folders import (
@@ -26,6 +21,7 @@ from annealed.runs.folders import (
     run_folder,
     seeds_of,
 )
+from annealed.runs.problems import Problem, problem
 from annealed.training import distributed
 from annealed.training.checkpoints import BEST, LAST, PREVIOUS, load_weights, recover
 from annealed.training.progress import Progress
@@ -36,32 +32,34 @@ from annealed.utils.files import locked, replace_json
 from annealed.utils.provenance import provenance
 
 
-def fit(config: Config, resume: bool = False) -> Path:
+def fit(config: Config, resume: bool = False, ranks: Ranks | None = None) -> Path:
     """Train and score a cell, `trainer.replicas` seeds of it side by side.
 
     Returns the first seed's run folder; each seed's then holds its result.json. With `resume` what
     was interrupted goes on from its last checkpoint and what is finished is left as it is. Raises
     UsageError for what the user can put right and Diverged, with a result.json that says so, when
-    a seed's bound is or was no longer finite; the other seeds are finished first.
+    a seed's bound is or was no longer finite; the other seeds are finished first. `ranks` is this
+    process among those of the run, by default `distributed.ranks`.
     """
-    if not distributed.ranks(config).leads:
-        return _follow(config, resume)
+    ranks = ranks or distributed.ranks(config)
+    if not ranks.leads:
+        return _follow(config, resume, ranks)
     cells, folder = each_seed(config), group_folder(config)
     with ExitStack() as stack:
-        for held in dict.fromkeys([folder, *map(run_folder, cells)]):
-            stack.enter_context(locked(held, "the run folder"))
-        left = _unfinished(cells, resume)
-        if resume and left:
+        for path in dict.fromkeys([folder, *map(run_folder, cells)]):
+            stack.enter_context(locked(path, "the run folder"))
+        unfinished = _unfinished(cells, resume)
+        if resume and unfinished:
             recover(folder)
-        if left and folder != run_folder(cells[0]):
+        if unfinished and folder != run_folder(cells[0]):
             check_claim(config, folder, folder, resume)
-        for cell in left:
+        for cell in unfinished:
             check_claim(cell, run_folder(cell), folder, resume)
-        if left:
+        if unfinished:
             if resume and not (folder / LAST).exists():
                 print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
-            _run(config, left, folder)
-    _tell_diverged([run_folder(cell) for cell in cells])
+            _run(config, unfinished, folder, ranks)
+    _raise_diverged([run_folder(cell) for cell in cells])
     return run_folder(config)
 
 
@@ -70,69 +68,71 @@ def _unfinished(cells: list[Config], resume: bool) -> list[Config]:
     return [cell for cell in cells if not (resume and is_finished(cell, run_folder(cell)))]
 
 
-def _follow(config: Config, resume: bool) -> Path:
+def _follow(config: Config, resume: bool, ranks: Ranks) -> Path:
     """Train beside rank 0, which has claimed the folders, and leave all else to it."""
-    device, images, methods = _prepare(config, _unfinished(each_seed(config), resume))
-    cells, session = {cell.seed: cell for cell in each_seed(config)}, provenance(device)
+    unfinished = _unfinished(each_seed(config), resume)
+    machine, subject, methods = _prepare(config, unfinished, ranks)
+    cells, session = {cell.seed: cell for cell in each_seed(config)}, provenance(machine.device)
     records = {
         seed: Record(run_folder(cells[seed]), cells[seed], session, writes=False)
         for seed in methods
     }
-    train(list(methods.values()), images, config, group_folder(config), device, records)
+    members, data = list(methods.values()), subject.data(machine.device)
+    train(members, data, config, group_folder(config), machine, records)
     return run_folder(config)
 
 
-def _prepare(config: Config, left: list[Config]) -> tuple[torch.device, Images, dict[int, Method]]:
-    """The device of this process, the images, and a method for each seed in training."""
-    device = device_of(config, distributed.ranks(config).rank)
-    distributed.check(config, device)
-    data, folder = config.data, group_folder(config)
-    limits = data.train_images, data.size, data.held_out_images
-    images = load_images(data.name, data.root, data.seed, *limits)
-    seeds = set(seeds_of(folder, left)) or {cell.seed for cell in left}
+def _prepare(
+    config: Config, unfinished: list[Config], ranks: Ranks
+) -> tuple[Machine, Problem, dict[int, Method]]:
+    """The machine of this process, what the run is of, and a method for each seed in training."""
+    machine = resolve(config, ranks)
+    distributed.check(config, machine)
+    subject = problem(config)
+    seeds = set(seeds_of(group_folder(config), unfinished)) or {cell.seed for cell in unfinished}
     cells = [cell for cell in each_seed(config) if cell.seed in seeds]
-    kind, pixels = method_class(config.method), images.train.shape[1]
-    return device, images, {cell.seed: kind(cell, pixels).to(device) for cell in cells}
+    methods = {cell.seed: subject.method(cell, machine.device) for cell in cells}
+    return machine, subject, methods
 
 
-def _tell_diverged(folders: list[Path]) -> None:
+def _raise_diverged(folders: list[Path]) -> None:
     """Raise Diverged where a result says so: the same configuration would diverge again."""
-    found = [(folder, read_result(folder / RESULT)) for folder in folders]
-    told = [
+    results = [(folder, read_result(folder / RESULT)) for folder in folders]
+    reasons = [
         f"{folder}: {result['reason']}; "
         + ("the last good checkpoint is kept" if (folder / BEST).exists() else "in epoch 1")
-        for folder, result in found
+        for folder, result in results
         if result["status"] == "diverged"
     ]
-    if told:
-        raise Diverged("; ".join(told) + ".")
+    if reasons:
+        raise Diverged("; ".join(reasons) + ".")
 
 
-def _run(config: Config, left: list[Config], folder: Path) -> None:
-    """Train the seeds of `left` and write their results."""
+def _run(config: Config, unfinished: list[Config], folder: Path, ranks: Ranks) -> None:
+    """Train the `unfinished` seeds and write their results."""
     wandb_logger.resolve_mode(config.wandb.mode)
-    device, images, methods = _prepare(config, left)
+    machine, subject, methods = _prepare(config, unfinished, ranks)
     cells = {cell.seed: cell for cell in each_seed(config)}
-    # of the code that trains, not of what is there afterwards
-    by = onednn.chosen(config.trainer.products, device)
-    session = {**provenance(device), "devices": config.trainer.devices, "products": by}
+    # taken before training: the checkout may change meanwhile
+    session = {**provenance(machine.device), "devices": machine.ranks.world}
+    session["products"] = machine.products
     records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
-    loggers = wandb_logger.start([(cell, run_folder(cell)) for cell in left], "train")
+    loggers = wandb_logger.start([(cell, run_folder(cell)) for cell in unfinished], "train")
     ended = False
     try:
         claim(config, folder, folder)
-        for cell, logger in zip(left, loggers, strict=True):
+        for cell, logger in zip(unfinished, loggers, strict=True):
             records[cell.seed].logger = logger
             claim(cell, run_folder(cell), folder)
         progress = Progress(f"{config.row} {folder.name}")
         try:
-            train(list(methods.values()), images, config, folder, device, records, progress)
-            held_out = len(images.held_out(config.evaluate.split))
-            progress.start("score", len(left) * held_out)
-            for i, cell in enumerate(left):
-                report = lambda done, before=i * held_out: progress.update(before + done)  # noqa: E731
+            members, data = list(methods.values()), subject.data(machine.device)
+            train(members, data, config, folder, machine, records, progress)
+            progress.start("score", len(unfinished) * subject.items)
+            for i, cell in enumerate(unfinished):
+                report = lambda done, first=i * subject.items: progress.update(first + done)  # noqa: E731
                 record, method = records[cell.seed], methods[cell.seed]
-                _conclude(method, images, cell, record, len(methods), report)
+                _conclude(method, subject, cell, record, machine, len(methods), report)
             (folder / PREVIOUS).unlink(missing_ok=True)
             ended = True
         finally:
@@ -144,13 +144,14 @@ def _run(config: Config, left: list[Config], folder: Path) -> None:
 
 def _conclude(
     method: Method,
-    images: Images,
+    subject: Problem,
     config: Config,
     record: Record,
-    together: int,
+    machine: Machine,
+    replicas: int,
     report: Callable[[int], None],
 ) -> None:
-    """Write the result of one seed, trained `together` with others, whose training has ended."""
+    """Write the result of a seed whose training has ended, one of `replicas` side by side."""
     folder = run_folder(config)
     training = {
         "epochs": record.epochs,
@@ -158,14 +159,14 @@ def _conclude(
         "best_validation_elbo": record.best_elbo if record.best_epoch >= 0 else None,
         "seconds": round(record.seconds, 1),
         "seconds_a_seed": round(record.share, 1),
-        "replicas": together,
+        "replicas": replicas,
         "sessions": record.sessions,
     }
     try:
         if record.diverged:
             raise Diverged(record.diverged)
         load_weights(method, folder / BEST)
-        result = score(method, images, config, folder, report)
+        result = subject.score(method, folder, machine, report)
     except Diverged as error:
         result = {**identity(config), "status": "diverged", "reason": str(error)}
         result |= {"config": configuration.to_dict(config), "provenance": record.sessions[-1]}
@@ -173,7 +174,7 @@ def _conclude(
         replace_json(folder / RESULT, result)
         return
     result["training"] = training
-    replace_json(folder / RESULT, result)  # before the mirror, which may fail
+    replace_json(folder / RESULT, result)  # before W&B, which may fail
     if record.logger:
-        wandb_logger.log_pictures(record.logger, method, images.held_out(config.evaluate.split))
+        wandb_logger.log_pictures(record.logger, lambda: subject.pictures(method))
         wandb_logger.log_result(record.logger, result, folder, RESULT)

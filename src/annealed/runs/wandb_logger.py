@@ -1,22 +1,20 @@
-"""Weights & Biases as a mirror of the run's record: no prompt, no hang, never required."""
+"""Weights & Biases beside the run's record: no prompt, no hang, never required."""
 
 import netrc
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
 import wandb
+from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
-from torch import Tensor
 
 from annealed.config import to_dict
 from annealed.config.schema import Config
-from annealed.evaluation.pictures import picture, pictures
-from annealed.methods.base import Method
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 
@@ -34,30 +32,39 @@ NUMBERS = (  # of a result
     "rate",
     "active_units",
     "k_hat_untrusted",
+    "log_z",
+    "log_z_mc_error",
+    "log_z_error",
+    "kl",
+    "kl_marginal",
+    "ess",
+    "k_hat",
+    "energy_distance",
+    "noise_floor",
     "samples",
 )
 
 
 class Logger(WandbLogger):
-    """Lightning's W&B logger; an error of W&B is told once and never ends the run."""
+    """Lightning's W&B logger; an error of W&B is printed once and never ends the run."""
 
-    told = False
+    failed = False  # whether an error was printed
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """The metrics of an epoch that ended at optimiser step `step`."""
-        with _only_told(self):
+        with _errors_printed(self):
             super().log_metrics(metrics, step)
 
 
 @contextmanager
-def _only_told(logger: Logger) -> Iterator[None]:
-    """Tell the first error of W&B in one line and swallow every one: the record is on disk."""
+def _errors_printed(logger: Logger) -> Iterator[None]:
+    """Print the first error of W&B in one line and swallow all: the record is on disk."""
     try:
         yield
     except Exception as error:
-        if not logger.told:
+        if not logger.failed:
             print(f"W&B could not log ({error}); the run's own record goes on.", file=sys.stderr)
-        logger.told = True
+        logger.failed = True
 
 
 def server() -> str:
@@ -118,14 +125,14 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
     identity = folder / "wandb_id"
     if not identity.exists():
         replace_text(identity, uuid.uuid4().hex[:8])
-    own = "" if job_type == "train" else f"-{job_type}-S{config.evaluate.samples}"
+    suffix = "" if job_type == "train" else f"-{job_type}-S{config.evaluate.samples}"
     run = wandb.init(
-        name=f"{config.row}-seed{config.seed}{own}",
+        name=f"{config.row}-seed{config.seed}{suffix}",
         project=config.wandb.project,
         entity=config.wandb.entity,
-        id=identity.read_text() + own,
+        id=identity.read_text() + suffix,
         resume="allow" if mode == "online" else None,
-        group=f"{config.data.name}/{config.row}",
+        group="/".join(filter(None, [config.data.name, config.data.energy, config.row])),
         job_type=job_type,
         tags=[config.preset],
         config=to_dict(config),
@@ -145,11 +152,11 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
     return Logger(experiment=run)
 
 
-def log_pictures(logger: Logger, method: Method, images: Tensor) -> None:
-    """Samples, reconstructions of `images`, uint8 (N, X), and traversals, as grids."""
-    with _only_told(logger):
-        for name, found in pictures(method, images).items():
-            logger.log_image(f"media/{name}", [picture(found)])
+def log_pictures(logger: Logger, draw: Callable[[], dict[str, Image.Image]]) -> None:
+    """The pictures, by name, that `draw` makes."""
+    with _errors_printed(logger):
+        for name, image in draw().items():
+            logger.log_image(f"media/{name}", [image])
 
 
 def log_result(logger: Logger, result: dict, folder: Path, name: str) -> None:
@@ -157,11 +164,12 @@ def log_result(logger: Logger, result: dict, folder: Path, name: str) -> None:
 
     Its files in `folder`, of which `name` is the JSON, become an artifact.
     """
-    with _only_told(logger):
+    with _errors_printed(logger):
         run = logger.experiment
         numbers = {key: result[key] for key in NUMBERS if key in result}
         run.summary.update({f"test/{key}": value for key, value in numbers.items()})
-        line = {key: result[key] for key in ("row", "data", "preset", "seed", "split")} | numbers
+        keys = ("row", "data", "energy", "preset", "seed", "split")
+        line = {key: result[key] for key in keys if key in result} | numbers
         run.log({TABLE: wandb.Table(columns=list(line), data=[list(line.values())])})
         artifact = wandb.Artifact(f"result-{run.id}", "result", metadata=line)
         files = [folder / name, (folder / name).with_suffix(".npz"), folder / "metrics.csv"]
@@ -171,7 +179,7 @@ def log_result(logger: Logger, result: dict, folder: Path, name: str) -> None:
 
 
 def finish(logger: Logger | None, failed: bool) -> None:
-    """End a run, if it was started, as finished or failed; an error of W&B is told in one line."""
+    """End a run, if it was started, as finished or failed; an error of W&B is one printed line."""
     if logger is None:
         return
     try:

@@ -1,1 +1,25 @@
-"""Training by Lightning: the module, the trainer, checkpoints, several processes."""
+"""Training by Lightning: modules, data modules, the trainer, checkpoints, several processes."""
+
+from annealed.utils.lazy import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "checkpoints": (
+            "BEST",
+            "LAST",
+            "AtomicCheckpointIO",
+            "Damaged",
+            "load_weights",
+            "recover",
+            "save",
+        ),
+        "datamodule": ("ImageData",),
+        "distributed": ("Group", "Strategy"),
+        "energy_data": ("EnergyData",),
+        "module": ("Training",),
+        "progress": ("Progress", "TrainingProgress"),
+        "record": ("Record", "Recorder", "read_metrics"),
+        "trainer": ("train",),
+    },
+)

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read with weights_only, known to be ours."""
+"""Checkpoints: written whole or not at all, marked as this package's, read with weights_only."""
 
 import io
 import os
@@ -15,15 +15,15 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import replace
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-PREVIOUS = "last.previous.ckpt"  # what the last checkpoint was an epoch before
-MARK = "annealed"  # the key that says who wrote a checkpoint
+PREVIOUS = "last.previous.ckpt"  # the last checkpoint of the epoch before
+MARK = "annealed"  # the key of a checkpoint that this package wrote
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoints through a temporary file and a rename, read with weights_only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options=None) -> None:
-        """See `save`; the checkpoint before this one is kept beside it, as PREVIOUS."""
+        """Write `checkpoint` whole or not at all; the one before it stays beside it as PREVIOUS."""
         save(Path(path), checkpoint, Path(path).with_name(PREVIOUS))
 
     def load_checkpoint(self, path, map_location=None, weights_only=True) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Damaged(UsageError):
 
 
 def save(path: Path, checkpoint: dict[str, Any], previous: Path | None = None) -> None:
-    """Write `checkpoint`, marked as ours, whole or not at all; see `files.replace`."""
+    """Write `checkpoint`, with MARK, whole or not at all; the old one becomes `previous`."""
     content = io.BytesIO()  # torch's writer hides why a write failed
     torch.save({**checkpoint, MARK: 1}, content)
     replace(path, lambda f: f.write(content.getbuffer()), previous)

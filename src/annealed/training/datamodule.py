@@ -19,7 +19,7 @@ class EpochOrder(Sampler):
     """Batches of indices whose order is a pure function of (seed, epoch), a few at a time.
 
     Each item is a list of up to `steps` batches of indices (R, B), one row a seed. `seeds` and
-    `epoch` are asked when the first batch is drawn: Lightning makes the iterator of a resumed run
+    `epoch` are called when the first batch is drawn: Lightning makes the iterator of a resumed run
     before it calls `set_epoch`, and would replay the order of epoch 0.
     """
 
@@ -39,8 +39,8 @@ class EpochOrder(Sampler):
 
     def __iter__(self) -> Iterator[list[Tensor]]:
         epoch = self.epoch()
-        keyed = [randomness.generator(seed, "order", epoch) for seed in self.seeds()]
-        orders = torch.stack([torch.randperm(self.images, generator=g) for g in keyed])
+        generators = [randomness.generator(seed, "order", epoch) for seed in self.seeds()]
+        orders = torch.stack([torch.randperm(self.images, generator=g) for g in generators])
         batches = orders.split(self.batch_size, dim=1)
         for first in range(0, len(batches), self.steps):
             yield list(batches[first : first + self.steps])
@@ -60,7 +60,7 @@ class Gather(Dataset):
 
     def __getitem__(self, indices: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
         if isinstance(indices, list):
-            return [self[one] for one in indices]
+            return [self[batch] for batch in indices]
         return self.images[indices.to(self.images.device)].to(self.device)
 
 
@@ -95,9 +95,9 @@ class ImageData(pl.LightningDataModule):
 
     def __init__(self, images: Images, batch_size: int, steps_per_call: int, device: torch.device):
         super().__init__()
-        place = device if resident(images, device) else torch.device("cpu")
-        moved = images.train.to(place), images.validation.to(place)
-        self.images = replace(images, train=moved[0], validation=moved[1])
+        home = device if resident(images, device) else torch.device("cpu")
+        train, validation = images.train.to(home), images.validation.to(home)
+        self.images = replace(images, train=train, validation=validation)
         self.batch_size, self.steps_per_call, self.device = batch_size, steps_per_call, device
 
     @property

@@ -22,12 +22,13 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from annealed.compute import onednn
+from annealed.compute.machine import Machine
+from annealed.compute.ranks import Ranks
 from annealed.config.schema import Config
-from annealed.training.ranks import Ranks
 from annealed.utils.errors import Lost, UsageError
 
 COMMAND = "annealed.fit"  # the module that Lightning starts again
-PARENT = "ANNEALED_PARENT"  # says to a process started by Lightning whose it is
+PARENT = "ANNEALED_PARENT"  # the process id of rank 0, for the processes that it started
 TIMEOUT = timedelta(minutes=10)  # how long a process waits for what the others have to send
 POLL = 0.25  # seconds between looks at the other processes
 GRACE = 5.0  # seconds for a process to end by itself once another one has gone
@@ -35,26 +36,26 @@ ENDING = 60.0  # seconds for the others to end after training
 
 
 def ranks(config: Config) -> Ranks:
-    """Which process of the run is this: rank 0 unless Lightning started it."""
-    ours = os.environ.get(PARENT) == str(os.getppid())
-    return Ranks(int(os.environ["LOCAL_RANK"]) if ours else 0, config.trainer.devices)
+    """The place of this process among those of the run: rank 0 unless Lightning started it."""
+    started = os.environ.get(PARENT) == str(os.getppid())
+    return Ranks(int(os.environ["LOCAL_RANK"]) if started else 0, config.trainer.devices)
 
 
-def check(config: Config, device: torch.device) -> None:
+def check(config: Config, machine: Machine) -> None:
     """Raise UsageError where the run cannot have the devices or the precision it asks for."""
-    wanted = config.trainer.devices
-    if wanted > 1 and "LOCAL_RANK" in os.environ and ranks(config).leads:
+    wanted, device = config.trainer.devices, machine.device
+    if wanted > 1 and "LOCAL_RANK" in os.environ and machine.ranks.leads:
         raise UsageError(
             f"trainer.devices is {wanted} and LOCAL_RANK is set: the run starts its processes "
             "itself; give the command once, outside torchrun and the like."
         )
-    there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count()
-    if wanted > there:
-        what = "GPUs visible" if device.type == "cuda" else "CPU cores, a process each"
-        raise UsageError(f"trainer.devices is {wanted}; accepted: 1 to {there}, the {what}.")
+    most = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count()
+    if wanted > most:
+        unit = "GPUs visible" if device.type == "cuda" else "CPU cores, a process each"
+        raise UsageError(f"trainer.devices is {wanted}; accepted: 1 to {most}, the {unit}.")
     if config.trainer.precision == "tf32" and device.type != "cuda":
         raise UsageError("trainer.precision is 'tf32', which takes a GPU; accepted here: 32, bf16.")
-    if config.trainer.products == "onednn" and not onednn.there(device):
+    if config.trainer.products == "onednn" and not onednn.available(device):
         raise UsageError(
             "trainer.products is 'onednn', which takes a CPU and a torch with oneDNN; accepted "
             "here: auto, torch."
@@ -95,7 +96,7 @@ class Strategy(DDPStrategy):
 
 
 class Group(pl.Callback):
-    """The other processes of a run as rank 0 sees them; a run on one device has none.
+    """The other processes of a run, watched by rank 0; a run on one device has none.
 
     When one ends on its own the run ends: what is stuck waiting for it cannot be waited for.
     """
@@ -103,7 +104,7 @@ class Group(pl.Callback):
     def __init__(self, ranks: Ranks):
         self.ranks = ranks
         self.launcher: Launcher | None = None
-        self.lost: tuple[int, int] | None = None  # rank and exit status of one that went
+        self.lost: tuple[int, int] | None = None  # rank and exit status of one that ended
         self.over = threading.Event()
 
     @property
@@ -112,8 +113,8 @@ class Group(pl.Callback):
         return self.launcher.procs if self.launcher else []
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Train in this block; raises Lost, or KeyboardInterrupt, where another process went."""
+    def training(self) -> Iterator[None]:
+        """Train in this block; raises Lost, or KeyboardInterrupt, where another process ended."""
         if self.ranks.world == 1:
             yield
         else:
@@ -126,12 +127,12 @@ class Group(pl.Callback):
         os.environ[PARENT] = str(os.getpid())
         interface = "lo0" if sys.platform == "darwin" else "lo"
         os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)  # all are on this machine
-        before = signal.signal(signal.SIGTERM, _interrupt)
+        previous = signal.signal(signal.SIGTERM, _interrupt)
         threading.Thread(target=self._watch, daemon=True).start()
         try:
             yield
             self.over.set()
-            self._let_go()
+            self._wait_for_end()
         except Exception as error:
             deadline = time.monotonic() + 4 * POLL
             while self.lost is None and time.monotonic() < deadline:
@@ -141,15 +142,15 @@ class Group(pl.Callback):
             raise
         finally:
             self.over.set()
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous)
             self._kill()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Answer SIGTERM by ourselves: Lightning's handler sends a message of its own."""
+        """Replace Lightning's handler of SIGTERM, which prints a message of its own."""
         if self.ranks.world > 1:
             signal.signal(signal.SIGTERM, _interrupt if self.ranks.leads else signal.SIG_DFL)
 
-    def _let_go(self) -> None:
+    def _wait_for_end(self) -> None:
         """Wait for the others to end after training."""
         deadline = time.monotonic() + ENDING
         for process in self.processes:
@@ -162,7 +163,7 @@ class Group(pl.Callback):
             process.wait()
 
     def _watch(self) -> None:
-        """Look whether all are there; where one went, end what does not end by itself."""
+        """Wait until a process ends on its own, then end what does not end by itself."""
         while not self.over.wait(POLL):
             for rank, process in enumerate(self.processes, 1):
                 if process.poll() not in (None, 0):
@@ -170,16 +171,16 @@ class Group(pl.Callback):
             if self.lost is not None:
                 break
         if not self.over.wait(GRACE):
-            print(f"annealed: {self.sentence()}", file=sys.stderr, flush=True)
+            print(f"annealed: {self.message()}", file=sys.stderr, flush=True)
             self._kill()
             os._exit(130 if self.interrupted() else Lost.status)
 
     def interrupted(self) -> bool:
-        """Whether the one that went was told to."""
+        """Whether the process that ended was ended by a signal to stop."""
         return self.lost[1] in (-signal.SIGTERM, -signal.SIGINT)
 
-    def sentence(self) -> str:
-        """What happened, in words."""
+    def message(self) -> str:
+        """The message for a process that ended."""
         rank, status = self.lost
         return (
             f"process {rank} of 0 to {self.ranks.world - 1} ended with status {status}; what is "
@@ -189,7 +190,7 @@ class Group(pl.Callback):
     def _raise(self, error: Exception) -> None:
         if self.interrupted():
             raise KeyboardInterrupt from error
-        raise Lost(self.sentence()) from error
+        raise Lost(self.message()) from error
 
 
 def _interrupt(*_) -> None:
@@ -211,5 +212,7 @@ def _follow() -> Iterator[None]:
     try:
         yield
     except Exception:
-        time.sleep(GRACE / 2)  # where the fault is rank 0's it ends this process, and tells why
+        time.sleep(
+            GRACE / 2
+        )  # where the fault is rank 0's it ends this process, and prints the reason
         raise

@@ -4,39 +4,44 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from annealed.compute import onednn
 from annealed.compute.compiled_step import whole_steps
+from annealed.compute.machine import Machine, resolve
 from annealed.compute.replicas import Replicas
 from annealed.config.schema import Config
 from annealed.inference import schedules
 from annealed.methods.base import METRIC_NAMES, Method
-from annealed.training.ranks import Ranks
 from annealed.utils import randomness
 from annealed.utils.errors import Diverged, UsageError
 
-CHECK_EVERY = 50  # steps between looks at the gradient norm and for values that are not finite
+CHECK_EVERY = 50  # steps between checks of the gradient norm and for values that are not finite
 
 
 class Training(pl.LightningModule):
-    """Trains methods of one row, one a seed; each sees what it would see alone.
+    """Trains methods of one row, one a seed; each is trained as it would be alone.
 
     Batches are lists of uint8 images (R, B, X), one entry an optimiser step; training binarises
     them afresh, so 0 and 255 stay what they are. `config` is that of any of the seeds. Each process
-    of `ranks` is handed the whole batch and computes the gradient of its share.
+    of the run is handed the whole batch and computes the gradient of its share; `machine` is by
+    default one process on the methods' device.
     """
 
     def __init__(
-        self, methods: list[Method], config: Config, steps_an_epoch: int, ranks: Ranks | None = None
+        self,
+        methods: list[Method],
+        config: Config,
+        steps_an_epoch: int,
+        machine: Machine | None = None,
     ):
         super().__init__()
-        self.ranks = ranks or Ranks()
+        machine = machine or resolve(config, device=methods[0].device)
+        self.ranks = machine.ranks
         self.automatic_optimization = False  # an objective may want several backward passes
         self.config, self.steps_an_epoch = config, steps_an_epoch
-        by = onednn.chosen(config.trainer.products, methods[0].device)
-        alone = self.ranks.world == 1  # else gradients are summed between backward pass and Adam
-        self.replicas = Replicas(methods, config.trainer.compile and not alone, by)
-        self.whole = whole_steps(self.replicas, by) if config.trainer.compile and alone else None
-        self.diverged: dict[int, str] = {}  # why, by seed
+        products, fast = machine.products, config.trainer.compile
+        several = self.ranks.world > 1  # gradients are summed between backward pass and Adam
+        self.replicas = Replicas(methods, fast and several, products)
+        self.whole = whole_steps(self.replicas, products) if fast and not several else None
+        self.diverged: dict[int, str] = {}  # the reason, by seed
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -48,33 +53,35 @@ class Training(pl.LightningModule):
         """The seeds in training."""
         return [method.config.seed for method in self.methods]
 
-    def keep(self, seeds: list[int]) -> None:
-        """Train these seeds on, and leave the others as they are."""
+    def select(self, seeds: list[int]) -> None:
+        """Go on with these seeds alone; the others keep their weights."""
         optimiser = self.optimizers().optimizer if self._trainer else None
-        self.replicas.keep([self.seeds.index(seed) for seed in seeds], optimiser)
+        self.replicas.select([self.seeds.index(seed) for seed in seeds], optimiser)
 
     def warmup(self, step: int) -> float:
         """The factor of the rate, or of the whole target, at an optimiser step."""
-        o = self.config.trainer
-        if o.warmup == "cyclical":
-            return schedules.cyclical(step, o.epochs * self.steps_an_epoch, o.cycles, o.cycle_rise)
-        return schedules.linear_warmup(step, o.warmup_epochs * self.steps_an_epoch)
+        options = self.config.trainer
+        if options.warmup == "cyclical":
+            total = options.epochs * self.steps_an_epoch
+            return schedules.cyclical(step, total, options.cycles, options.cycle_rise)
+        return schedules.linear_warmup(step, options.warmup_epochs * self.steps_an_epoch)
 
     def learning_rate(self, step: int) -> float:
         """The learning rate at an optimiser step."""
-        o = self.config.optimiser
+        options = self.config.optimiser
         total = self.config.trainer.epochs * self.steps_an_epoch
-        return o.learning_rate * schedules.piecewise(step, total, o.milestones, o.factors)
+        factor = schedules.piecewise(step, total, options.milestones, options.factors)
+        return options.learning_rate * factor
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, fused, over all replicas at once; each group learns at `factor` times the rate."""
-        o = self.config.optimiser
+        options = self.config.optimiser
         groups: dict[float, list] = {}
         for name, p in self.replicas.named_parameters():
             on_path = name.startswith("posterior/transitions/")
-            groups.setdefault(o.transitions if on_path else 1.0, []).append(p)
-        each = [{"params": found, "factor": factor} for factor, found in groups.items()]
-        return torch.optim.Adam(each, o.learning_rate, fused=True)
+            groups.setdefault(options.transitions if on_path else 1.0, []).append(p)
+        param_groups = [{"params": ps, "factor": factor} for factor, ps in groups.items()]
+        return torch.optim.Adam(param_groups, options.learning_rate, fused=True)
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's means."""
@@ -116,7 +123,7 @@ class Training(pl.LightningModule):
         return metrics, norms
 
     def inputs(self, grey: Tensor, step: int) -> tuple[tuple[Tensor, ...], tuple]:
-        """What each replica's loss is of at `step`, (R, ...), and what the replicas share."""
+        """The inputs of each replica's loss at `step`, (R, ...), and those common to all."""
         objective, (_, batch, pixels) = self.methods[0].objective, grey.shape
         uniforms, noise = [], []
         for method in self.methods:
@@ -125,11 +132,11 @@ class Training(pl.LightningModule):
             noise.append(method.noise("posterior", objective.samples, batch, step))
         # keyed by the data seed: every seed takes its AVO steps at the same time
         uniform = randomness.uniform((), self.config.data.seed, "objective", step).item()
-        weighted = self.config.trainer.warmed_up
-        factors = [self.warmup(step) if weighted == name else 1.0 for name in ("rate", "target")]
-        warmth = [torch.full((), f, dtype=noise[0].dtype, device=grey.device) for f in factors]
+        warmed_up = self.config.trainer.warmed_up
+        factors = [self.warmup(step) if warmed_up == name else 1.0 for name in ("rate", "target")]
+        weights = [torch.full((), f, dtype=noise[0].dtype, device=grey.device) for f in factors]
         per_replica = (grey, torch.stack(uniforms), torch.stack(noise))
-        return per_replica, (objective.draw_mode(uniform), *warmth)
+        return per_replica, (objective.draw_mode(uniform), *weights)
 
     def backward(self, grey: Tensor, step: int) -> Tensor:
         """The gradients of `step`; returns the means of METRIC_NAMES, (R, 3)."""
@@ -146,8 +153,8 @@ class Training(pl.LightningModule):
 
     def check(self, values: Tensor, reason: str) -> None:
         """Note the replicas whose value, (R,), is not finite; raises Diverged if none is."""
-        for seed, fine in zip(self.seeds, torch.isfinite(values).tolist(), strict=True):
-            if not fine:
+        for seed, finite in zip(self.seeds, torch.isfinite(values).tolist(), strict=True):
+            if not finite:
                 self.diverged.setdefault(seed, reason)
         if self.diverged.keys() >= set(self.seeds):
             raise Diverged(reason)
@@ -167,35 +174,35 @@ class Training(pl.LightningModule):
                 means.setdefault(name, Mean()).add(value, len(x))
 
     def on_validation_epoch_end(self) -> None:
-        """Look whether the validation bounds are finite; raises Diverged when none is."""
+        """Check that the validation bounds are finite; raises Diverged when none is."""
         if self.ranks.world > 1:
-            told = self.ranks.gather([_on_cpu(means) for means in self.validation_means])
-            self.validation_means = [_joined(means) for means in zip(*told, strict=True)]
+            by_rank = self.ranks.gather([_on_cpu(means) for means in self.validation_means])
+            self.validation_means = [_pooled(sums) for sums in zip(*by_rank, strict=True)]
         bounds = torch.stack([means["elbo"].value for means in self.validation_means])
         self.check(bounds, f"the validation bound is not finite at step {self.global_step}")
 
     def metrics(self) -> list[dict[str, float]]:
         """The epoch's means of each replica, by name."""
         last = self.global_step - 1
-        shared = {"warmup": self.warmup(last), "learning_rate": self.learning_rate(last)}
-        found = []
+        common = {"warmup": self.warmup(last), "learning_rate": self.learning_rate(last)}
+        by_replica = []
         for i, means in enumerate(self.validation_means):
             train = zip(METRIC_NAMES, self.train_mean.value[i].tolist(), strict=True)
-            mine = {f"train/{name}": value for name, value in train}
-            mine["train/gradient_norm"] = self.gradient_mean.value[i].item()
-            mine |= {f"val/{name}": mean.value.item() for name, mean in means.items()}
-            found.append({**mine, **shared})
-        return found
+            metrics = {f"train/{name}": value for name, value in train}
+            metrics["train/gradient_norm"] = self.gradient_mean.value[i].item()
+            metrics |= {f"val/{name}": mean.value.item() for name, mean in means.items()}
+            by_replica.append({**metrics, **common})
+        return by_replica
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        """Say which seeds the stacked weights are of."""
+        """Store which seeds the stacked weights are of."""
         checkpoint["seeds"] = self.seeds
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         """Go on with the checkpoint's seeds; raises UsageError where it is of another model."""
-        self.replicas.keep([self.seeds.index(seed) for seed in checkpoint["seeds"]])
-        mine = {name: value.shape for name, value in self.state_dict().items()}
-        if mine != {name: value.shape for name, value in checkpoint["state_dict"].items()}:
+        self.replicas.select([self.seeds.index(seed) for seed in checkpoint["seeds"]])
+        shapes = {name: value.shape for name, value in self.state_dict().items()}
+        if shapes != {name: value.shape for name, value in checkpoint["state_dict"].items()}:
             raise UsageError(
                 f"the last checkpoint of {self.config.row} holds the weights of another model than "
                 "the configuration beside it describes."
@@ -203,7 +210,7 @@ class Training(pl.LightningModule):
 
 
 class Mean:
-    """A running mean that stays on the device."""
+    """A running mean of tensors of one shape, on their device and in their precision."""
 
     def __init__(self):
         self.total, self.count = 0.0, 0
@@ -222,11 +229,11 @@ def _on_cpu(means: dict[str, Mean]) -> dict[str, tuple[Tensor, int]]:
     return {name: (mean.total.cpu(), mean.count) for name, mean in means.items()}
 
 
-def _joined(told: tuple[dict[str, tuple[Tensor, int]], ...]) -> dict[str, Mean]:
-    """The means, by name, of all that went into the totals and counts of `told`."""
-    found: dict[str, Mean] = {}
-    for means in told:
-        for name, (total, count) in means.items():
-            mine = found.setdefault(name, Mean())
-            mine.total, mine.count = mine.total + total, mine.count + count
-    return found
+def _pooled(sums: tuple[dict[str, tuple[Tensor, int]], ...]) -> dict[str, Mean]:
+    """The means, by name, over all processes, from each one's totals and counts."""
+    means: dict[str, Mean] = {}
+    for by_name in sums:
+        for name, (total, count) in by_name.items():
+            mean = means.setdefault(name, Mean())
+            mean.total, mean.count = mean.total + total, mean.count + count
+    return means

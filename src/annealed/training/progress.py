@@ -38,7 +38,7 @@ class Progress:
         self.update(done, force=True)
 
     def update(self, done: int, note: str = "", force: bool = False) -> None:
-        """Say that `done` items are done."""
+        """Report that `done` items are done."""
         now = time.monotonic()
         if now - self.last < PERIOD and not force and done < self.total:
             return
@@ -74,7 +74,7 @@ class TrainingProgress(pl.Callback):
         self.progress.update(trainer.global_step, self.note)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Training) -> None:
-        """Take note of the validation bound, of the first seed where there are several."""
+        """Show the validation bound from now on, of the first seed where there are several."""
         self.note = f"validation elbo {pl_module.metrics()[0]['val/elbo']:.2f}"
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -13,7 +13,7 @@ from annealed.config.schema import Config
 from annealed.training.checkpoints import BEST, LAST, save
 from annealed.training.module import Training
 from annealed.utils.errors import UsageError
-from annealed.utils.files import replace_text, told
+from annealed.utils.files import replace_text, write_errors_explained
 
 METRICS = "metrics.csv"
 
@@ -37,12 +37,13 @@ class Record:
         self.folder, self.config, self.logger = folder, config, logger
         self.writes = writes  # false in a process that only trains beside the one that does
         self.epochs, self.best_elbo, self.best_epoch = 0, -float("inf"), -1
-        self.seconds, self.share = 0.0, 0.0  # of training; of it, by the seeds beside this one
-        self.diverged: str | None = None  # why
+        # of training; the part of it that counts as this seed's, of those trained side by side
+        self.seconds, self.share = 0.0, 0.0
+        self.diverged: str | None = None  # the reason
         self.sessions = [session]  # provenance of every process that trained
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run has to know."""
+        """The state that a resumed run starts from, JSON-ready."""
         return {name: getattr(self, name) for name in self.state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -50,23 +51,23 @@ class Record:
 
         CPU and GPU draw different numbers, so the run would be neither the one nor the other.
         """
-        (session,), before = self.sessions, state_dict["sessions"]
-        if before[-1]["device_type"] != session["device_type"]:
+        (session,), earlier = self.sessions, state_dict["sessions"]
+        if earlier[-1]["device_type"] != session["device_type"]:
             raise UsageError(
-                f"{self.folder} was trained on {before[-1]['device_type']} and cannot go on on "
+                f"{self.folder} was trained on {earlier[-1]['device_type']} and cannot go on on "
                 f"{session['device_type']}; choose the device with trainer.accelerator."
             )
         vars(self).update(state_dict)
-        self.sessions = [*before, session]
+        self.sessions = [*earlier, session]
 
     def add(
-        self, step: int, metrics: dict[str, float], seconds: float, beside: int, method: nn.Module
+        self, step: int, metrics: dict[str, float], seconds: float, seeds: int, method: nn.Module
     ) -> None:
-        """Record an epoch that ended at `step`; the weights of `method` are kept if it is best.
+        """Record an epoch that ended at `step`; the weights of `method` are saved if it is best.
 
-        `seconds` is the time since training began, `beside` the number of seeds in training.
+        `seconds` is the time since training began, `seeds` the number of seeds in training.
         """
-        self.share += (seconds - self.seconds) / beside
+        self.share += (seconds - self.seconds) / seeds
         epoch, self.seconds = self.epochs, seconds
         row = {"epoch": epoch, "step": step, **dict(sorted(metrics.items()))}
         better = metrics["val/elbo"] > self.best_elbo
@@ -79,10 +80,10 @@ class Record:
         if self.logger:
             self.logger.log_metrics(metrics, step)
         if better:
-            save(self.folder / BEST, {"epoch": epoch, "state_dict": _own(method.state_dict())})
+            save(self.folder / BEST, {"epoch": epoch, "state_dict": _copied(method.state_dict())})
 
     def ended(self) -> bool:
-        """Whether this run is not to be trained on, for divergence or patience."""
+        """Whether training is over, for divergence or patience."""
         options = self.config.trainer
         since = max(self.best_epoch, options.warmup_epochs - 1)
         spent = options.patience > 0 and self.epochs - 1 - since >= options.patience
@@ -93,23 +94,23 @@ class Record:
         path = self.folder / METRICS
         if self.writes and path.exists():
             lines = [line for line in path.read_text().splitlines(True) if line.endswith("\n")]
-            kept = [line for line in lines[1:] if int(line.split(",")[0]) < self.epochs]
-            replace_text(path, "".join([lines[0], *kept])) if kept else path.unlink()
+            recorded = [line for line in lines[1:] if int(line.split(",")[0]) < self.epochs]
+            replace_text(path, "".join([lines[0], *recorded])) if recorded else path.unlink()
 
     def _append(self, row: dict[str, Any]) -> None:
         path = self.folder / METRICS
         line = pd.DataFrame([row]).to_csv(index=False, header=not path.exists())
-        with told(path, "the last checkpoint is kept"), open(path, "a") as f:
+        with write_errors_explained(path, "the last checkpoint is kept"), open(path, "a") as f:
             f.write(line)
 
 
-def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copies, since a slice of a stack would be saved with the whole stack."""
     return {name: value.clone() for name, value in state.items()}
 
 
 class Recorder(Checkpoint):
-    """Keeps the records of all seeds in training, and their common last checkpoint in `folder`.
+    """Writes the records of all seeds in training, and their common last checkpoint in `folder`.
 
     The records are complete before the last checkpoint of an epoch is written, so a run killed
     anywhere goes on from there as if nothing had happened.
@@ -123,32 +124,32 @@ class Recorder(Checkpoint):
         return {str(seed): record.state_dict() for seed, record in self.records.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See `Record.load_state_dict`."""
+        """Go on from the state of every record, by seed; raises as those of `Record` do."""
         for seed, state in state_dict.items():
             self.records[int(seed)].load_state_dict(state)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Training) -> None:
         """Drop rows written after the checkpoint that training goes on from."""
-        mine = [self.records[seed] for seed in pl_module.seeds]
-        self.began = time.monotonic() - max(record.seconds for record in mine)
-        for record in mine:
+        records = [self.records[seed] for seed in pl_module.seeds]
+        self.began = time.monotonic() - max(record.seconds for record in records)
+        for record in records:
             record.trim()
-        trainer.should_stop = all(record.ended() for record in mine)
+        trainer.should_stop = all(record.ended() for record in records)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Training) -> None:
-        """Record the epoch of each seed, let go of those that have ended, write the checkpoint."""
+        """Record the epoch of each seed, drop the seeds that have ended, write the checkpoint."""
         seconds = time.monotonic() - self.began
         for method, metrics in zip(pl_module.methods, pl_module.metrics(), strict=True):
             seed = method.config.seed
             self.records[seed].diverged = pl_module.diverged.get(seed)
             if seed not in pl_module.diverged:
-                beside = len(pl_module.methods)
-                self.records[seed].add(trainer.global_step, metrics, seconds, beside, method)
-        on = [seed for seed in pl_module.seeds if not self.records[seed].ended()]
-        if on and on != pl_module.seeds:
-            pl_module.keep(on)
+                count = len(pl_module.methods)
+                self.records[seed].add(trainer.global_step, metrics, seconds, count, method)
+        remaining = [seed for seed in pl_module.seeds if not self.records[seed].ended()]
+        if remaining and remaining != pl_module.seeds:
+            pl_module.select(remaining)
         trainer.save_checkpoint(self.folder / LAST)
-        trainer.should_stop = trainer.should_stop or not on
+        trainer.should_stop = trainer.should_stop or not remaining
 
 
 def read_metrics(folder: Path) -> pd.DataFrame:

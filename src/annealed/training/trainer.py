@@ -3,16 +3,14 @@
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
 
 from annealed.compute import onednn
+from annealed.compute.machine import Machine
 from annealed.compute.precision import multiplying
 from annealed.config.schema import Config
-from annealed.data.images import Images
 from annealed.methods.base import Method
 from annealed.training import distributed
 from annealed.training.checkpoints import LAST, AtomicCheckpointIO
-from annealed.training.datamodule import ImageData
 from annealed.training.module import Training
 from annealed.training.progress import Progress, TrainingProgress
 from annealed.training.record import Record, Recorder
@@ -21,24 +19,24 @@ from annealed.utils.errors import Diverged
 
 def train(
     methods: list[Method],
-    images: Images,
+    data: pl.LightningDataModule,
     config: Config,
     folder: Path,
-    device: torch.device,
+    machine: Machine,
     records: dict[int, Record],
     progress: Progress | None = None,
 ) -> None:
     """Train `methods` side by side, from the last checkpoint in `folder` where there is one.
 
+    `data` is an `ImageData` or an `EnergyData`, which says how many steps an epoch has.
     Ends when every one has reached its last epoch, spent its patience or diverged. Over several
     devices each process of the run calls this, and raises Lost where another one has gone.
     """
-    ranks = distributed.ranks(config)
-    data = ImageData(images, config.data.batch_size, config.trainer.steps_per_call, device)
-    training = Training(methods, config, data.steps_an_epoch, ranks)
+    ranks = machine.ranks
+    training = Training(methods, config, data.steps_an_epoch, machine)
     group = distributed.Group(ranks)
     trainer = pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
+        accelerator="gpu" if machine.device.type == "cuda" else "cpu",
         devices=ranks.world,
         strategy=distributed.Strategy(group) if ranks.world > 1 else "auto",
         max_epochs=config.trainer.epochs,
@@ -47,9 +45,9 @@ def train(
             Recorder(folder, records),
             *[TrainingProgress(progress)] * bool(progress),
         ],
-        logger=False,  # each seed has its own, kept by its record
+        logger=False,  # each seed's record has one
         plugins=[AtomicCheckpointIO()],
-        use_distributed_sampler=False,  # the order is ours: a pure function of (seed, epoch)
+        use_distributed_sampler=False,  # the order is a pure function of (seed, epoch)
         num_sanity_val_steps=0,
         enable_checkpointing=True,
         enable_progress_bar=False,
@@ -58,8 +56,8 @@ def train(
     )
     last = folder / LAST
     try:
-        by = onednn.chosen(config.trainer.products, device)
-        with multiplying(config.trainer.precision), onednn.multiplying(by), group.together():
+        products = onednn.multiplying(machine.products)
+        with multiplying(machine.precision), products, group.training():
             try:
                 trainer.fit(training, data, ckpt_path=last if last.exists() else None)
             except Diverged:

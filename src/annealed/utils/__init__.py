@@ -1,1 +1,30 @@
-"""Errors, files, randomness, provenance: what every room above rests on."""
+"""Errors, files written whole, keyed random numbers, provenance: the base of every other room."""
+
+from annealed.utils.lazy import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "errors": ("Diverged", "InUse", "Lost", "UsageError"),
+        "files": (
+            "in_use",
+            "locked",
+            "replace",
+            "replace_json",
+            "replace_text",
+            "sha256",
+            "write_errors_explained",
+        ),
+        "lazy": ("lazy_names",),
+        "provenance": ("commit",),
+        "randomness": (
+            "STREAMS",
+            "binarise",
+            "derive",
+            "generator",
+            "initialisation",
+            "normal",
+            "uniform",
+        ),
+    },
+)

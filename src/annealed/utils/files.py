@@ -16,12 +16,12 @@ from annealed.utils.errors import InUse, UsageError
 def replace(path: Path, write: Callable[[IO[bytes]], None], previous: Path | None = None) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it over `path`.
 
-    What `path` was is then `previous`, where one is named. Raises UsageError, with `path` as it
+    Where `previous` is named, the old file is renamed to it. Raises UsageError, with `path` as it
     was, where the system does not take the file, as when the disk is full.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with told(path, "what it held before is kept"), open(partial, "wb") as f:
+        with write_errors_explained(path, "what it held before is kept"), open(partial, "wb") as f:
             write(f)
             f.flush()
             os.fsync(f.fileno())
@@ -33,14 +33,14 @@ def replace(path: Path, write: Callable[[IO[bytes]], None], previous: Path | Non
 
 
 @contextmanager
-def told(path: Path, otherwise: str) -> Iterator[None]:
-    """Raise UsageError where the system refuses to write `path` in this block."""
+def write_errors_explained(path: Path, consequence: str) -> Iterator[None]:
+    """Raise UsageError, ending in `consequence`, where `path` cannot be written in this block."""
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        raise UsageError(f"{path} cannot be written: {error.strerror}; {otherwise}.") from None
+        raise UsageError(f"{path} cannot be written: {error.strerror}; {consequence}.") from None
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -62,28 +62,28 @@ def sha256(content: bytes | memoryview) -> str:
 
 
 @contextmanager
-def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, label: str, wait: bool = False) -> Iterator[None]:
     """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
 
     What a process that was killed left half written there is removed. Where another process holds
-    it: with `wait` says so on standard error and waits, else raises InUse, naming `what`. Raises
-    UsageError where nothing can be written.
+    it: with `wait` says so on standard error and waits, else raises InUse. Messages call the folder
+    `label`. Raises UsageError where nothing can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / ".lock", "w")  # noqa: SIM115 - held until the block ends
     except OSError as error:
-        raise UsageError(f"{what} {folder} cannot be written: {error.strerror}.") from None
+        raise UsageError(f"{label} {folder} cannot be written: {error.strerror}.") from None
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if not wait:
                 raise InUse(
-                    f"{what} {folder} is in use by another process; wait for it to end, or name "
+                    f"{label} {folder} is in use by another process; wait for it to end, or name "
                     "another folder with runs=..."
                 ) from None
-            print(f"waiting for another process that has {what} {folder}", file=sys.stderr)
+            print(f"waiting for another process that has {label} {folder}", file=sys.stderr)
             fcntl.flock(handle, fcntl.LOCK_EX)
         for partial in folder.glob(".*.partial"):
             partial.unlink()

@@ -32,8 +32,8 @@ def commit() -> str:
     """
     try:
         _git("ls-files", "--error-unmatch", Path(__file__).name)
-        code = (":/", ":(exclude,top)reports")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *code)
+        pathspec = (":/", ":(exclude,top)reports")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *pathspec)
         return _git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown: not run from a git checkout"

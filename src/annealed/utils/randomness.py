@@ -42,8 +42,8 @@ def generator(seed: int, stream: str, *step: int, device: torch.device | str = "
 
 def normal(shape, seed: int, stream: str, *step: int, device="cpu", dtype=torch.float32) -> Tensor:
     """Standard normal noise of `shape`, keyed by (seed, stream, step)."""
-    g = generator(seed, stream, *step, device=device)
-    return torch.randn(shape, generator=g, device=device, dtype=dtype)
+    source = generator(seed, stream, *step, device=device)
+    return torch.randn(shape, generator=source, device=device, dtype=dtype)
 
 
 def uniform(shape, seed: int, stream: str, *step: int, device="cpu") -> Tensor:

@@ -11,7 +11,8 @@ from annealed.config.registry import method_class
 from annealed.inference.importance import log_marginal
 from annealed.inference.objectives import log_weight
 from annealed.utils.errors import UsageError
-from reproduce.benchmark import __main__ as benchmark, bare, lines, plain, products, timing
+from reproduce.benchmark import __main__ as benchmark, bare, plain, products, timing
+from reproduce.benchmark.measurements import Measurement, measurements
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,8 @@ def both():
         (model.decoder[1], method.target.decoder[0][1].linear),
         (model.out, method.target.decoder[1]),
     ]
-    for mine, theirs in pairs:
-        mine.load_state_dict(theirs.state_dict())
+    for of_bare, of_package in pairs:
+        of_bare.load_state_dict(of_package.state_dict())
     g = torch.Generator().manual_seed(0)
     return method.double(), model.double(), torch.randint(0, 2, (10, 784), generator=g).double()
 
@@ -40,12 +41,12 @@ def test_the_bare_loop_is_the_same_model(both):
     estimate = log_marginal(method.target, method.posterior, x, 40, 400, seed=0)
     torch.testing.assert_close(bare.score(model, x, 400, 100), estimate.log_prob, rtol=0, atol=2.0)
     noise = torch.randn(1, 10, 40, dtype=torch.float64)
-    ours = log_weight(method.target, x, method.posterior(x, noise[None]))
-    theirs = model.log_weight(x, *model.encode(x), noise)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-3)  # our scale has a floor of 1e-6
+    of_package = log_weight(method.target, x, method.posterior(x, noise[None]))
+    of_bare = model.log_weight(x, *model.encode(x), noise)
+    torch.testing.assert_close(of_package, of_bare, rtol=0, atol=1e-3)  # a scale is 1e-6 or more
 
 
-def test_a_bare_training_step_has_the_gradient_of_ours(both):
+def test_a_bare_training_step_has_the_packages_gradient(both):
     method, model, _ = both
     grey = torch.full((10, 784), 255, dtype=torch.uint8)  # binarised, it is all ones
     noise = torch.randn(1, 1, 10, 40, dtype=torch.float64)
@@ -54,15 +55,15 @@ def test_a_bare_training_step_has_the_gradient_of_ours(both):
     loss.backward()
     x = torch.ones(10, 784, dtype=torch.float64)
     (-model.log_weight(x, *model.encode(x), noise[0, 0]).mean()).backward()
-    mine, theirs = model.out.weight.grad, method.target.decoder[1].weight.grad
-    torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-4)
+    of_bare, of_package = model.out.weight.grad, method.target.decoder[1].weight.grad
+    torch.testing.assert_close(of_bare, of_package, rtol=0, atol=1e-4)
 
 
 def test_the_products_are_those_of_every_linear_layer(both):
     _, model, _ = both
-    found = [tuple(p.shape) for p in model.parameters() if p.dim() == 2]
+    shapes = [tuple(p.shape) for p in model.parameters() if p.dim() == 2]
     encoder, decoder = products.layers()
-    assert sorted((b, a) for a, b in encoder + decoder) == sorted(found)
+    assert sorted((b, a) for a, b in encoder + decoder) == sorted(shapes)
 
 
 def test_a_plain_lightning_run_trains_every_seed_once_over(monkeypatch):
@@ -83,7 +84,7 @@ def test_a_plain_lightning_run_trains_every_seed_once_over(monkeypatch):
 
 def test_the_papers_length_follows_from_the_rates():
     def line(section, case, microseconds):
-        return lines.Line(section, case, "image", microseconds, case, 1.0)
+        return Measurement(section, case, "image", microseconds, case, 1.0)
 
     measured = [
         line("five seeds, hvi_avo", "ours, 5 seeds, compiled", 3.6),
@@ -112,7 +113,7 @@ def test_cases_take_turns_and_the_first_turn_does_not_count():
 
 
 def test_a_line_is_a_time_an_item_and_a_ratio():
-    a, b = lines.lines("s", "image", {"a": 2.0, "b": 3.0}, {"a": 10, "b": 30}, "a")
+    a, b = measurements("s", "image", {"a": 2.0, "b": 3.0}, {"a": 10, "b": 30}, "a")
     assert (a.microseconds, a.ratio) == (2e5, 1.0)
     assert (b.microseconds, b.ratio) == (1e5, 0.5)
 
@@ -132,11 +133,11 @@ def test_a_process_that_fails_says_why():
 
 def test_the_page_has_a_table_a_section_and_names_its_machine(tmp_path, monkeypatch, capsys):
     def quick(size):
-        return lines.lines("first", "image", {"a": 1.0, "b": 2.0}, {"a": 1, "b": 1}, "a")
+        return measurements("first", "image", {"a": 1.0, "b": 2.0}, {"a": 1, "b": 1}, "a")
 
     def deep(size):
-        line = lines.Line("second", "T = 1", "step", 5.0, "T = 1", 1.0, megabytes=12.0)
-        return [line]
+        measured = Measurement("second", "T = 1", "step", 5.0, "T = 1", 1.0, megabytes=12.0)
+        return [measured]
 
     monkeypatch.setattr(benchmark, "SECTIONS", (quick, deep))
     command = ["x", "--rounds", "1", "--no-peers", "--folder", str(tmp_path)]
@@ -150,14 +151,14 @@ def test_the_page_has_a_table_a_section_and_names_its_machine(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "message"),
     [
         (["--sections", "frog"], "--sections names 'frog'; accepted: training"),
         (["--rounds", "0"], "--rounds is 0; accepted: 1 or more"),
         (["--images", "1500"], "--images is 1500; accepted: a multiple of 1000"),
     ],
 )
-def test_usage_errors_are_one_sentence(monkeypatch, wrong, words):
+def test_usage_errors_are_one_sentence(monkeypatch, wrong, message):
     monkeypatch.setattr(sys, "argv", ["x", *wrong])
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=message):
         benchmark.main()

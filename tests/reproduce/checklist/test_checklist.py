@@ -8,7 +8,7 @@ from importlib.metadata import metadata
 import numpy as np
 import pytest
 from conftest import ROOT
-from test_reproduce import result
+from results import result
 
 from annealed import config as configuration
 from annealed.config.datasets import NAMES
@@ -28,7 +28,7 @@ CODE = {"commit": "a" * 40, "command": "python -m annealed.fit", "platform": "x"
 PROCESS = {**CODE, **MACHINE, "versions": {"torch": "2"}}
 
 
-def kept(root, row, seed):
+def commit_run(root, row, seed):
     """A result of MNIST as it is committed, with metrics and log p(x) beside it."""
     config = configuration.load(row, ["preset=short", f"seed={seed}"])
     images = np.random.default_rng([seed, *row.encode()]).normal(-87, 9, 50).astype(np.float32)
@@ -54,7 +54,7 @@ def whole(tmp_path_factory):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, place)
     for row in ("vae", "hvi"):
         for seed in (0, 1):
-            kept(root, row, seed)
+            commit_run(root, row, seed)
     folder = root / "reports" / "short"
     report.write("short", "mnist", root / RESULTS, folder)
     assert readme.refresh(root, folder)
@@ -104,9 +104,9 @@ def no_citations(root):
 def one_seed(root):
     text = (root / "reports/short/nll_table.csv").read_text().splitlines()
     place = text[0].split(",").index("seeds")
-    cells = text[1].split(",")
-    cells[place] = "1"
-    (root / "reports/short/nll_table.csv").write_text("\n".join([text[0], ",".join(cells)]))
+    fields = text[1].split(",")
+    fields[place] = "1"
+    (root / "reports/short/nll_table.csv").write_text("\n".join([text[0], ",".join(fields)]))
 
 
 TAKE = {  # evidence -> one way to take it away
@@ -151,8 +151,8 @@ def questions():
 
 def answered(root):
     """Every answer by list and place."""
-    found = answers.answers(Record(root))
-    return {(each["list"], i): one for each, all_ in found for i, one in enumerate(all_)}
+    lists = answers.answers(Record(root))
+    return {(each["list"], i): one for each, all_ in lists for i, one in enumerate(all_)}
 
 
 def test_the_lists_have_their_official_lengths():
@@ -227,7 +227,7 @@ def test_hours_are_those_of_every_run_and_its_threads(root):
 
 def test_smoke_runs_are_no_evidence(root):
     shutil.rmtree(root / RESULTS)
-    kept(root, "vae", 0)
+    commit_run(root, "vae", 0)
     change_all = next((root / RESULTS).rglob("seed0.json"))
     record = json.loads(change_all.read_text())
     change_all.write_text(json.dumps({**record, "preset": "quick"}))
@@ -237,7 +237,7 @@ def test_smoke_runs_are_no_evidence(root):
 def test_the_pages_say_the_same(whole, tmp_path):
     lists = page.write(whole, tmp_path)
     text, tex = ((tmp_path / f"{page.NAME}.{form}").read_text() for form in ("md", "tex"))
-    given = [one for _, found in lists for one in found]
+    given = [one for _, answered in lists for one in answered]
     assert re.findall(r"\*\*(Yes|No|NA|Open)\.\*\*", text) == [one.answer for one in given]
     macros = re.findall(r"\\item\[\] Answer: \\answer(\w+)\{\}", tex)
     assert macros == ["TODO" if one.answer == OPEN else one.answer for one in given]
@@ -259,17 +259,17 @@ def test_latex_has_no_character_that_would_break_it():
 def test_every_data_set_and_its_sizes_are_on_record():
     assert ASSETS["data"].keys() == set(NAMES)
     sizes = [len(split) for split in load_images("digits", None, 0)]
-    told = re.findall(r"([\d,]+) to", ASSETS["data"]["digits"]["images"])
-    assert [int(number.replace(",", "")) for number in told] == sizes
+    sizes_stated = re.findall(r"([\d,]+) to", ASSETS["data"]["digits"]["images"])
+    assert [int(number.replace(",", "")) for number in sizes_stated] == sizes
     assert all((ROOT / asset["code"]).is_file() for asset in ASSETS["data"].values())
 
 
 @pytest.mark.parametrize("name", ASSETS["packages"])
 def test_a_packages_licence_is_what_its_metadata_say(name):
     about = metadata(name)
-    told = [about.get("License-Expression"), about.get("License")]
-    told += [c for c in about.get_all("Classifier") or [] if c.startswith("License")]
-    words = re.split(r"-\d|,| and ", ASSETS["packages"][name])[0]
-    assert words.lower() in " ".join(filter(None, told)).lower().replace(
+    stated = [about.get("License-Expression"), about.get("License")]
+    stated += [c for c in about.get_all("Classifier") or [] if c.startswith("License")]
+    licence = re.split(r"-\d|,| and ", ASSETS["packages"][name])[0]
+    assert licence.lower() in " ".join(filter(None, stated)).lower().replace(
         "apache software", "apache"
     )

@@ -1,4 +1,4 @@
-"""The reports against the results, and a cell against its own second run."""
+"""The reports against the results, and a run against a second run of it."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
 from reproduce.checklist import page as checklist
 from reproduce.checks import rerun, verify
-from reproduce.experiments.ablations import report as ablations
+from reproduce.experiments.ablations import design, page as ablations
 from reproduce.results import store
 from reproduce.results.trials import Trial
 from reproduce.site import page as overview
@@ -39,15 +39,15 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("made")
     for row in ("vae", "hvi"):
         for run in seeds(row, root / "runs"):
-            store.keep(run, root / store.RESULTS)
+            store.commit_result(run, root / store.RESULTS)
     changes = ["preset=ablation", "evaluate.split=validation", "trainer.warmup_epochs=0"]
     pool = root / store.RESULTS / "trials"
     for run in seeds("vae", root / "runs", *changes):
-        store.keep(run, Trial("all images", "vae").folder(pool))
-    kept = root / store.RESULTS
-    report.write("short", "digits", kept, root / "reports" / "short" / "digits")
+        store.commit_result(run, Trial("all images", "vae").folder(pool))
+    results = root / store.RESULTS
+    report.write("short", "digits", results, root / "reports" / "short" / "digits")
     page = root / "reports" / "ablations_digits"
-    ablations.write(ablations.planned("full", "digits"), pool, page, "full", "digits")
+    ablations.write(design.planned("full", "digits"), pool, page, "full", "digits")
     (root / "README.md").write_text(f"# x\n<!-- the rows of {TABLE}.md -->\n<!-- end -->\nend\n")
     assert readme.refresh(root, root / "reports" / "short" / "digits")
     checklist.write(root, root / "reports")
@@ -63,9 +63,9 @@ def root(made, tmp_path):
 
 
 def differences(root):
-    """What is told of all but the checklist and the page, which read the other reports."""
+    """Differences of all but the checklist and the page, which read the other reports."""
     others = (checklist.NAME, str(overview.PAGE))
-    return [told for told in verify.verify(root)[0] if not any(name in told for name in others)]
+    return [s for s in verify.verify(root)[0] if not any(name in s for name in others)]
 
 
 def spoil(path, old, new):
@@ -75,8 +75,8 @@ def spoil(path, old, new):
 
 
 def test_what_the_results_give_is_verified_without_a_word(root):
-    told, count = verify.verify(root)
-    assert told == []
+    sentences, count = verify.verify(root)
+    assert sentences == []
     names = {p.name for p in verify.places(root)}
     assert {"nll_table.md", "paired.csv", "curves.png", "nll.pdf", "effects.csv"} <= names
     assert count == len(verify.places(root)) >= 15
@@ -94,12 +94,12 @@ def test_what_the_results_give_is_verified_without_a_word(root):
 def test_a_number_that_was_changed_is_named_by_file_line_and_column(root, name, line, column):
     path = root / "reports" / name
     lines = [text.split(",") for text in path.read_text().splitlines()]
-    cell = lines[line - 1][lines[0].index(column)]
-    lines[line - 1][lines[0].index(column)] = cell + "1"
+    value = lines[line - 1][lines[0].index(column)]
+    lines[line - 1][lines[0].index(column)] = value + "1"
     path.write_text("\n".join(map(",".join, lines)) + "\n")
-    (told,) = differences(root)
-    expected = f"column {column}: '{cell}1' where the results give '{cell}'."
-    assert told == f"reports/{name}, line {line}, {expected}"
+    (sentence,) = differences(root)
+    expected = f"column {column}: '{value}1' where the results give '{value}'."
+    assert sentence == f"reports/{name}, line {line}, {expected}"
 
 
 def test_a_cell_of_markdown_and_a_line_that_was_added_are_named(root):
@@ -113,20 +113,20 @@ def test_a_cell_of_markdown_and_a_line_that_was_added_are_named(root):
 
 def test_a_long_line_is_shown_where_it_differs():
     old, new = ("word " * 90 + f"S = {samples}; " + "word " * 90 for samples in (100, 500))
-    (told,) = verify.compare(Path("x.md"), f"# x\n{old}\n", f"# x\n{new}\n")
-    assert told.startswith("x.md, line 2: '")
-    assert "S = 100; " in told
-    assert "S = 500; " in told
-    assert len(told) < 250
+    (sentence,) = verify.compare(Path("x.md"), f"# x\n{old}\n", f"# x\n{new}\n")
+    assert sentence.startswith("x.md, line 2: '")
+    assert "S = 100; " in sentence
+    assert "S = 500; " in sentence
+    assert len(sentence) < 250
 
 
 def test_another_result_changes_every_number_made_of_it(root):
     path = root / store.RESULTS / "short" / "digits" / "vae" / "seed1.json"
     result = json.loads(path.read_text())
     path.write_text(json.dumps({**result, "nll": result["nll"] + 1.0}))
-    told = " ".join(verify.verify(root)[0])
+    sentences = " ".join(verify.verify(root)[0])
     for name in ("nll_table.md", "nll_table.csv", "nll_table.tex", "nll_cells.csv"):
-        assert name in told
+        assert name in sentences
 
 
 def test_figures_are_to_be_there_and_no_more(root):
@@ -134,16 +134,16 @@ def test_figures_are_to_be_there_and_no_more(root):
     figure.write_bytes(b"another version of matplotlib")
     assert verify.verify(root)[0] == []
     figure.unlink()
-    (told,) = differences(root)
-    assert told == (
+    (sentence,) = differences(root)
+    assert sentence == (
         "reports/short/digits/curves.png is not there, and the committed results give it."
     )
 
 
 def test_the_checklist_is_verified_too(root):
     spoil(root / "reports" / f"{checklist.NAME}.md", "**No.**", "**Yes.**")
-    told, page = verify.verify(root)[0]
-    assert told.startswith(f"reports/{checklist.NAME}.md, line ")
+    sentence, page = verify.verify(root)[0]
+    assert sentence.startswith(f"reports/{checklist.NAME}.md, line ")
     assert page == "reports/index.html is not that of the reports beside it; `make page` writes it."
 
 
@@ -151,11 +151,11 @@ def test_the_page_is_held_to_the_reports_byte_for_byte(root):
     page = root / overview.PAGE
     before = page.read_text()
     page.write_text(before + " ")
-    (told,) = verify.verify(root)[0]
-    assert told.startswith("reports/index.html is not that of the reports")
+    (sentence,) = verify.verify(root)[0]
+    assert sentence.startswith("reports/index.html is not that of the reports")
     page.unlink()
-    (told,) = verify.verify(root)[0]
-    assert told == "reports/index.html is not there; `make page` writes it."
+    (sentence,) = verify.verify(root)[0]
+    assert sentence == "reports/index.html is not there; `make page` writes it."
     assert overview.write(root).read_text() == before
     assert verify.verify(root)[0] == []
 
@@ -163,16 +163,16 @@ def test_the_page_is_held_to_the_reports_byte_for_byte(root):
 def test_a_report_without_results_is_told(root):
     shutil.copytree(root / "reports" / "short" / "digits", root / "reports" / "paper")
     shutil.rmtree(root / store.RESULTS / "trials")
-    told = differences(root)
-    assert f"{'reports/paper/nll_table.csv'} is made of no committed result." in told
-    assert "reports/ablations_digits.md is made of no committed result." in told
-    assert all("short" not in sentence for sentence in told)
+    sentences = differences(root)
+    assert f"{'reports/paper/nll_table.csv'} is made of no committed result." in sentences
+    assert "reports/ablations_digits.md is made of no committed result." in sentences
+    assert all("short" not in sentence for sentence in sentences)
 
 
 def test_readme_is_held_to_its_table(root):
     spoil(root / "README.md", "| VAE |", "| VAF |")
-    (told,) = differences(root)
-    assert told == f"README.md, line 5, column 1: 'VAF' where {TABLE}.md has 'VAE'."
+    (sentence,) = differences(root)
+    assert sentence == f"README.md, line 5, column 1: 'VAF' where {TABLE}.csv has 'VAE'."
     readme.refresh(root, root / "reports" / "short" / "digits")
     assert verify.verify(root)[0] == []
     text = (root / "README.md").read_text()
@@ -198,7 +198,7 @@ def test_a_repository_without_a_readme_is_one_sentence(root):
 
 
 def test_differences_end_with_status_2_and_nothing_to_verify_too(root, tmp_path, monkeypatch):
-    spoil(root / f"{TABLE}.csv", "VAE", "VAF")
+    spoil(root / f"{TABLE}.tex", "VAE", "VAF")
     overview.write(root)
     monkeypatch.chdir(root)
     with pytest.raises(UsageError, match="1 differences from the committed results"):
@@ -211,21 +211,21 @@ def test_differences_end_with_status_2_and_nothing_to_verify_too(root, tmp_path,
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """A seed that was trained alone, kept; and what a second run of it gives."""
+    """A seed that was trained alone and committed; and what a second run of it gives."""
     root = tmp_path_factory.mktemp("alone")
-    kept = root / "kept"
-    store.keep(fit(configuration.load("vae", [*SHORT, f"runs={root / 'runs'}"])), kept)
-    return root, kept, rerun.rerun("short/digits/vae/seed0", root / "again", kept)
+    results = root / "kept"
+    store.commit_result(fit(configuration.load("vae", [*SHORT, f"runs={root / 'runs'}"])), results)
+    return root, results, rerun.rerun("short/digits/vae/seed0", root / "again", results)
 
 
 def test_a_cell_run_again_gives_the_same_bits(alone):
-    root, kept, (old, new, allowed) = alone
+    root, results, (old, new, allowed) = alone
     assert new["nll"] == old["nll"]
     assert (allowed.seeds, allowed.total) == (0.0, allowed.monte_carlo)
     assert allowed.total == pytest.approx(3 * 2**0.5 * old["nll_mc_error"])
     assert (root / "again" / "short" / "digits" / "vae" / "seed0" / RESULT).is_file()
     with pytest.raises(UsageError, match="has a result already"):
-        rerun.rerun("short/digits/vae/seed0", root / "again", kept)
+        rerun.rerun("short/digits/vae/seed0", root / "again", results)
 
 
 def test_on_another_machine_the_spread_over_seeds_is_allowed(alone, tmp_path):
@@ -268,10 +268,10 @@ def test_the_command_says_whether_it_was_reproduced(
 
 
 def test_what_cannot_be_run_again_is_one_sentence(alone, tmp_path):
-    _, kept, (old, *_) = alone
+    _, results, (old, *_) = alone
     for name in ("vae/seed0", "short/digits/vae/seed7", "../x"):
         with pytest.raises(UsageError, match="is not a committed cell"):
-            rerun.committed(name, kept)
+            rerun.committed(name, results)
     path = tmp_path / "short" / "digits" / "vae" / "seed0.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({**old, "status": "diverged"}))

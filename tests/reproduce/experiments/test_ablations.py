@@ -1,4 +1,4 @@
-"""The ablation: its grid, its numbers from kept results, its page."""
+"""The ablation: its design, its numbers from committed results, its page."""
 
 import json
 
@@ -15,10 +15,10 @@ from annealed.runs.folders import run_folder
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
 from reproduce.experiments.ablations import design, page, summary
-from reproduce.experiments.ablations.report import planned
+from reproduce.experiments.ablations.design import planned
 from reproduce.pages import trial_page
 from reproduce.results import trials
-from reproduce.results.store import keep_all, log_prob
+from reproduce.results.store import commit_results, log_prob
 from reproduce.results.trials import Trial
 
 BASE = Trial("all images", "vae")
@@ -26,27 +26,27 @@ OTHER = Trial("all images", "vae", "optimiser.learning_rate=5e-4")
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    """Two seeds of a row's defaults and of one change, kept as results."""
-    root = tmp_path_factory.mktemp("kept")
+def pool(tmp_path_factory):
+    """Two seeds of a row's defaults and of one change, in a pool of results."""
+    root = tmp_path_factory.mktemp("pool")
     for trial in (BASE, OTHER):
         runs = root / "runs" / trial.folder(root).name
         options = [*TINY, f"runs={runs}", "trainer.replicas=2", "evaluate.split=validation"]
         options += [trial.change] if trial == OTHER else []
         first = fit(configuration.load("vae", options))
         paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
-        assert keep_all(paths, trial.folder(root)) == []
+        assert commit_results(paths, trial.folder(root)) == []
     return root
 
 
 @pytest.mark.parametrize("data", BINARY)
 def test_every_planned_trial_has_a_valid_configuration_and_a_folder_of_its_own(data):
     trials, budget = design.read(data)
-    configs = [trial.cell("ablation", data, "runs", replicas=3).config() for trial in trials]
+    configs = [trial.as_run("ablation", data, "runs", replicas=3).config() for trial in trials]
     assert len({run_folder(config) for config in configs}) == len(configs)
     for trial, config in zip(trials, configs, strict=True):
         assert config.evaluate.split == "validation"
-        defaults = trial.base.cell("ablation", data, "runs", replicas=3).config()
+        defaults = trial.base.as_run("ablation", data, "runs", replicas=3).config()
         same = {**configuration.to_dict(config), "runs": defaults.runs}
         assert (trial == trial.base) == (same == configuration.to_dict(defaults)), trial
     rows = [trial.row for trial in trials if trial.setting == "all images"]
@@ -60,10 +60,10 @@ def test_defaults_come_before_their_changes():
     assert all(trials.index(t.base) <= trials.index(t) for t in trials)
 
 
-def test_numbers_are_those_of_the_kept_runs(kept):
-    found = trials.gather([BASE, OTHER], kept, "quick", "digits")
-    table = trials.table(found)
-    place = OTHER.folder(kept) / "quick" / "digits" / "vae"
+def test_numbers_are_those_of_the_kept_runs(pool):
+    results = trials.gather([BASE, OTHER], pool, "quick", "digits")
+    table = trials.table(results)
+    place = OTHER.folder(pool) / "quick" / "digits" / "vae"
     result = json.loads((place / "seed1.json").read_text())
     metrics = pd.read_csv(place / "seed1.csv")
     best = metrics.loc[metrics["val/elbo"].idxmax()]
@@ -71,7 +71,7 @@ def test_numbers_are_those_of_the_kept_runs(kept):
     assert line.nll == result["nll"]
     assert result["test_images"] == len(log_prob(place / "seed1.json"))
     assert line.gap == pytest.approx(best["train/elbo"] - best["val/elbo"])
-    effects = summary.effects([BASE, OTHER], table, found, budget=1).set_index("change")
+    effects = summary.effects([BASE, OTHER], table, results, budget=1).set_index("change")
     assert list(effects.trial) == [1, 2]
     assert list(effects.in_budget) == [True, False]
     pairs = table.pivot(index="seed", columns="change", values="nll")
@@ -95,11 +95,11 @@ def test_the_best_of_a_budget_looks_at_no_trial_beyond_it():
     assert best.choice["hvi"] == "defaults"
 
 
-def test_rows_are_compared_under_shared_choices_and_where_the_plan_says_so(kept):
-    found = trials.gather([BASE, OTHER], kept, "quick", "digits")
-    mine, theirs = found[BASE], found[OTHER]
+def test_rows_are_compared_under_shared_choices_and_where_the_plan_says_so(pool):
+    results = trials.gather([BASE, OTHER], pool, "quick", "digits")
+    base, other = results[BASE], results[OTHER]
     long = Trial("all images", "hvi_avo", "trainer.epochs=25")
-    known = {BASE: mine, Trial("all images", "hvi"): theirs, long: mine, OTHER: theirs}
+    known = {BASE: base, Trial("all images", "hvi"): other, long: base, OTHER: other}
     (shared, extra) = summary.rows(known, [(long, Trial("all images", "hvi"))]).itertuples()
     assert (shared.row, shared.choice, shared.against) == ("hvi", "defaults", "vae")
     assert (extra.row, extra.choice, extra.against) == ("hvi_avo", "trainer.epochs=25", "hvi")
@@ -109,12 +109,12 @@ def test_rows_are_compared_under_shared_choices_and_where_the_plan_says_so(kept)
     ]
 
 
-def test_a_result_on_test_images_is_refused(kept, tmp_path):
+def test_a_result_on_test_images_is_refused(pool, tmp_path):
     options = [*TINY, f"runs={tmp_path}", "trainer.epochs=1"]
-    keep_all([fit(configuration.load("vae", options)) / RESULT], BASE.folder(tmp_path))
-    found = trials.gather([BASE], tmp_path, "quick", "digits")
+    commit_results([fit(configuration.load("vae", options)) / RESULT], BASE.folder(tmp_path))
+    results = trials.gather([BASE], tmp_path, "quick", "digits")
     with pytest.raises(UsageError, match="was scored on test, not on validation"):
-        trials.table(found)
+        trials.table(results)
 
 
 def test_trials_go_where_the_command_line_says(monkeypatch, tmp_path):
@@ -126,14 +126,14 @@ def test_trials_go_where_the_command_line_says(monkeypatch, tmp_path):
         monkeypatch.setattr("sys.argv", ["ablations", *options, *where])
         with pytest.raises(UsageError, match=r"has no trial of this page|is of --engine ray"):
             trial_page.run("ablations", "", planned, page.write)
-    told = [(engine.jobs, engine.threads, engine.devices) for engine in asked]
-    assert told == [(2, 2, ["4", "6"]), (3, 1, [])]
+    placed = [(engine.jobs, engine.threads, engine.devices) for engine in asked]
+    assert placed == [(2, 2, ["4", "6"]), (3, 1, [])]
 
 
-def test_kept_trials_are_not_made_again_where_only_missing_ones_are_asked_for(kept):
-    wanted = [BASE, OTHER, Trial("all images", "hvi")]
-    assert trials.missing(wanted, kept, "quick", "digits", 2) == wanted[2:]
-    assert trials.missing(wanted, kept, "quick", "digits", 3) == wanted
+def test_kept_trials_are_not_made_again_where_only_missing_ones_are_asked_for(pool):
+    plan = [BASE, OTHER, Trial("all images", "hvi")]
+    assert trials.missing(plan, pool, "quick", "digits", 2) == plan[2:]
+    assert trials.missing(plan, pool, "quick", "digits", 3) == plan
 
 
 def test_the_page_alone_takes_no_image(monkeypatch, tmp_path):
@@ -144,10 +144,10 @@ def test_the_page_alone_takes_no_image(monkeypatch, tmp_path):
         trial_page.run("ablations", "", planned, page.write)
 
 
-def test_the_page_says_what_was_run_and_what_was_not(kept, tmp_path):
-    wanted, folder = [BASE, OTHER, Trial("all images", "hvi")], tmp_path / "page"
-    arguments = wanted, 2, kept, folder, "quick", "digits"
-    written = page.write(*arguments, tmp_path / "none")
+def test_the_page_says_what_was_run_and_what_was_not(pool, tmp_path):
+    plan, folder = [BASE, OTHER, Trial("all images", "hvi")], tmp_path / "page"
+    arguments = plan, pool, folder, "quick", "digits"
+    written = page.write(*arguments, tmp_path / "none", budget=2)
     text = (tmp_path / "page.md").read_text()
     assert "1 of 3 trials are still to be run" in text
     assert "No conclusion is drawn here" in text
@@ -156,5 +156,5 @@ def test_the_page_says_what_was_run_and_what_was_not(kept, tmp_path):
     assert len(pd.read_csv(folder / "runs.csv")) == 4
     note = tmp_path / "reading.md"
     note.write_text(f"<!-- {written} -->\nIt matters.\n")
-    page.write(*arguments, note)
+    page.write(*arguments, note, budget=2)
     assert "It matters." in (tmp_path / "page.md").read_text()

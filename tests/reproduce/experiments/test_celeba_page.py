@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 import torch
 import torchvision
-from faces import at_hand
+from faces import TINY, at_hand
 from scipy import linalg, stats
-from test_celeba_model import TINY
 
 from annealed.data.locations import DataNotFound
 from annealed.evaluation.result import read_result
@@ -31,47 +30,47 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cells(root):
+def runs(root):
     """Two seeds of two trained rows, of whose curves the page shows both."""
-    found = [
+    planned = [
         Run("quick", "celeba", row, seed, str(root / "runs"), changes=CHANGES)
         for row in ("vae", "hvi_avo")
         for seed in (0, 1)
     ]
-    for cell in found:
-        fit(cell.config())
-    return found
+    for run in planned:
+        fit(run.config())
+    return planned
 
 
 def test_the_plan_has_every_row_with_kernels_as_wide_as_the_latents():
-    for preset, wanted in (("quick", 32), ("full", 128)):
-        found = design.cells(preset, 2, "runs")
-        assert [(c.row, c.seed) for c in found] == [(r, s) for s in (0, 1) for r in design.ROWS]
-        for cell in found[: len(design.ROWS)]:
-            config = cell.config()
-            assert config.network.latent == wanted
+    for preset, latent in (("quick", 32), ("full", 128)):
+        planned = design.runs(preset, 2, "runs")
+        assert [(c.row, c.seed) for c in planned] == [(r, s) for s in (0, 1) for r in design.ROWS]
+        for run in planned[: len(design.ROWS)]:
+            config = run.config()
+            assert config.network.latent == latent
             assert config.network.encoder == config.network.decoder == "convolutional"
             assert config.optimiser.clip_norm is not None
             assert 0 < config.trainer.warmup_epochs < config.trainer.epochs
-            if cell.row in design.KERNELS:
-                assert config.method_options.transitions.hidden == wanted
-    for cell in design.cells("full", 1, "runs", ["network.latent=7", "data.size=32"]):
-        config = cell.config()
+            if run.row in design.KERNELS:
+                assert config.method_options.transitions.hidden == latent
+    for run in design.runs("full", 1, "runs", ["network.latent=7", "data.size=32"]):
+        config = run.config()
         assert (config.network.latent, config.data.size) == (7, 32)
-        if cell.row in design.KERNELS:
+        if run.row in design.KERNELS:
             assert config.method_options.transitions.hidden == 7
 
 
 def test_missing_faces_are_told_before_anything_is_trained(monkeypatch, tmp_path):
     monkeypatch.setenv("ANNEALED_DATA", str(tmp_path))
     with pytest.raises(DataNotFound, match=r"celeba: .* ANNEALED_DATA"):
-        design.check_data(design.cells("quick", 1, "runs")[0])
+        design.check_data(design.runs("quick", 1, "runs")[0])
 
 
-def test_the_page_says_what_the_results_say_in_bits(cells, tmp_path):
+def test_the_page_says_what_the_results_say_in_bits(runs, tmp_path):
     folder = tmp_path / "celeba"
-    text = page.write(cells, folder, "quick")
-    results = [read_result(path) for cell in cells for path in cell.results()]
+    text = page.write(runs, folder, "quick")
+    results = [read_result(path) for run in runs for path in run.results()]
     table = pd.read_csv(folder / "table.csv").set_index("row")
     for row in ("vae", "hvi_avo"):
         bits = np.array([r["bits_per_dim"] for r in results if r["row"] == row])
@@ -91,20 +90,20 @@ def test_the_page_says_what_the_results_say_in_bits(cells, tmp_path):
     assert "clipped at a norm of 50000" in written
 
 
-def test_curves_are_the_runs_losses(cells):
-    folders = [run_folder(cell.config()) for cell in cells]
+def test_curves_are_the_runs_losses(runs):
+    folders = [run_folder(run.config()) for run in runs]
     curves = summary.curves(folders, 3072)
     metrics = pd.read_csv(folders[3] / "metrics.csv")
-    mine = curves[(curves.row == "hvi_avo") & (curves.seed == 1)]
+    of_run = curves[(curves.row == "hvi_avo") & (curves.seed == 1)]
     expected = -metrics["val/elbo"] / 3072 / math.log(2)
-    np.testing.assert_allclose(mine.val, expected)
+    np.testing.assert_allclose(of_run.val, expected)
     assert len(curves) == 8  # two epochs of four runs
 
 
 def test_a_page_without_a_finished_run_is_refused(tmp_path):
-    cell = Run("quick", "celeba", "vae", 0, str(tmp_path), changes=CHANGES)
+    run = Run("quick", "celeba", "vae", 0, str(tmp_path), changes=CHANGES)
     with pytest.raises(UsageError, match="no run on celeba has finished"):
-        page.write([cell], tmp_path / "page", "quick")
+        page.write([run], tmp_path / "page", "quick")
 
 
 def gaussian(seed: int, d: int = 6):
@@ -121,8 +120,8 @@ def test_the_frechet_distance_is_the_closed_form():
     assert fid.frechet((m1, c1), (m1, c1)) == pytest.approx(0.0, abs=1e-9)
     v1, v2 = c1.diag(), c2.diag()  # of axis-aligned Gaussians: squared differences of deviations
     plain = (m1 - m2).square().sum() + (v1.sqrt() - v2.sqrt()).square().sum()
-    found = fid.frechet((m1, v1.diag()), (m2, v2.diag()))
-    assert found == pytest.approx(plain.item(), rel=1e-9)
+    distance = fid.frechet((m1, v1.diag()), (m2, v2.diag()))
+    assert distance == pytest.approx(plain.item(), rel=1e-9)
 
 
 def test_the_distance_of_few_images_is_finite_though_covariances_are_singular():
@@ -135,12 +134,12 @@ def test_the_distance_of_few_images_is_finite_though_covariances_are_singular():
     mean, covariance = moments[0].estimate()
     np.testing.assert_allclose(mean, features[0].double().mean(0), atol=1e-12)
     np.testing.assert_allclose(covariance, np.cov(features[0].double().T), atol=1e-10)
-    found = fid.frechet(moments[0].estimate(), moments[1].estimate())
+    distance = fid.frechet(moments[0].estimate(), moments[1].estimate())
     lowest = (mean - moments[1].estimate()[0]).square().sum().item()
-    assert lowest < found < math.inf
+    assert lowest < distance < math.inf
 
 
-def test_features_are_what_inception_pools_and_a_row_has_a_distance(cells, root):
+def test_features_are_what_inception_pools_and_a_row_has_a_distance(runs, root):
     torch.manual_seed(0)
     net = torchvision.models.inception_v3(weights=None, init_weights=False).eval()
     path = root / "inception.pth"
@@ -158,7 +157,7 @@ def test_features_are_what_inception_pools_and_a_row_has_a_distance(cells, root)
         net(standard)
     torch.testing.assert_close(extractor(images), pooled[0].flatten(1), rtol=1e-4, atol=1e-5)
 
-    distances, note = page.fids([run_folder(cell.config()) for cell in cells[2:3]], path)
+    distances, note = page.fids([run_folder(run.config()) for run in runs[2:3]], path)
     assert distances.keys() == {"hvi_avo"}
     assert 0 < distances["hvi_avo"] < math.inf
     assert "between 4 test images" in note

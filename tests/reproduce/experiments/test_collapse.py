@@ -20,8 +20,8 @@ from annealed.utils.errors import UsageError
 from reproduce.experiments.collapse import page
 from reproduce.experiments.collapse.__main__ import main
 from reproduce.experiments.collapse.linear import design, optimum, run, score, section, summary
+from reproduce.experiments.units import Place, finish
 from reproduce.pages import commentary
-from reproduce.scheduling import tasks
 
 X = design.data()
 SPECTRUM = optimum.spectrum(X)
@@ -38,8 +38,8 @@ def model(point: optimum.Point, variance: float) -> LinearGaussian:
 @pytest.mark.parametrize("variance", LEVELS)
 def test_the_optimums_log_p_is_that_of_its_model(variance):
     best = optimum.optimum(SPECTRUM, variance, design.LATENT)
-    found = model(best, variance).log_marginal(X).mean().item()
-    assert best.log_p == pytest.approx(found, abs=1e-9)
+    results = model(best, variance).log_marginal(X).mean().item()
+    assert best.log_p == pytest.approx(results, abs=1e-9)
 
 
 @pytest.mark.parametrize("kept", [[0, 1, 2, 3], [1, 3], [0, 4, 2], []])
@@ -126,10 +126,10 @@ def test_rates_from_draws_are_those_of_the_gaussian_without_bias():
     g = torch.Generator().manual_seed(0)
     q = Normal(torch.tensor([[0.0, 0.3, 0.0]]), torch.tensor([[1.0, 1.0, 0.5]]))
     draws = q.rsample(torch.randn(20, 40_000, 3, generator=g))
-    found = moment_kl(draws.double())
-    error = found.std(0) / len(found) ** 0.5
+    results = moment_kl(draws.double())
+    error = results.std(0) / len(results) ** 0.5
     exact = score.gaussian_rates(q)[0].double()
-    assert ((found.mean(0) - exact).abs() < 4 * error).all()
+    assert ((results.mean(0) - exact).abs() < 4 * error).all()
     assert error.max() < 0.001  # the bias that is taken out is 0.05
     assert exact.tolist() == pytest.approx([0.0, 0.045, 0.3181], abs=1e-4)
 
@@ -164,8 +164,8 @@ def test_the_elbo_finds_the_optimum_of_a_few_latents(monkeypatch):
     settings = {"x": X.float(), "samples": 1, "batch_size": size.batch, "learning_rate": size.rate}
     fit_posterior(one.target, one.posterior, one.objective, size.steps, **settings)
     best = optimum.optimum(SPECTRUM, variance, 3)
-    found = one.target.double().log_marginal(X).mean().item()
-    assert -0.05 < found - best.log_p < 0.0
+    results = one.target.double().log_marginal(X).mean().item()
+    assert -0.05 < results - best.log_p < 0.0
     start = design.member("ELBO", size, 0, variance, X.shape[1]).target.double()
     assert start.log_marginal(X).mean().item() < best.log_p - 1.0
 
@@ -182,45 +182,48 @@ def test_warm_ups_and_objectives_are_those_of_their_rows():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Every row with two seeds, tiny, and where it is."""
-    cells = run.tasks(TINY, tmp_path_factory.mktemp("runs"), "full")
-    return {row: tasks.finish(task, [0, 1], CODE) for row, task in cells.items()}, cells
+    """The results of every row with two seeds, tiny, and its unit."""
+    units = run.units(TINY, tmp_path_factory.mktemp("runs"), "full")
+    by_row = {row: unit for unit in units for row in unit.places}
+    return {row: finish(unit, [0, 1], CODE)[row] for row, unit in by_row.items()}, by_row
 
 
 def test_results_that_are_there_are_not_made_again(made, monkeypatch):
-    found, cells = made
+    results, units = made
     monkeypatch.setattr(run, "fit_posterior", None)
-    assert tasks.finish_all(list(cells.values()), [0, 1], 1, CODE) == list(found.values())
-    other = dataclasses.replace(cells["HVI"], setup={**cells["HVI"].setup, "steps": 7})
+    for row, unit in units.items():
+        assert finish(unit, [0, 1], CODE) == {row: results[row]}
+    place = units["HVI"].places["HVI"]
+    assert json.loads(place.path(1).read_text())["setup"] == place.setup
+    other = {"HVI": Place(place.folder, {**place.setup, "steps": 7})}
     with pytest.raises(UsageError, match="another setup"):
-        tasks.finish(other, [0], CODE)
-    assert json.loads(cells["HVI"].path(1).read_text())["setup"] == cells["HVI"].setup
+        finish(dataclasses.replace(units["HVI"], places=other), [0], CODE)
 
 
 def test_the_numbers_of_a_row_are_exact_and_counted_by_the_rule(made):
-    found, _ = made
-    table = summary.seeds(found)
+    results, _ = made
+    table = summary.seeds(results)
     assert len(table) == len(design.ROWS) * 2 * 2
     assert (table.log_p_loss < 0).all()
     assert set(table.exact) == {8, 12}
-    for p in found["HVI"][1]["points"]:
+    for p in results["HVI"][1]["points"]:
         line = table[(table.row == "HVI") & (table.seed == 1) & (table.variance == p["variance"])]
         assert line.by_q.item() == sum(rate < 0.01 for rate in p["rates"])
         assert line.by_decoder.item() == sum(rate < 0.01 for rate in p["directions"])
         assert p["rates"] == sorted(p["rates"], reverse=True)
     assert (table.gap > 0).all()
     rows = summary.rows(table).set_index(["row", "variance"])
-    mine = table[(table.row == "IWAE") & (table.variance == LEVELS[-1])]
-    assert rows.log_p_loss["IWAE", LEVELS[-1]] == pytest.approx(mine.log_p_loss.mean())
-    assert rows.same_by_q["IWAE", LEVELS[-1]] == (mine.by_q == 12).sum()
+    of_row = table[(table.row == "IWAE") & (table.variance == LEVELS[-1])]
+    assert rows.log_p_loss["IWAE", LEVELS[-1]] == pytest.approx(of_row.log_p_loss.mean())
+    assert rows.same_by_q["IWAE", LEVELS[-1]] == (of_row.by_q == 12).sum()
 
 
 def test_a_scored_model_is_scored_by_its_exact_log_p():
     one = design.member("ELBO", TINY, 0, LEVELS[3], X.shape[1])
-    found = score.scored(one, X, TINY, 0, LEVELS[3])
+    results = score.scored(one, X, TINY, 0, LEVELS[3])
     with torch.no_grad():
         log_p = one.target.double().log_marginal(X)
-    assert found["log_p"] == pytest.approx(log_p.mean().item(), abs=1e-6)
+    assert results["log_p"] == pytest.approx(log_p.mean().item(), abs=1e-6)
     one.target.float()
     estimate, _ = score.sampled(one, X[:20], 3000, 0)
     exact = log_p[:20].mean().item()
@@ -229,10 +232,10 @@ def test_a_scored_model_is_scored_by_its_exact_log_p():
 
 
 def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
-    found, _ = made
+    results, _ = made
     note = tmp_path / "reading.md"
     note.write_text(f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n")
-    sections, folder = [section.section(found, TINY)], tmp_path / "page"
+    sections, folder = [section.section(results, TINY)], tmp_path / "page"
     digest = page.write(sections, 2, folder, "full", note)
     assert "No conclusion is drawn here" in (folder / "index.md").read_text()
     note.write_text(f"<!-- written for {digest} -->\nYes.\n{commentary.BREAK}\nBecause.\n")
@@ -257,8 +260,8 @@ def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
 
 
 def test_a_second_section_follows_the_first(made, tmp_path):
-    found, _ = made
-    first = section.section(found, TINY)
+    results, _ = made
+    first = section.section(results, TINY)
     second = dataclasses.replace(first, title="Another", blocks=["text"], figures={}, frames={})
     one = page.write([first], 2, tmp_path, "quick")
     two = page.write([first, second], 2, tmp_path, "quick")
@@ -274,11 +277,11 @@ def test_a_model_that_diverged_is_counted_and_left_out(made, tmp_path):
         one.target.weight.fill_(np.nan)
     lost = score.scored(one, X, TINY, 0, LEVELS[0])
     assert lost == {"variance": LEVELS[0], "status": "diverged"}
-    found, _ = made
-    first, second = found["IWAE"]
+    results, _ = made
+    first, second = results["IWAE"]
     points = [*second["points"][:1], {**second["points"][1], "status": "diverged"}]
-    found = {**found, "IWAE": [first, {**second, "points": points}]}
-    page.write([section.section(found, TINY)], 2, tmp_path, "full")
+    results = {**results, "IWAE": [first, {**second, "points": points}]}
+    page.write([section.section(results, TINY)], 2, tmp_path, "full")
     assert "(1 diverged)" in (tmp_path / "index.md").read_text()
 
 

@@ -12,10 +12,10 @@ from annealed.utils.errors import UsageError
 from reproduce.experiments import paths
 from reproduce.experiments.corners import design, figures, page, run, summary, tables, targets
 from reproduce.experiments.corners.__main__ import main
+from reproduce.experiments.units import finish
 from reproduce.pages import commentary
-from reproduce.scheduling import tasks
 
-TINY = run.Budget(steps=4, samples=4, draws=200, points=50, hidden=4)
+TINY = design.Budget(steps=4, samples=4, draws=200, points=50, hidden=4)
 CODE = {"commit": "abc"}
 ALL = [
     targets.FAR,
@@ -27,14 +27,14 @@ ALL = [
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Two cases of tiny cells with two seeds, and where they are."""
+    """Two cases of tiny settings with two seeds, and where they are."""
     runs = tmp_path_factory.mktemp("runs")
     every = design.cases()
     small = {"tuned": every["tuned"], "funnel": every["funnel"]}
-    cells = list(dict.fromkeys(line.cell for case in small.values() for line in case.lines))
-    work = {cell: run.task(cell, TINY, runs, "quick") for cell in cells}
-    found = {cell: tasks.finish(one, [0, 1], CODE) for cell, one in work.items()}
-    return small, found, {cell: one.place for cell, one in work.items()}, runs
+    settings = dict.fromkeys(line.setting for case in small.values() for line in case.lines)
+    units = {setting: run.unit(setting, TINY, runs, "quick") for setting in settings}
+    results = {s: finish(unit, [0, 1], CODE)[s] for s, unit in units.items()}
+    return small, results, {setting: unit.folder for setting, unit in units.items()}, runs
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -69,27 +69,27 @@ def test_the_start_is_equally_far_from_the_modes_in_every_dimension(dim):
     assert kl.mean().item() == pytest.approx(exact, abs=5 * kl.std().item() / len(z) ** 0.5)
 
 
-def test_a_cell_of_several_cases_is_trained_once_and_every_folder_is_one_cells(tmp_path):
-    cells = design.cells()
-    places = [run.folder(tmp_path, "full", cell) for cell in cells]
-    assert len(set(places)) == len(set(cells)) == len(cells)
+def test_a_setting_of_several_cases_is_trained_once_and_every_folder_is_one_settings(tmp_path):
+    settings = design.settings()
+    places = [run.folder(tmp_path, "full", setting) for setting in settings]
+    assert len(set(places)) == len(set(settings)) == len(settings)
     for case in design.cases().values():
-        assert {line.against for line in case.lines} <= set(cells)
+        assert {line.against for line in case.lines} <= set(settings)
         assert len({line.label for line in case.lines}) == len(case.lines)
-    for cell in cells:
-        assert run.objective(cell, 1.0).alphas[-1] == 1.0
-        assert sum(steps for _, steps in run.setup(cell, TINY)["phases"]) in (2, 4)
+    for setting in settings:
+        assert run.objective(setting, 1.0).alphas[-1] == 1.0
+        assert sum(steps for _, steps in run.setup(setting, TINY)["phases"]) in (2, 4)
 
 
 def test_rho_0_is_the_elbo_and_one_transition_makes_avo_the_elbo():
-    cell = design.mixed(targets.FAR, 1, 1.0)
-    goal = targets.target(cell.target)
+    setting = design.mixed(targets.FAR, 1, 1.0)
+    goal = targets.target(setting.target)
     q = paths.posterior("hvi", 1, goal.scale, 4, 0)
     noise = torch.randn(q.num_draws, 8, 1, 2, generator=torch.Generator().manual_seed(1))
     values = []
     for objective in (
-        run.objective(cell, 0.0),
-        run.objective(cell, 1.0),
+        run.objective(setting, 0.0),
+        run.objective(setting, 1.0),
         paths.objective("elbo", 1),
     ):
         step = ObjectiveInputs(
@@ -104,21 +104,21 @@ def test_rho_0_is_the_elbo_and_one_transition_makes_avo_the_elbo():
 
 
 def test_fine_tuning_goes_on_from_the_row_it_is_compared_with(made):
-    small, found, _, _ = made
-    lines = {line.label: line.cell for line in small["tuned"].lines}
-    half = found[lines[f"{targets.NEAR}, AVO, half the steps"]]
-    both = found[lines[f"{targets.NEAR}, the same, then ELBO"]]
+    small, results, _, _ = made
+    lines = {line.label: line.setting for line in small["tuned"].lines}
+    half = results[lines[f"{targets.NEAR}, AVO, half the steps"]]
+    both = results[lines[f"{targets.NEAR}, the same, then ELBO"]]
     for a, b in zip(half, both, strict=True):
         assert b["curve"][: len(a["curve"])] == a["curve"]
         assert len(b["curve"]) == 2 * len(a["curve"])
 
 
 def test_differences_are_paired_by_seed_and_a_reference_has_none(made):
-    small, found, _, _ = made
-    rows = summary.by_row(found, small, summary.by_seed(found, small))
+    small, results, _, _ = made
+    rows = summary.by_row(results, small, summary.by_seed(results, small))
     rows = rows.set_index(["case", "row"])
     name = targets.funnel_name(10)
-    a, b = ([r["kl"] for r in found[design.mixed(name, design.SHORT, rho)]] for rho in (1.0, 0.0))
+    a, b = ([r["kl"] for r in results[design.mixed(name, design.SHORT, rho)]] for rho in (1.0, 0.0))
     gap = np.subtract(a, b)
     low, high = stats.t.interval(0.95, 1, gap.mean(), stats.sem(gap))
     line = rows.loc[("funnel", f"{name}, AVO")]
@@ -129,15 +129,15 @@ def test_differences_are_paired_by_seed_and_a_reference_has_none(made):
 
 
 def test_a_marginal_kl_is_stated_where_its_bounds_are_tight_alone(made):
-    small, found, _, _ = made
+    small, results, _, _ = made
     name = targets.funnel_name(10)
-    cells = [design.mixed(name, design.SHORT, rho) for rho in (1.0, 0.0)]
+    settings = [design.mixed(name, design.SHORT, rho) for rho in (1.0, 0.0)]
 
     def line(apart):
         bounds = {"kl_marginal": 0.5, "kl_marginal_low": 0.5 - apart}
-        known = {cell: [{**r, **bounds} for r in found[cell]] for cell in cells}
-        known[cells[0]] = [{**r, "kl_marginal": 0.52} for r in known[cells[0]]]
-        every = {**found, **known}
+        known = {setting: [{**r, **bounds} for r in results[setting]] for setting in settings}
+        known[settings[0]] = [{**r, "kl_marginal": 0.52} for r in known[settings[0]]]
+        every = {**results, **known}
         rows = summary.by_row(every, small, summary.by_seed(every, small))
         return rows.set_index(["case", "row"]).loc[("funnel", f"{name}, AVO")]
 
@@ -148,14 +148,14 @@ def test_a_marginal_kl_is_stated_where_its_bounds_are_tight_alone(made):
 
 
 def test_the_table_counts_the_seeds_whose_marginal_kl_is_stated(made):
-    small, found, _, _ = made
+    small, results, _, _ = made
     name = targets.funnel_name(10)
-    cell = design.mixed(name, design.SHORT, 1.0)
+    setting = design.mixed(name, design.SHORT, 1.0)
 
     def told(*apart):
-        pairs = zip(found[cell], apart, strict=True)
+        pairs = zip(results[setting], apart, strict=True)
         known = [{**r, "kl_marginal": 0.5, "kl_marginal_low": 0.5 - a} for r, a in pairs]
-        every = {**found, cell: known}
+        every = {**results, setting: known}
         rows = summary.by_row(every, small, summary.by_seed(every, small))
         table = tables.case(rows[rows.case == "funnel"], small["funnel"], TINY.draws)
         (line,) = (line for line in table.splitlines() if line.startswith(f"| {name}, AVO |"))
@@ -167,19 +167,20 @@ def test_the_table_counts_the_seeds_whose_marginal_kl_is_stated(made):
 
 
 def test_results_are_not_made_again_and_another_setup_is_refused(made, monkeypatch):
-    _, found, _, runs = made
-    cell = next(iter(found))
+    _, results, _, runs = made
+    setting = next(iter(results))
     monkeypatch.setattr(run, "fit_posterior", None)
-    assert tasks.finish(run.task(cell, TINY, runs, "quick"), [0, 1], CODE) == found[cell]
+    unit = run.unit(setting, TINY, runs, "quick")
+    assert finish(unit, [0, 1], CODE) == {setting: results[setting]}
     with pytest.raises(UsageError, match="another setup"):
-        tasks.finish(run.task(cell, run.Budget(steps=5), runs, "quick"), [0], CODE)
+        finish(run.unit(setting, design.Budget(steps=5), runs, "quick"), [0], CODE)
 
 
 def test_a_reading_is_shown_case_by_case_under_its_own_numbers_alone(made, tmp_path, monkeypatch):
-    small, found, places, _ = made
+    small, results, places, _ = made
     monkeypatch.setattr(figures, "every", lambda *a: {"funnel": figures.funnels(places, 0)})
     note, folder = tmp_path / "reading.md", tmp_path / "page"
-    arguments = found, small, places, TINY, folder, "full", note
+    arguments = results, small, places, TINY, folder, "full", note
     numbers = page.write(*arguments)
     assert "No conclusion is drawn here" in (folder / "index.md").read_text()
     note.write_text(f"<!-- written for {numbers} -->\nAll.\n{commentary.BREAK}\nOne.\n")
@@ -199,26 +200,26 @@ def test_a_reading_is_shown_case_by_case_under_its_own_numbers_alone(made, tmp_p
 
 
 def test_the_digest_does_not_depend_on_how_fast_a_machine_was(made, tmp_path, monkeypatch):
-    small, found, places, _ = made
+    small, results, places, _ = made
     monkeypatch.setattr(figures, "every", lambda *a: {})
-    slower = {
-        cell: [{**r, "training_cpu_seconds": r["training_cpu_seconds"] + 9.0} for r in results]
-        for cell, results in found.items()
-    }
-    worse = {cell: [{**r, "kl": r["kl"] + 9.0} for r in results] for cell, results in found.items()}
-    numbers = [
-        page.write(one, small, places, TINY, tmp_path, "quick") for one in (found, slower, worse)
-    ]
+
+    def changed(name):
+        """The results with more of one number."""
+        return {s: [{**r, name: r[name] + 9.0} for r in rs] for s, rs in results.items()}
+
+    different = results, changed("training_cpu_seconds"), changed("kl")
+    numbers = [page.write(rs, small, places, TINY, tmp_path, "quick") for rs in different]
     assert numbers[0] == numbers[1] != numbers[2]
 
 
 def test_a_seed_that_diverged_is_counted_and_left_out(made, tmp_path, monkeypatch):
-    small, found, places, _ = made
+    small, results, places, _ = made
     monkeypatch.setattr(figures, "every", lambda *a: {})
-    cell = design.mixed(targets.funnel_name(2), design.SHORT, 1.0)
+    setting = design.mixed(targets.funnel_name(2), design.SHORT, 1.0)
     lost = {"seed": 1, "status": "diverged", "kl": None, "log_z_error": None, "k_hat": None}
     lost |= {"training_cpu_seconds": 1.0, "provenance": CODE}
-    page.write({**found, cell: [found[cell][0], lost]}, small, places, TINY, tmp_path, "full")
+    results = {**results, setting: [results[setting][0], lost]}
+    page.write(results, small, places, TINY, tmp_path, "full")
     assert "(1 of 2 diverged)" in (tmp_path / "index.md").read_text()
 
 

@@ -8,38 +8,40 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT, sentence
+from gaussians import gaussian_kl
 from scipy import stats
 
-from annealed.models import energies
 from annealed.utils.errors import UsageError
 from reproduce.experiments import paths
 from reproduce.experiments.invertible import design, digits, page, run, summary
 from reproduce.experiments.invertible.__main__ import main
+from reproduce.experiments.units import finish
 from reproduce.pages import commentary
-from reproduce.scheduling import tasks
-from reproduce.scheduling.run_grid import run_grid as cell_grid
+from reproduce.scheduling.run_grid import run_grid
 
-CELLS = [
+SETTINGS = [
     design.Setting("four modes (d)", "iaf", 2, "ELBO"),
     design.Setting("four modes (d)", "iaf", 2, "AVO"),
     design.Setting("rotated Gaussian, 8-D", "householder", 2, "ELBO"),
 ]
-TINY = run.Budget(steps=4, samples=4, draws=200, hidden=4)
+TINY = paths.Budget(steps=4, samples=4, draws=200, hidden=4)
 CODE = {"commit": "abc"}
 
 
-def task(cell, places, size=TINY):
-    """A cell's task where its tiny results are."""
-    return run.task(cell, size, places[cell].parents[4], "full")
+def unit(setting, places, budget=TINY):
+    """A setting's unit where its tiny results are."""
+    return run.unit(setting, budget, places[setting].parents[4], "full")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Three tiny cells with two seeds, and where they are."""
+    """The results of three tiny settings with two seeds, and where they are."""
     runs = tmp_path_factory.mktemp("runs")
-    places = {cell: run.folder(runs, "full", cell) for cell in CELLS}
-    found = {cell: tasks.finish(task(cell, places), [0, 1], CODE) for cell in CELLS}
-    return found, places
+    places = {setting: run.folder(runs, "full", setting) for setting in SETTINGS}
+    results = {}
+    for setting in SETTINGS:
+        results |= finish(unit(setting, places), [0, 1], CODE)
+    return results, places
 
 
 def image_result(row, seed, nll):
@@ -71,36 +73,34 @@ IMAGES = [
 
 
 def test_results_that_are_there_are_not_made_again(made, monkeypatch):
-    found, places = made
+    results, places = made
     monkeypatch.setattr(run, "fit_posterior", None)
-    cell = CELLS[0]
-    assert tasks.finish(task(cell, places), [0, 1], CODE) == found[cell]
-    again = tasks.finish_all([task(cell, places) for cell in CELLS], [0, 1], 1, CODE)
-    assert again == list(found.values())
+    for setting in SETTINGS:
+        assert finish(unit(setting, places), [0, 1], CODE) == {setting: results[setting]}
 
 
 def test_a_seed_that_is_missing_is_added_beside_the_others(made):
-    found, places = made
-    cell = CELLS[1]
-    before = (places[cell] / "seed0.json").read_bytes()
-    three = tasks.finish(task(cell, places), [0, 1, 2], CODE)
-    assert three[:2] == found[cell]
+    results, places = made
+    setting = SETTINGS[1]
+    before = (places[setting] / "seed0.json").read_bytes()
+    three = finish(unit(setting, places), [0, 1, 2], CODE)[setting]
+    assert three[:2] == results[setting]
     assert three[2]["trained_beside"] == [2]
-    assert (places[cell] / "seed0.json").read_bytes() == before
+    assert (places[setting] / "seed0.json").read_bytes() == before
 
 
 def test_a_result_of_another_setup_is_refused(made):
     _, places = made
-    other = run.Budget(steps=5, samples=4, draws=200, hidden=4)
+    other = paths.Budget(steps=5, samples=4, draws=200, hidden=4)
     with pytest.raises(UsageError, match="another setup"):
-        tasks.finish(task(CELLS[0], places, other), [0], CODE)
+        finish(unit(SETTINGS[0], places, other), [0], CODE)
 
 
 def test_intervals_and_paired_differences_are_those_of_the_seeds(made):
-    found, _ = made
-    seeds = summary.toy_seeds({cell: found[cell] for cell in CELLS})
+    results, _ = made
+    seeds = summary.toy_seeds({setting: results[setting] for setting in SETTINGS})
     table = summary.toy_summary(seeds).set_index(["target", "objective"])
-    a, b = ([r["kl"] for r in found[cell]] for cell in CELLS[:2])
+    a, b = ([r["kl"] for r in results[setting]] for setting in SETTINGS[:2])
     line = table.loc[("four modes (d)", "AVO")]
     low, high = stats.t.interval(0.95, 1, np.mean(b), stats.sem(b))
     assert (line.kl, line.kl_half) == pytest.approx((np.mean(b), (high - low) / 2))
@@ -111,15 +111,15 @@ def test_intervals_and_paired_differences_are_those_of_the_seeds(made):
     assert table.loc[("rotated Gaussian, 8-D", "ELBO"), "lost"] == 0
 
 
-def test_the_digits_results_are_those_of_every_seed_of_every_cell(tmp_path):
-    cells = cell_grid("quick", "digits", ["iaf", "iaf_avo"], 3, replicas=2, runs=str(tmp_path))
-    for path in [path for cell in cells for path in cell.results()]:
+def test_the_digits_results_are_those_of_every_seed_of_every_run(tmp_path):
+    plan = run_grid("quick", "digits", ["iaf", "iaf_avo"], 3, replicas=2, runs=str(tmp_path))
+    for path in [path for work in plan for path in work.results()]:
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"status": "finished", "name": str(path)}))
         np.savez(path.with_suffix(".npz"), log_prob=np.array([float(path.parent.name[4:])]))
-    found = digits.results(cells)
-    assert len({r["name"] for r in found}) == 6
-    assert sorted(r["images"].item() for r in found) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+    results = digits.results(plan)
+    assert len({r["name"] for r in results}) == 6
+    assert sorted(r["images"].item() for r in results) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
 
 
 def test_the_digits_difference_is_paired_by_seed_and_image():
@@ -130,10 +130,10 @@ def test_the_digits_difference_is_paired_by_seed_and_image():
 
 
 def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
-    found, places = made
+    results, places = made
     note = tmp_path / "reading.md"
     note.write_text(f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n")
-    arguments = found, IMAGES, places, TINY, tmp_path / "page", "full", note
+    arguments = results, IMAGES, places, TINY, tmp_path / "page", "full", note
     digest = page.write(*arguments)
     text = (tmp_path / "page" / "index.md").read_text()
     assert "No conclusion is drawn here" in text
@@ -152,27 +152,27 @@ def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
 
 
 def test_a_seed_that_diverged_is_counted_and_left_out(made, tmp_path):
-    found, places = made
-    lost = {**found[CELLS[1]][1], "kl": None, "log_z_error": None, "status": "diverged"}
-    found = {**found, CELLS[1]: [found[CELLS[1]][0], lost]}
-    page.write(found, IMAGES, places, TINY, tmp_path, "full")
+    results, places = made
+    lost = {**results[SETTINGS[1]][1], "kl": None, "log_z_error": None, "status": "diverged"}
+    results = {**results, SETTINGS[1]: [results[SETTINGS[1]][0], lost]}
+    page.write(results, IMAGES, places, TINY, tmp_path, "full")
     assert "(1 of 2 diverged)" in (tmp_path / "index.md").read_text()
 
 
-def test_every_cell_of_the_page_can_be_built():
-    for cell in design.cells():
-        q = paths.posterior(cell.method, cell.count, cell.scale(), 4, 0)
-        assert len(q.transitions) == cell.count
-        phases = run.setup(cell, TINY)["phases"]
+def test_every_setting_of_the_page_can_be_built():
+    for setting in design.settings():
+        q = paths.posterior(setting.method, setting.count, setting.scale(), 4, 0)
+        assert len(q.transitions) == setting.count
+        phases = run.setup(setting, TINY)["phases"]
         assert sum(length for _, length in phases) == TINY.steps
-    assert len(set(design.cells())) == len(design.cells())
+    assert len(set(design.settings())) == len(design.settings())
 
 
 def test_the_rotated_gaussian_has_the_spectrum_of_its_q0():
     covariance = design.rotated_covariance()
     eigenvalues = torch.linalg.eigvalsh(covariance)
     torch.testing.assert_close(eigenvalues.flip(0), design.rotated_spectrum())
-    assert energies.gaussian_kl(design.rotated_spectrum().diag(), covariance) > 1.0
+    assert gaussian_kl(design.rotated_spectrum().diag(), covariance) > 1.0
 
 
 @pytest.mark.parametrize("wrong", [["--seeds", "0"], ["--jobs", "0"]])

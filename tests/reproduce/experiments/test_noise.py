@@ -1,5 +1,6 @@
 """The page on biased noise: its exact numbers, its training, its page."""
 
+import dataclasses
 import json
 import math
 import sys
@@ -16,8 +17,8 @@ from annealed.inference.objectives import log_weight
 from annealed.utils.errors import UsageError
 from reproduce.experiments.noise import design, exact, model, page, run, summary
 from reproduce.experiments.noise.__main__ import main
+from reproduce.experiments.units import Place, finish
 from reproduce.pages import commentary
-from reproduce.scheduling import tasks
 
 TRUTH = model.truth()
 OTHER = model.Parameters(
@@ -42,8 +43,8 @@ def test_log_p_is_the_closed_form(parameters):
     z, eps = torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(0)).double()
     x = z.abs() @ parameters.weight.T + parameters.sigma * eps
     expected = [closed_form(one, parameters) for one in x.numpy()]
-    found = exact.log_marginal(x, parameters)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-6)
+    results = exact.log_marginal(x, parameters)
+    np.testing.assert_allclose(results.numpy(), expected, rtol=0, atol=1e-6)
 
 
 def test_folding_four_quadrants_into_one_is_the_full_grid():
@@ -156,10 +157,10 @@ def test_the_closed_form_bound_is_the_packages():
 def test_the_vae_is_as_biased_as_its_bounds_own_optimum():
     x = model.draw(300, 0, 0)
     mle = exact.maximise(x, TRUTH)[0].sigma.item()
-    found = [best_gaussian_bound(x, start) for start in (TRUTH, model.initial(1).values())]
-    sigma, bound = max(found, key=lambda pair: pair[1])
+    results = [best_gaussian_bound(x, start) for start in (TRUTH, model.initial(1).values())]
+    sigma, bound = max(results, key=lambda pair: pair[1])
     assert sigma - mle > 0.3
-    one = design.member("VAE", design.SIZES["quick"], 0)
+    one = design.member("VAE", design.BUDGETS["quick"], 0)
     settings = {"x": x.float(), "samples": 10, "batch_size": 100, "learning_rate": 5e-3}
     fit_posterior(one.target, one.posterior, one.objective, 1000, **settings)
     assert one.target.values().sigma.item() == pytest.approx(sigma, abs=0.03)
@@ -187,10 +188,10 @@ def test_importance_numbers_are_those_of_the_exact_model():
     one = design.member("VAE", TINY, 0)
     one.posterior.encoder, one.posterior.head = torch.nn.Identity(), Standard()
     x = model.draw(20, 0, 0)
-    found = run.importance_numbers(one, x, 20_000, 0)
+    results = run.importance_numbers(one, x, 20_000, 0)
     log_p = exact.log_marginal(x, one.target.values()).mean().item()
-    assert -found["nll"] == pytest.approx(log_p, abs=5 * found["nll_mc_error"] + 1e-4)
-    assert found["elbo"] < log_p  # its gap is a KL divergence
+    assert -results["nll"] == pytest.approx(log_p, abs=5 * results["nll_mc_error"] + 1e-4)
+    assert results["elbo"] < log_p  # its gap is a KL divergence
 
 
 @pytest.mark.parametrize("row", design.ROWS)
@@ -237,42 +238,42 @@ def test_a_control_differs_from_its_row_in_the_model_alone():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Every cell with two seeds, tiny, and where it is."""
-    cells = run.tasks(TINY, tmp_path_factory.mktemp("runs"), "full")
-    return {row: tasks.finish(task, [0, 1], CODE) for row, task in cells.items()}, cells
+    """The results of every row with two seeds, tiny, and its unit."""
+    units = {unit.name: unit for unit in run.units(TINY, tmp_path_factory.mktemp("runs"), "full")}
+    return {row: finish(unit, [0, 1], CODE)[row] for row, unit in units.items()}, units
 
 
 def test_results_that_are_there_are_not_made_again(made, monkeypatch):
-    found, cells = made
+    results, units = made
     monkeypatch.setattr(run, "fit_posterior", None)
-    again = tasks.finish_all(list(cells.values()), [0, 1], 1, CODE)
-    assert again == list(found.values())
-    for path in [task.path(0) for task in cells.values()]:
-        assert json.loads(path.read_text())["provenance"] == CODE
+    for row, unit in units.items():
+        assert finish(unit, [0, 1], CODE) == {row: results[row]}
+        assert json.loads(unit.places[row].path(0).read_text())["provenance"] == CODE
 
 
 def test_a_seed_that_is_missing_is_added_beside_the_others(made):
-    found, cells = made
-    before = cells["VAE"].path(0).read_bytes()
-    three = tasks.finish(cells["VAE"], [0, 1, 2], CODE)
-    assert three[:2] == found["VAE"]
+    results, units = made
+    path = units["VAE"].places["VAE"].path(0)
+    before = path.read_bytes()
+    three = finish(units["VAE"], [0, 1, 2], CODE)["VAE"]
+    assert three[:2] == results["VAE"]
     assert three[2]["trained_beside"] == [2]
-    assert cells["VAE"].path(0).read_bytes() == before
+    assert path.read_bytes() == before
 
 
 def test_a_result_of_another_setup_is_refused(made):
-    _, cells = made
-    other = {**cells["VAE"].setup, "steps": 7}
-    changed = tasks.Task("VAE", cells["VAE"].place, other, cells["VAE"].make)
+    place = made[1]["VAE"].places["VAE"]
+    other = Place(place.folder, {**place.setup, "steps": 7})
+    changed = dataclasses.replace(made[1]["VAE"], places={"VAE": other})
     with pytest.raises(UsageError, match="another setup"):
-        tasks.finish(changed, [0], CODE)
+        finish(changed, [0], CODE)
 
 
 def test_differences_are_from_the_mle_of_the_same_seed(made):
-    found, _ = made
-    table = summary.seeds(found)
-    mle = {r["seed"]: r for r in found[run.MLE]}
-    for r in found["HVI"]:
+    results, _ = made
+    table = summary.seeds(results)
+    mle = {r["seed"]: r for r in results[run.MLE]}
+    for r in results["HVI"]:
         line = table[(table.row == "HVI") & (table.seed == r["seed"])].iloc[0]
         assert line.sigma_bias == pytest.approx(r["sigma"] - mle[r["seed"]]["sigma"])
         assert line.train_loss < 0  # nothing fits the data better than the MLE
@@ -296,8 +297,8 @@ def test_differences_are_from_the_mle_of_the_same_seed(made):
 
 
 def test_the_gap_is_that_of_the_learned_model(made):
-    found, cells = made
-    r = found["VAE"][1]
+    results, units = made
+    r = results["VAE"][1]
     parameters = model.Parameters(
         torch.tensor(r["weight"], dtype=torch.float64), torch.tensor(r["sigma"]).double()
     )
@@ -305,16 +306,16 @@ def test_the_gap_is_that_of_the_learned_model(made):
     assert r["gap"] == pytest.approx(log_p - r["elbo"])
     assert r["gap"] > 0
     assert math.isfinite(r["quadrant_distance"])
-    z = np.load(cells["VAE"].place / "seed1.npz")["z"]
+    z = np.load(units["VAE"].places["VAE"].arrays(1))["z"]
     assert z.shape == (run.SHOWN, len(run.LATENTS), 2)
 
 
 def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
-    found, cells = made
-    places = {row: task.place for row, task in cells.items()}
+    results, units = made
+    places = {row: unit.folder for row, unit in units.items()}
     note = tmp_path / "reading.md"
     note.write_text(f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n")
-    arguments = found, places, TINY, tmp_path / "page", "full", note
+    arguments = results, places, TINY, tmp_path / "page", "full", note
     digest = page.write(*arguments)
     assert "No conclusion is drawn here" in (tmp_path / "page" / "index.md").read_text()
     note.write_text(f"<!-- written for {digest} -->\nYes.\n{commentary.BREAK}\nBecause.\n")
@@ -330,10 +331,12 @@ def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
 
 
 def test_a_seed_that_diverged_is_counted_and_left_out(made, tmp_path):
-    found, cells = made
-    lost = {k: found["IWAE"][1][k] for k in ("seed", "cpu_seconds", "trained_beside", "provenance")}
-    found = {**found, "IWAE": [found["IWAE"][0], lost | {"status": "diverged"}]}
-    page.write(found, {row: t.place for row, t in cells.items()}, TINY, tmp_path, "full")
+    results, units = made
+    lost = {
+        k: results["IWAE"][1][k] for k in ("seed", "cpu_seconds", "trained_beside", "provenance")
+    }
+    results = {**results, "IWAE": [results["IWAE"][0], lost | {"status": "diverged"}]}
+    page.write(results, {row: unit.folder for row, unit in units.items()}, TINY, tmp_path, "full")
     assert "| IWAE | 1 (1 diverged) |" in (tmp_path / "index.md").read_text()
 
 

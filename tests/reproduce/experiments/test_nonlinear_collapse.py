@@ -1,4 +1,4 @@
-"""The section on autoregressive decoders: its plan and its numbers from kept trials."""
+"""The section on autoregressive decoders: its plan and its numbers from trials."""
 
 import json
 
@@ -11,7 +11,7 @@ from annealed.evaluation.result import RESULT
 from annealed.runs.run import fit
 from reproduce.experiments.collapse.nonlinear import section as nonlinear
 from reproduce.results import trials
-from reproduce.results.store import keep_all
+from reproduce.results.store import commit_results
 
 PLAN = [t for t in nonlinear.plan("digits") if t.row != "hvi" and t == t.base]
 
@@ -25,7 +25,7 @@ def pool(tmp_path_factory):
         options += ["evaluate.split=validation", *trials.SETTINGS[trial.setting]]
         first = fit(configuration.load(trial.row, options))
         paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
-        assert keep_all(paths, trial.folder(root)) == []
+        assert commit_results(paths, trial.folder(root)) == []
     return root
 
 
@@ -33,26 +33,26 @@ def pool(tmp_path_factory):
     ("preset", "data"), [("quick", "digits"), ("ablation", "digits"), ("ablation", "mnist")]
 )
 def test_every_trial_has_the_autoregressive_decoder_and_a_schedule_of_its_own(preset, data):
-    configs = [trial.cell(preset, data, "runs").config() for trial in nonlinear.plan(data)]
+    configs = [trial.as_run(preset, data, "runs").config() for trial in nonlinear.plan(data)]
     assert all(config.network.decoder == "autoregressive" for config in configs)
     kinds = {(c.row, c.trainer.warmup, c.trainer.warmup_epochs > 0) for c in configs}
     assert len(kinds) == (9 if preset == "ablation" else 6)  # a smoke run has no warm-up anyway
 
 
 def test_the_section_shows_what_the_trials_found(pool):
-    found = nonlinear.section(pool, "quick", "digits")
+    section = nonlinear.section(pool, "quick", "digits")
     results = {
         (r["row"], r["seed"]): r
         for p in pool.rglob("seed*.json")
         if "runs" not in p.parts
         for r in [json.loads(p.read_text())]
     }
-    assert len(results) == len(found.results) == 4
-    line = found.frames["nonlinear_digits"].set_index("row").loc["vae"]
+    assert len(results) == len(section.results) == 4
+    line = section.frames["nonlinear_digits"].set_index("row").loc["vae"]
     values = [results["vae", seed]["mutual_information"] for seed in (0, 1)]
     assert line.mutual_information == pytest.approx(np.mean(values))
-    (text,) = found.made
+    (text,) = section.tables
     gap = np.mean([results["hvi_avo", s]["nll"] - results["vae", s]["nll"] for s in (0, 1)])
     assert f"{gap:+.2f} ±" in text
-    assert "7 of 9 trials are still to be run" in "\n".join(found.blocks)
-    assert len(found.figures["nonlinear_digits"].axes[1].lines) == 2
+    assert "7 of 9 trials are still to be run" in "\n".join(section.blocks)
+    assert len(section.figures["nonlinear_digits"].axes[1].lines) == 2

@@ -12,10 +12,11 @@ from reproduce.experiments import paths
 from reproduce.experiments.toys import page, run
 from reproduce.experiments.toys.__main__ import main
 from reproduce.experiments.toys.choice import Choice
-from reproduce.experiments.toys.design import TARGETS, Family, Setting, families
+from reproduce.experiments.toys.design import TARGETS, Budget, Setting
 from reproduce.experiments.toys.figures import annealed
+from reproduce.experiments.units import finish
 
-TINY = run.Budget(steps=3, samples=4, draws=200, points=50, hidden=4)
+TINY = Budget(steps=3, samples=4, draws=200, points=50, hidden=4)
 CODE = {"commit": "abc"}
 
 
@@ -75,20 +76,15 @@ def test_annealed_targets_run_from_q0_to_the_target():
 
 
 def test_a_page_of_tiny_runs_and_no_seed_is_trained_twice(tmp_path, monkeypatch):
-    found, again = {}, {}
-    arguments = (["d", "h"], TINY, tmp_path, "quick", [0, 1], CODE)
-    for family in families():
-        if family.count == 4:
-            found |= run.run_family(family, *arguments)
+    units = [u for u in run.units(TINY, tmp_path, "quick", ("d", "h")) if "T=4" in u.name]
+    results = {s: r for unit in units for s, r in finish(unit, [0, 1], CODE).items()}
+    assert {r["trained_beside"] for rs in results.values() for r in rs} == {4}
     monkeypatch.setattr(run, "fit_posterior", None)
-    for family in families():
-        if family.count == 4:
-            again |= run.run_family(family, *arguments)
-    assert again == found
-    other = run.Budget(steps=4)
+    assert {s: r for unit in units for s, r in finish(unit, [0, 1], CODE).items()} == results
+    other = run.units(Budget(steps=4), tmp_path, "quick", ("d",))[0]
     with pytest.raises(UsageError, match="another setup"):
-        run.run_family(Family("hvi", 4, "AVO"), ["d"], other, tmp_path, "quick", [0], CODE)
-    page.write(found, TINY, tmp_path, tmp_path / "page", "quick")
+        finish(other, [0], CODE)
+    page.write(results, TINY, tmp_path, tmp_path / "page", "quick")
     text = (tmp_path / "page" / "index.md").read_text()
     assert "SMOKE RUN" in text
     assert "No conclusion is drawn here" in text

@@ -1,4 +1,4 @@
-"""The page on warm-up: its plan, its numbers from kept trials."""
+"""The page on warm-up: its plan, its numbers from trials."""
 
 import json
 
@@ -10,12 +10,16 @@ from conftest import TINY
 from annealed import config as configuration
 from annealed.evaluation.result import RESULT
 from annealed.runs.run import fit
-from reproduce.experiments.warmup import page, summary
+from reproduce.experiments.warmup import design, page, summary
 from reproduce.results import trials
-from reproduce.results.store import keep_all
+from reproduce.results.store import commit_results
 from reproduce.results.trials import Trial
 
-PLAN = [t for t in summary.plan("digits") if t.change in ("defaults", "trainer.warmup=cyclical")]
+PLAN = [
+    t
+    for t in design.planned("full", "digits")
+    if t.change in ("defaults", "trainer.warmup=cyclical")
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +32,16 @@ def pool(tmp_path_factory):
         options += [] if trial == trial.base else [trial.change]
         first = fit(configuration.load(trial.row, options))
         paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
-        assert keep_all(paths, trial.folder(root)) == []
+        assert commit_results(paths, trial.folder(root)) == []
     return root
 
 
 @pytest.mark.parametrize("data", ["mnist", "digits"])
 def test_schedules_are_what_they_are_called(data):
     betas = {}
-    for words, change in summary.schedules(data).items():
-        config = Trial(summary.SETTING, "hvi", change).cell("ablation", data, "runs").config()
-        betas[words] = (config.trainer.warmup, config.trainer.warmup_epochs)
+    for name, change in design.schedules(data).items():
+        config = Trial(design.SETTING, "hvi", change).as_run("ablation", data, "runs").config()
+        betas[name] = (config.trainer.warmup, config.trainer.warmup_epochs)
     epochs = config.trainer.epochs
     assert betas["none"] == ("linear", 0)
     assert betas["four fifths"] == ("linear", 4 * epochs / 5)
@@ -50,11 +54,11 @@ def test_schedules_are_what_they_are_called(data):
 
 
 def test_numbers_are_those_of_the_trials(pool):
-    found = trials.gather(PLAN, pool, "quick", "digits")
-    runs = trials.table(found)
+    by_trial = trials.gather(PLAN, pool, "quick", "digits")
+    runs = trials.table(by_trial)
     results = {
         (t.row, t.change, seed): json.loads(path.read_text())
-        for t, paths in found.items()
+        for t, paths in by_trial.items()
         for seed, path in paths.items()
     }
     assert len(results) == len(runs) == 8
@@ -63,21 +67,21 @@ def test_numbers_are_those_of_the_trials(pool):
     )
     nll = [results["hvi_avo", "defaults", seed]["nll"] for seed in (0, 1)]
     assert line.nll == pytest.approx(np.mean(nll))
-    pair = summary.differences(found, "digits").set_index("schedule").difference["default"]
+    pair = summary.differences(by_trial, "digits").set_index("schedule").difference["default"]
     other = [results["hvi", "defaults", seed]["nll"] for seed in (0, 1)]
     assert pair == pytest.approx(np.mean(nll) - np.mean(other), abs=1e-4)
     spreads = summary.spread(runs).set_index(["row", "seed"])["spread"]
     both = [results["hvi", t.change, 0]["nll"] for t in PLAN if t.row == "hvi"]
     assert spreads["hvi", 0] == pytest.approx(max(both) - min(both))
-    latents = summary.latents(found, "digits")
-    mine = latents[(latents.row == "hvi") & (latents.seed == 1) & (latents.schedule == "default")]
-    kept = results["hvi", "defaults", 1]["kl_by_latent"]
-    assert mine.kl.tolist() == sorted(kept, reverse=True)
+    latents = summary.latents(by_trial, "digits")
+    of_run = latents[(latents.row == "hvi") & (latents.seed == 1) & (latents.schedule == "default")]
+    stored = results["hvi", "defaults", 1]["kl_by_latent"]
+    assert of_run.kl.tolist() == sorted(stored, reverse=True)
 
 
 def test_the_page_holds_both_rows_and_says_what_is_missing(pool, tmp_path):
     folder = tmp_path / "page"
-    page.write(summary.plan("digits"), pool, folder, "quick", "digits", tmp_path / "none")
+    page.write(design.planned("full", "digits"), pool, folder, "quick", "digits", tmp_path / "none")
     text = (tmp_path / "page.md").read_text()
     assert "`make reproduce-warmup PRESET=quick DATA=digits SEEDS=2`" in text
     assert "8 of 12 trials are still to be run" in text

@@ -6,10 +6,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from results import result
 from scipy import stats
-from test_reproduce import result
 
-from reproduce.results import paired, published
+from reproduce.results import published, statistics
 from reproduce.table import nll_table, report
 
 NEAR = published.tolerance()
@@ -26,15 +26,15 @@ def by_closure(p: np.ndarray) -> list[float]:
 @pytest.mark.parametrize("seed", range(4))
 def test_holms_correction_is_the_closed_test_of_bonferronis(seed):
     p = np.random.default_rng(seed).uniform(size=6) ** 3
-    assert paired.holm(p) == pytest.approx(by_closure(p))
-    assert (paired.holm(p) > p).any()
+    assert statistics.holm(p) == pytest.approx(by_closure(p))
+    assert (statistics.holm(p) > p).any()
 
 
 def test_a_pair_without_a_p_value_is_not_counted():
     p = np.array([0.02, np.nan, 0.03])
-    assert paired.holm(p)[[0, 2]] == pytest.approx(by_closure(p[[0, 2]]))
-    assert np.isnan(paired.holm(p)[1])
-    assert np.isnan(paired.holm([np.nan, np.nan])).all()
+    assert statistics.holm(p)[[0, 2]] == pytest.approx(by_closure(p[[0, 2]]))
+    assert np.isnan(statistics.holm(p)[1])
+    assert np.isnan(statistics.holm([np.nan, np.nan])).all()
 
 
 def noisy(seeds: int, shift: float, seed: int = 0) -> np.ndarray:
@@ -47,7 +47,7 @@ def noisy(seeds: int, shift: float, seed: int = 0) -> np.ndarray:
 def test_p_over_seeds_is_students():
     difference = noisy(4, 0.2)
     expected = stats.ttest_1samp(difference.mean(1), 0.0).pvalue
-    assert paired.compare(difference)["p_t"] == pytest.approx(expected)
+    assert statistics.compare(difference)["p_t"] == pytest.approx(expected)
 
 
 def test_the_bootstraps_p_is_that_of_its_own_spread():
@@ -56,42 +56,46 @@ def test_the_bootstraps_p_is_that_of_its_own_spread():
     error = (difference.mean(1).var() / 40 + difference.mean(0).var() / 300) ** 0.5
     expected = 2 * stats.norm.sf(0.1 / error)
     assert 0.05 < expected < 0.5
-    assert paired.compare(difference)["p_bootstrap"] == pytest.approx(expected, rel=0.1)
+    assert statistics.compare(difference)["p_bootstrap"] == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.parametrize("shift", [-0.6, -0.3, 0.0, 0.2, 0.4])
 def test_each_p_agrees_with_its_interval(shift):
-    found = paired.compare(noisy(3, shift))
+    compared = statistics.compare(noisy(3, shift))
     for p, low, high in (
         ("p_t", "t_low", "t_high"),
         ("p_bootstrap", "bootstrap_low", "bootstrap_high"),
     ):
-        assert (found[p] < 0.05) == (found[low] > 0 or found[high] < 0)
+        assert (compared[p] < 0.05) == (compared[low] > 0 or compared[high] < 0)
 
 
 @pytest.mark.parametrize("signs", [(1, 1, 1), (1, 1, -1), (-1, -1, -1), (-1, 1, -1)])
 def test_the_bootstrap_of_three_seeds_calls_any_agreement_of_sign_a_difference(signs):
     each = np.array(signs) * np.array([0.1, 2.0, 0.3])
-    found = paired.compare(np.tile(each[:, None], (1, 50)))
-    assert (found["p_bootstrap"] < 0.05) == (abs(sum(signs)) == 3)
-    assert found["p_t"] > 0.05  # as the page says of it
+    compared = statistics.compare(np.tile(each[:, None], (1, 50)))
+    assert (compared["p_bootstrap"] < 0.05) == (abs(sum(signs)) == 3)
+    assert compared["p_t"] > 0.05  # as the page says of it
 
 
 def test_one_seed_has_no_p():
-    found = paired.compare(noisy(1, 3.0))
-    assert np.isnan([found["p_t"], found["p_bootstrap"]]).all()
+    compared = statistics.compare(noisy(1, 3.0))
+    assert np.isnan([compared["p_t"], compared["p_bootstrap"]]).all()
 
 
 def test_the_page_reads_the_adjusted_p_over_seeds():
     seeds = [[-0.5, -0.501, -0.502], [0.5, 0.501, 0.502], [0.2, 0.3, 0.44], [-0.2, -0.3, -0.44]]
     lines = [
-        {"row": f"r{i}", "against": "vae", **paired.compare(np.tile(np.array(each)[:, None], 9))}
+        {
+            "row": f"r{i}",
+            "against": "vae",
+            **statistics.compare(np.tile(np.array(each)[:, None], 9)),
+        }
         for i, each in enumerate([*seeds, [0.4]])
     ]
-    found = paired.adjust(pd.DataFrame(lines))
-    assert (found.p_t[2:4] < 0.05).all()  # alone each would be shown
-    assert list(found.holm_t[:4]) == pytest.approx(by_closure(found.p_t[:4].to_numpy()))
-    text = report.paired_markdown(found)
+    pairs = statistics.adjust(pd.DataFrame(lines))
+    assert (pairs.p_t[2:4] < 0.05).all()  # alone each would be shown
+    assert list(pairs.holm_t[:4]) == pytest.approx(by_closure(pairs.p_t[:4].to_numpy()))
+    text = report.paired_markdown(pairs)
     shown = [line.split("|")[-2].strip() for line in text.splitlines() if re.match(r"\| r\d", line)]
     assert shown == ["first is better", "second is better", "not shown", "not shown", "one seed"]
     assert "over all 4 pairs" in text

@@ -9,17 +9,19 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_scheduler import cheap, shell, stand_in, trained, until
+from stand_ins import cheap, shell, stand_in, trained, until
 
-from annealed.utils.errors import UsageError
-from annealed.utils.files import in_use
+from annealed.utils.errors import InUse, UsageError
+from annealed.utils.files import in_use, locked
 from reproduce import __main__ as reproduce
-from reproduce.scheduling import scheduler
-from reproduce.scheduling.ray_cluster import Cluster
+from reproduce.scheduling import ray_node, scheduler
+from reproduce.scheduling.ray_cluster import Cluster, ClusterJob
+from reproduce.scheduling.run_grid import Run
 
 GRID = ["--data", "digits", "--rows", "vae", "--seeds", "2"]
 
@@ -130,47 +132,92 @@ def test_what_no_node_has_is_refused(main, tmp_path, two_nodes):
         main(tmp_path, "--engine", "ray", "--threads", "2")
 
 
-def test_ray_gives_a_cell_its_share_of_a_gpu(tmp_path, two_nodes):
-    cells, seen = cheap(tmp_path, 3), []
+def test_ray_gives_a_run_its_share_of_a_gpu(tmp_path, two_nodes):
     note = shell("echo \"$CUDA_VISIBLE_DEVICES\" > device; echo '{}' > result.json")
-    for cell, gpus in zip(cells, (None, 0.5, 0.0), strict=True):
-        assert scheduler.run_on(Cluster(None, 1, gpus, by_python(note)), [cell]) == []
-        seen.append((cell.folder() / "device").read_text().strip())
+    runs, seen = cheap(tmp_path, 3, note), []
+    for run, gpus in zip(runs, (None, 0.5, 0.0), strict=True):
+        assert scheduler.run_on(Cluster(None, 1, gpus), [run]) == []
+        seen.append((run.folder() / "device").read_text().strip())
     assert seen == ["0", "0", ""]
 
 
-def test_an_interrupt_cancels_the_tasks_and_leaves_the_cells_resumable(tmp_path, two_nodes, capfd):
-    cells = cheap(tmp_path, 3)
-    engine = Cluster(None, gpus=0.0, command=stand_in(60.0))
-    said = [{"phase": "train", "done": 1, "total": 4}] * 2
+def test_an_interrupt_cancels_the_tasks_and_leaves_the_runs_resumable(tmp_path, two_nodes, capfd):
+    runs = cheap(tmp_path, 3, stand_in(60.0))
+    engine = Cluster(None, gpus=0.0)
+    begun = [{"phase": "train", "done": 1, "total": 4}] * 2
 
     def interrupt():
-        until(lambda: list(engine.states.values()) == said)
+        until(lambda: list(engine.states.values()) == begun)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        scheduler.run_on(engine, cells)
-    assert sum(trained(cells)) == 2
+        scheduler.run_on(engine, runs)
+    assert sum(trained(runs)) == 2
     assert "does not stop" not in capfd.readouterr().err
-    assert not any(in_use(cell.folder()) or cell.done() for cell in cells)
+    assert not any(in_use(run.folder()) or run.done() for run in runs)
     assert not list(tmp_path.glob(".*"))
-    assert scheduler.run_on(Cluster(None, gpus=0.0, command=stand_in(0.0)), cells) == []
-    assert sorted(trained(cells)) == [1, 2, 2]
+    again = cheap(tmp_path, 3, stand_in(0.0))
+    assert scheduler.run_on(Cluster(None, gpus=0.0), again) == []
+    assert sorted(trained(runs)) == [1, 2, 2]
 
 
-def by_python(command):
-    """A shell's command as arguments of a node's Python."""
-    code = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:-1]))"
-    return lambda cell, threads: [sys.executable, "-c", code, *command(cell, threads)]
+def test_what_a_node_gets_is_the_command_with_its_own_folder_of_runs(tmp_path):
+    run = cheap(tmp_path / "runs", 1, stand_in(0.0))[0]
+    cluster = SimpleNamespace(count=7, threads=2, marker=".seen")
+    assigned = Cluster.assignment(cluster, run, tmp_path / "runs")
+    assert str(Path(ray_node.RUNS, "vae", "seed0")) in assigned.arguments
+    assert not any(str(tmp_path) in argument for argument in assigned.arguments)
+    assert (assigned.key, assigned.folder) == (7, "vae/seed0")
+    assert assigned.results == ["vae/seed0/result.json"]
+    assert assigned.files[-1] == assigned.results[-1]
+    config = Run("quick", "digits", "vae", 0, str(tmp_path / "runs"))
+    arguments = Cluster.assignment(cluster, config, tmp_path / "runs").arguments
+    assert arguments[:4] == ["-m", "annealed.fit", "--config", "vae"]
+    assert {f"runs={ray_node.RUNS}", "trainer.threads=2"} <= set(arguments)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_a_node_made_on_its_own_disk_is_written_here_under_the_locks(
+    tmp_path, monkeypatch, shared
+):
+    runs, node = tmp_path / "runs", tmp_path / "node"
+    run = cheap(runs, 1, stand_in(1.0))[0]
+    cluster = SimpleNamespace(count=1, threads=1, marker=".seen")
+    assigned = Cluster.assignment(cluster, run, runs)
+    runs.mkdir()
+    (runs / ".seen").touch()
+    if not shared:
+        monkeypatch.setenv(ray_node.OWN_RUNS, str(node))
+    monkeypatch.setattr(ray_node, "POLL", 0.05)
+    reports = []
+    states = SimpleNamespace(report=SimpleNamespace(remote=lambda *state: reports.append(state)))
+    outcome = ray_node.execute(assigned, states)
+    assert outcome["status"] == 0
+    assert reports == [(1, {"phase": "train", "done": 1, "total": 4})]
+    assert run.done() == shared
+    assert list(outcome["files"]) == ([] if shared else ["vae/seed0/result.json"])
+    ray = SimpleNamespace(wait=lambda *a, **k: (["it"], []), get=lambda reference: outcome)
+    job = ClusterJob(SimpleNamespace(ray=ray), run, 1, "it", 2)
+    with locked(run.folder(), "the run folder"):
+        if not shared:
+            assert job.receive() == InUse.status
+    assert job.status() == 0
+    assert run.done()
+    assert (node / "vae" / "seed0" / "result.json").exists() != shared
 
 
 def trainings(places):
     """The processes that train in these folders of runs: number, parent's number and folder."""
     shown = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True).stdout
     lines = [line.split() for line in shown.splitlines() if "annealed.fit" in line]
-    each = [(int(words[0]), int(words[1]), words[-1].removeprefix("runs=")) for words in lines]
-    return [(pid, parent, Path(runs)) for pid, parent, runs in each if Path(runs) in places]
+    each = [
+        (int(pid), int(parent), Path(argument.removeprefix("runs=")))
+        for pid, parent, *command in lines
+        for argument in command
+        if argument.startswith("runs=")
+    ]
+    return [process for process in each if process[2] in places]
 
 
 class Killer(threading.Thread):

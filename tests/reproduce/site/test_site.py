@@ -19,7 +19,7 @@ from PIL import Image
 from annealed.utils.errors import UsageError
 from reproduce.checklist.record import Record
 from reproduce.results import published
-from reproduce.site import collected, page, plots, runs
+from reproduce.site import __main__ as site, contents, page, plots, runs
 from reproduce.site.prose import Prose
 
 VOID = {"meta", "img", "line", "circle", "rect", "path", "polygon", "br", "hr"}
@@ -31,7 +31,7 @@ class Tree(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.found, self.open = [], []
+        self.elements, self.open = [], []
         self.feed(text)
         self.close()
         assert not self.open, self.open
@@ -39,7 +39,7 @@ class Tree(HTMLParser):
     def handle_starttag(self, tag, attrs):
         assert len(dict(attrs)) == len(attrs), (tag, attrs)
         one = [tag, dict(attrs), "", [other[0] for other in self.open]]
-        self.found.append(one)
+        self.elements.append(one)
         if tag not in VOID:
             self.open.append(one)
 
@@ -57,7 +57,7 @@ class Tree(HTMLParser):
             one[2] += data
 
     def all(self, *tags):
-        return [one for one in self.found if one[0] in tags]
+        return [one for one in self.elements if one[0] in tags]
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,9 @@ def tree(text):
 @pytest.fixture
 def small(tmp_path):
     """A repository with the table of one preset on one data set, and no figure."""
-    keep = shutil.ignore_patterns("*.png", "*.pdf", "pictures", "*.npz", "mnist_static")
+    ignored = shutil.ignore_patterns("*.png", "*.pdf", "pictures", "*.npz", "mnist_static")
     for name in ("short", "results/short"):
-        shutil.copytree(ROOT / "reports" / name, tmp_path / "reports" / name, ignore=keep)
+        shutil.copytree(ROOT / "reports" / name, tmp_path / "reports" / name, ignore=ignored)
     return tmp_path
 
 
@@ -86,7 +86,7 @@ def test_the_page_is_a_function_of_the_reports(text):
 
 def test_nothing_is_loaded_from_anywhere(tree, text):
     assert not tree.all("script", "link", "iframe", "object", "embed", "base", "form")
-    for tag, attributes, *_ in tree.found:
+    for tag, attributes, *_ in tree.elements:
         for name in attributes.keys() & LOADS:
             assert attributes[name].startswith("data:image/png;base64,"), (tag, name)
         assert not any(name.startswith("on") for name in attributes), tag
@@ -96,9 +96,9 @@ def test_nothing_is_loaded_from_anywhere(tree, text):
 
 
 def test_every_anchor_and_every_file_that_is_linked_is_there(tree):
-    ids = [one[1]["id"] for one in tree.found if "id" in one[1]]
+    ids = [one[1]["id"] for one in tree.elements if "id" in one[1]]
     assert len(ids) == len(set(ids))
-    for one in tree.found:
+    for one in tree.elements:
         for label in one[1].get("aria-labelledby", "").split():
             assert label in ids, label
     links = [one[1]["href"] for one in tree.all("a")]
@@ -120,18 +120,18 @@ def test_it_can_be_read_without_seeing_it(tree):
         assert "figure" in ancestors
         content = Image.open(BytesIO(b64decode(attributes["src"].partition(",")[2])))
         assert content.size == (int(attributes["width"]), int(attributes["height"]))
-    for _, attributes, words, _ in tree.all("svg"):
+    for _, attributes, content, _ in tree.all("svg"):
         named = attributes.get("role") == "img" and "aria-labelledby" in attributes
         assert named or attributes.get("aria-hidden") == "true"
-        assert named == bool(words.strip())
-    for _, attributes, words, _ in tree.all("th"):
+        assert named == bool(content.strip())
+    for _, attributes, content, _ in tree.all("th"):
         assert attributes["scope"] in ("col", "row")
-        assert words.strip() or attributes["scope"] == "col"
+        assert content.strip() or attributes["scope"] == "col"
     levels = [int(one[0][1]) for one in tree.all("h1", "h2", "h3", "h4", "h5", "h6")]
     assert levels.count(1) == 1
     assert all(b - a <= 1 for a, b in pairwise(levels)), levels
-    for _, _, words, _ in tree.all("details"):
-        assert words.strip()
+    for _, _, content, _ in tree.all("details"):
+        assert content.strip()
 
 
 def test_colours_can_be_told_from_their_ground():
@@ -168,8 +168,8 @@ def test_the_table_and_the_pairs_are_those_of_the_csv(tree, small):
         assert r.verdict in line
     pairs = pd.read_csv(ROOT / "reports" / "short" / "paired.csv")
     for r in pairs.itertuples():
-        told = f"{r.difference:+.3f}{r.t_low:+.3f} to {r.t_high:+.3f}"
-        assert sum(told in line for line in lines) == 1
+        expected = f"{r.difference:+.3f}{r.t_low:+.3f} to {r.t_high:+.3f}"
+        assert sum(expected in line for line in lines) == 1
     path = small / "reports" / "short" / "nll_table.csv"
     old = f"{table.nll[0]:.8g}"
     assert old in path.read_text()
@@ -182,15 +182,15 @@ def test_every_committed_run_tells_where_it_comes_from(tree):
     results = Record(ROOT).finished
     lines = [one[2] for one in tree.all("tr")]
     codes = {one[1].get("title") for one in tree.all("code")}
-    words = " ".join(one[2] for one in tree.all("dd"))
+    content = " ".join(one[2] for one in tree.all("dd"))
     assert results
     for path, result in results.items():
         assert path.removeprefix("reports/") in links
         assert {result["provenance"]["commit"], result["data_digest"]} <= codes
         assert runs.config_digest(result) in codes
         assert any(f"{result['nll']:.3f}" in line for line in lines)
-        assert result["provenance"]["versions"]["torch"] in words
-        assert result["provenance"]["device"] in words
+        assert result["provenance"]["versions"]["torch"] in content
+        assert result["provenance"]["device"] in content
 
 
 def test_a_configuration_is_told_from_another_and_a_changed_tree_from_a_clean_one(small):
@@ -218,7 +218,7 @@ def test_the_curves_are_the_mean_lowest_and_highest_seed(small):
     band = np.array([p.split(",") for p in one["band"].split()], float)
     assert 100 <= len(line) <= plots.POINTS
     assert len(band) == 2 * len(line)
-    late = np.array([float(word) for _, word in drawn["y"]])
+    late = np.array([float(label) for _, label in drawn["y"]])
     at = np.array([place for place, _ in drawn["y"]])
     slope, start = np.polyfit(at, late, 1)  # the axis, read from its ticks
     first = round(plots.SKIP * 999 + 0.5)
@@ -230,9 +230,9 @@ def test_the_curves_are_the_mean_lowest_and_highest_seed(small):
 
 def test_the_forest_places_every_number_on_one_axis():
     table = pd.read_csv(ROOT / "reports" / "short" / "nll_table.csv")
-    cells = pd.read_csv(ROOT / "reports" / "short" / "nll_cells.csv")
-    drawn = plots.forest(table, cells, 0.3)
-    at, values = zip(*[(x, float(word)) for x, word in drawn["ticks"]], strict=True)
+    seeds = pd.read_csv(ROOT / "reports" / "short" / "nll_cells.csv")
+    drawn = plots.forest(table, seeds, 0.3)
+    at, values = zip(*[(x, float(label)) for x, label in drawn["ticks"]], strict=True)
     slope, start = np.polyfit(at, values, 1)
     assert len(drawn["lines"]) == len(table)
     for line, r in zip(drawn["lines"], table.itertuples(), strict=True):
@@ -244,7 +244,7 @@ def test_the_forest_places_every_number_on_one_axis():
             assert line["width"] * slope == pytest.approx(0.6, abs=0.01)
         np.testing.assert_allclose(np.array(places) * slope + start, expected, atol=0.01)
         assert len(line["seeds"]) == r.seeds
-    assert plots.forest(table.assign(seeds=0), cells, 0.3) is None
+    assert plots.forest(table.assign(seeds=0), seeds, 0.3) is None
     longest = max(len(row.get("label", "")) for row in published.read()["rows"].values())
     assert 8 * longest < drawn["label"]  # a letter is less than 8 wide
 
@@ -253,9 +253,9 @@ def test_axes_have_round_ticks_within_the_frame():
     for low, high in ((0.013, 0.0171), (-452.0, 17.0), (86.0, 86.4), (10, 1000)):
         ticks = plots.Axis(low, high, 0, 100).ticks()
         assert 2 <= len(ticks) <= 8
-        assert all(low - 1e-9 <= float(word) <= high + 1e-9 for _, word in ticks)
+        assert all(low - 1e-9 <= float(label) <= high + 1e-9 for _, label in ticks)
         places = [place for place, _ in ticks]
-        share = (np.array([float(word) for _, word in ticks]) - low) / (high - low)
+        share = (np.array([float(label) for _, label in ticks]) - low) / (high - low)
         np.testing.assert_allclose(places, 100 * share, atol=0.06)
 
 
@@ -300,10 +300,10 @@ def test_pages_and_tables_are_found_by_looking(small):
     for name in ("zebra/index.md", "toy/index.md", "benchmark.md", "quick/index.md", "findings.md"):
         (reports / name).parent.mkdir(exist_ok=True)
         (reports / name).write_text(f"# The {name}\n\nText.\n")
-    assert [one.name for one in collected.pages(small)] == ["toy", "zebra", "benchmark"]
+    assert [one.name for one in contents.pages(small)] == ["toy", "zebra", "benchmark"]
     for name in ("paper", "paper/digits", "quick"):
         shutil.copytree(reports / "short", reports / name, dirs_exist_ok=True)
-    places = [one.relative_to(reports).as_posix() for one in collected.tables(small)]
+    places = [one.relative_to(reports).as_posix() for one in contents.tables(small)]
     assert places == ["paper", "paper/digits", "short"]
     tree = Tree(page.render(small))
     assert "The zebra/index.md" in [one[2] for one in tree.all("h2")]
@@ -326,18 +326,33 @@ def test_what_cannot_be_shown_is_one_sentence(small, tmp_path, monkeypatch):
         page.render(tmp_path / "nothing")
 
 
+def test_a_report_of_a_smoke_run_alone_leaves_the_page_out(small, monkeypatch, capsys):
+    (small / "reports" / "short").rename(small / "reports" / "quick")
+    monkeypatch.chdir(small)
+    monkeypatch.setattr("sys.argv", ["reproduce.site"])
+    with pytest.raises(UsageError, match="has no NLL table to show"):
+        site.main()
+    monkeypatch.setattr("sys.argv", ["reproduce.site", "--if-any"])
+    site.main()
+    assert "no page" in capsys.readouterr().out
+    assert not (small / page.PAGE).exists()
+    (small / "reports" / "quick").rename(small / "reports" / "short")
+    site.main()
+    assert (small / page.PAGE).is_file()
+
+
 WATCH = """<script>
 addEventListener("load", () => {
-  const told = {width: innerWidth, dark: matchMedia("(prefers-color-scheme: dark)").matches};
-  told.wide = document.documentElement.scrollWidth;
-  told.images = [...document.images].map(i => i.complete && i.naturalWidth > 0);
-  told.requests = performance.getEntriesByType("resource").filter(r => !r.name.startsWith("data:"))
+  const seen = {width: innerWidth, dark: matchMedia("(prefers-color-scheme: dark)").matches};
+  seen.wide = document.documentElement.scrollWidth;
+  seen.images = [...document.images].map(i => i.complete && i.naturalWidth > 0);
+  seen.requests = performance.getEntriesByType("resource").filter(r => !r.name.startsWith("data:"))
     .map(r => r.name);
-  parent.postMessage(JSON.stringify(told), "*");
+  parent.postMessage(JSON.stringify(seen), "*");
 });
 </script></body>"""
 FRAME = """<!DOCTYPE html><meta name="color-scheme" content="light dark"><script>
-addEventListener("message", e => document.documentElement.setAttribute("told", e.data));
+addEventListener("message", e => document.documentElement.setAttribute("seen", e.data));
 </script><iframe src="page.html" width="WIDTH" height="900" style="border: 0"></iframe>"""
 
 
@@ -364,13 +379,13 @@ def test_a_browser_shows_it(text, tmp_path, width, scheme):
     ]
     dom, errors = ran[0].stdout, ran[0].stderr + ran[1].stderr
     assert "CONSOLE" not in errors, errors
-    told = json.loads(unescape(re.search(r'told="(.+?)"', dom)[1]))
-    assert told["width"] == width
-    assert told["dark"] == (scheme == "dark")
-    assert told["wide"] <= width  # nothing but tables is scrolled sideways
-    assert len(told["images"]) == text.count("<img ")
-    assert all(told["images"])
-    assert told["requests"] == []
+    report = json.loads(unescape(re.search(r'seen="(.+?)"', dom)[1]))
+    assert report["width"] == width
+    assert report["dark"] == (scheme == "dark")
+    assert report["wide"] <= width  # nothing but tables is scrolled sideways
+    assert len(report["images"]) == text.count("<img ")
+    assert all(report["images"])
+    assert report["requests"] == []
     pixels = np.asarray(Image.open(shot).convert("L"), dtype=float)
     assert pixels.std() > 10
     assert (np.median(pixels) < 60) == (scheme == "dark")

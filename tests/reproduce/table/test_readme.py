@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -8,25 +9,32 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from conftest import ROOT, TINY, annealed, sentence
+from test_layers import ROOMS
 
+from annealed import config as configuration
+from annealed.config import registry
 from annealed.training.record import read_metrics
-from reproduce.pages.markdown import interval
+from reproduce.results.statistics import interval
 from reproduce.results.store import RESULTS
 from reproduce.table import readme
 
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "src" / "annealed" / "README.md").read_text()
+FOLDERS = ("", "configs", "reproduce", "src/annealed", "src/annealed/data", "reports")
+SHORT = ROOT / "reports" / "short"
 
 
 def blocks() -> dict[str, str]:
-    """README's code blocks whose first line names a file."""
-    found = re.findall(r"```\w+\n(# (\S+)\n.*?)```", README, flags=re.DOTALL)
+    """The package's README's code blocks whose first line names a file."""
+    found = re.findall(r"```\w+\n(# (\S+)\n.*?)```", GUIDE, flags=re.DOTALL)
     return {name: text for text, name in found}
 
 
 def write_blocks(folder, *names):
-    """Put those blocks of the README into `folder` as files."""
+    """Put those blocks into `folder` as files."""
     for name in names:
         (folder / name).write_text(blocks()[name])
 
@@ -66,24 +74,113 @@ def test_a_dotted_path_that_is_no_method_is_refused(tmp_path, name):
     assert f"method.name is '{name}'" in sentence(annealed(*command, cwd=tmp_path))
 
 
+def test_the_library_snippet_of_the_readme_runs_as_it_stands(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    for long, brief in (("steps=2000", "steps=20"), ("10_000", "1000")):
+        assert long in code
+        code = code.replace(long, brief)
+    with torch.random.fork_rng():
+        exec(code, {"__name__": "snippet"})
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.match(r"log Z = -?\d+\.\d+ nats, standard error .*, ESS .*, k-hat", first)
+    streamed = re.match(r"tensor\(\[(-?\d+\.\d+)\]", second)
+    assert float(streamed[1]) == pytest.approx(float(first.split()[3]), abs=1e-3)
+
+
 def test_the_readmes_table_is_the_committed_one():
     assert readme.update(README, ROOT) == README
-    assert sum(line.startswith("| VAE |") for line in README.splitlines()) == 1
+    rows = [line for line in README.splitlines() if line.startswith("| VAE |")]
+    assert [line.count("|") - 1 for line in rows] == [5]
+    table = pd.read_csv(SHORT / "nll_table.csv")
+    assert all(f"| {label} |" in README for label in table.label)
 
 
-def test_the_readmes_numbers_on_static_binarisation_are_those_committed():
-    table = pd.read_csv(ROOT / "reports" / "short" / "mnist_static" / "nll_table.csv")
-    nll = table.set_index("row").nll
+def test_a_row_of_the_readme_says_only_what_its_numbers_allow():
+    columns = {"label": "X", "published": np.nan, "nll": 86.5, "ci_low": np.nan}
+    columns |= {"ci_high": np.nan, "difference": np.nan, "verdict": "not comparable"}
+    line = readme.summary(pd.DataFrame([{**columns, "seeds": 1, "k_hat_untrusted": 0.5}]))
+    assert line.splitlines()[-1] == "| X | - | 86.50 | - | 50.0 % |"
+
+
+def test_the_readmes_sentences_have_the_numbers_of_the_committed_table():
+    table = pd.read_csv(SHORT / "nll_table.csv").set_index("row")
+    vae, hvi, avo = (f"{table.nll[row]:.2f}" for row in ("vae", "hvi", "hvi_avo"))
+    text = " ".join(README.split())
+    assert table.published.idxmin() == table.nll.idxmax() == "hvi_avo"
+    assert f"published as the best row ({table.published['hvi_avo']:.2f} nats)" in text
+    assert f"the last one here: {avo} on MNIST" in text
+    assert f"behind HVI ({hvi}) and the plain VAE ({vae}) in all three seeds" in text
+    cells = pd.read_csv(SHORT / "nll_cells.csv").pivot(index="seed", columns="row", values="nll")
+    assert len(cells) == 3
+    assert (cells.hvi_avo > cells[["vae", "hvi"]].max(axis=1)).all()
+    level = ["vae", "hvi", "iaf", "cc_lin_iaf"]
+    assert (table.nll[level] < table.published[level]).all()
+    minutes, runs = table.train_minutes, int(table.seeds.sum())
+    assert f"{minutes.min():.0f} to {minutes.max():.0f} min for each of {runs} runs" in text
+
+
+def test_the_numbers_on_static_binarisation_are_those_committed():
+    nll = pd.read_csv(SHORT / "mnist_static" / "nll_table.csv").set_index("row").nll
     assert nll.idxmax() == "hvi_avo"
     assert set(nll.index) == {"hvi_avo", "vae", "hvi", "iaf"}
-    told = "{hvi_avo:.2f} against {vae:.2f}, {hvi:.2f} and {iaf:.2f}".format(**nll)
-    assert f"mnist_static/nll_table.md), {told})" in README
+    text = " ".join((ROOT / "reports" / "README.md").read_text().split())
+    others = "against {vae:.2f} (VAE), {hvi:.2f} (HVI) and {iaf:.2f} (IAF)".format(**nll)
+    assert f"{nll['hvi_avo']:.2f} ([short/mnist_static](short/mnist_static/nll_table.md))" in text
+    assert others in text
 
 
-def test_every_make_target_of_the_readme_exists_and_helps():
+def test_the_readme_is_short_and_lists_every_method_and_every_room():
+    assert len(README.splitlines()) <= 150
+    for name, place in registry.METHODS.items():
+        assert f"| `{name}` | `{place.partition(':')[2]}` |" in README
+    rooms = [p.parent.name for p in (ROOT / "src" / "annealed").glob("*/__init__.py")]
+    for text, form in ((README, "\n      {}/ "), (GUIDE, "\n| `{}/` |")):
+        places = [
+            text.index(form.format(room))
+            for group in ROOMS["annealed"]
+            for room in group
+            if room in rooms
+        ]
+        assert len(places) == len(rooms)
+        assert places == sorted(places)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_link_of_a_readme_resolves(folder):
+    text = (ROOT / folder / "README.md").read_text()
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert links
+    for link in links:
+        if not link.startswith("https://"):
+            assert (ROOT / folder / link.partition("#")[0]).exists(), link
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_make_command_of_a_readme_exists_and_helps(folder):
+    text = (ROOT / folder / "README.md").read_text()
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
-    for target in re.findall(r"make ([a-z-]+)", README):
+    variables = re.findall(r"^([A-Z_]+) *\?=", (ROOT / "Makefile").read_text(), flags=re.M)
+    commands = re.findall(r"(?:`|^ *)make ([a-z-]+)((?: [A-Z_]+=\S+)*)", text, flags=re.M)
+    for target, given in commands:
         assert f"make {target} " in shown, target
+        assert set(re.findall(r"([A-Z_]+)=", given)) <= set(variables), given
+
+
+def test_every_python_command_of_the_readmes_is_accepted():
+    texts = [(ROOT / folder / "README.md").read_text() for folder in FOLDERS]
+    commands = re.findall(r"(?:`|^ *)python -m ([\w.]+)(.*)$", "\n".join(texts), flags=re.M)
+    asked = {}
+    for module, rest in commands:
+        words = shlex.split(re.split(r"`|#", rest)[0])
+        if module not in asked:
+            command = [sys.executable, "-m", module, "--help"]
+            asked[module] = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+        for option in (word for word in words if word.startswith("--")):
+            assert f"{option} " in asked[module] or f"{option}]" in asked[module], option
+        if module == "annealed.fit" and "--allow-import" not in words:
+            name, *changes = (word for word in words if not word.startswith("--"))
+            configuration.load(name, changes)
+    assert set(asked) >= {"annealed.fit", "annealed.evaluate", "annealed.prepare", "reproduce"}
 
 
 def test_the_wheel_carries_its_configurations_to_any_folder(tmp_path):

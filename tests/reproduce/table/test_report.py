@@ -12,7 +12,7 @@ from scipy import stats
 from annealed import config as configuration
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
-from reproduce.results import paired, store
+from reproduce.results import paired, statistics, store
 from reproduce.table import curves, report
 
 
@@ -25,29 +25,29 @@ def runs(tmp_path_factory):
     return [one.with_name(f"seed{seed}") for one in first for seed in (0, 1)]
 
 
-def test_a_kept_result_is_the_runs_own_and_is_not_replaced(runs, tmp_path):
-    kept = [store.keep(run, tmp_path) for run in runs]
-    assert kept[0] == tmp_path / "quick" / "digits" / "vae" / "seed0.json"
+def test_a_committed_result_is_the_runs_own_and_is_not_replaced(runs, tmp_path):
+    committed = [store.commit_result(run, tmp_path) for run in runs]
+    assert committed[0] == tmp_path / "quick" / "digits" / "vae" / "seed0.json"
     written = (runs[0] / "result.json").read_text()
     place = str(runs[0].parents[3])
     assert place in written
-    assert kept[0].read_text() == written.replace(place, "runs")
+    assert committed[0].read_text() == written.replace(place, "runs")
     scores = np.load(runs[0] / "result.npz")["log_prob"]
-    np.testing.assert_allclose(store.log_prob(kept[0]), scores, atol=1e-4)
-    assert -store.log_prob(kept[0]).mean() == pytest.approx(
-        json.loads(kept[0].read_text())["nll"], abs=1e-4
+    np.testing.assert_allclose(store.log_prob(committed[0]), scores, atol=1e-4)
+    assert -store.log_prob(committed[0]).mean() == pytest.approx(
+        json.loads(committed[0].read_text())["nll"], abs=1e-4
     )
-    assert store.keep(runs[0], tmp_path) == kept[0]  # the same again is no harm
-    kept[0].write_text("{}")
+    assert store.commit_result(runs[0], tmp_path) == committed[0]  # the same again is no harm
+    committed[0].write_text("{}")
     with pytest.raises(UsageError, match="holds another run's result"):
-        store.keep(runs[0], tmp_path)
-    assert kept[0].read_text() == "{}"
+        store.commit_result(runs[0], tmp_path)
+    assert committed[0].read_text() == "{}"
 
 
-def test_a_report_needs_nothing_but_the_kept_results(runs, tmp_path):
+def test_a_report_needs_nothing_but_the_committed_results(runs, tmp_path):
     for run in runs:
-        store.keep(run, tmp_path / "kept")
-    folder = report.write("quick", "digits", tmp_path / "kept", tmp_path / "report")
+        store.commit_result(run, tmp_path / "committed")
+    folder = report.write("quick", "digits", tmp_path / "committed", tmp_path / "report")
     table = pd.read_csv(folder / "nll_table.csv").set_index("row")
     nll = [json.loads((run / "result.json").read_text())["nll"] for run in runs]
     assert table.loc["vae", "nll"] == pytest.approx(np.mean(nll[:2]))
@@ -60,7 +60,7 @@ def test_a_report_needs_nothing_but_the_kept_results(runs, tmp_path):
 
 
 def test_curves_hold_every_seed_and_epoch(runs, tmp_path):
-    paths = [store.keep(run, tmp_path) for run in runs]
+    paths = [store.commit_result(run, tmp_path) for run in runs]
     metrics = curves.gather(paths)
     assert metrics.groupby(["row", "seed"]).size().tolist() == [3, 3, 3, 3]
 
@@ -70,25 +70,25 @@ def test_the_interval_over_seeds_is_students_and_the_bootstrap_knows_both_source
     seeds, images = 5, 400
     by_seed, by_image = g.normal(0.3, 0.2, (seeds, 1)), g.normal(0.0, 1.0, (1, images))
     difference = by_seed + by_image + g.normal(0.0, 0.1, (seeds, images))
-    found = paired.compare(difference)
+    compared = statistics.compare(difference)
     interval = stats.t.interval(0.95, seeds - 1, difference.mean(), stats.sem(difference.mean(1)))
-    assert (found["t_low"], found["t_high"]) == pytest.approx(interval)
+    assert (compared["t_low"], compared["t_high"]) == pytest.approx(interval)
     # the variance of the mean: seeds resampled and images resampled
     expected = difference.mean(1).var() / seeds + difference.mean(0).var() / images
-    width = (found["bootstrap_high"] - found["bootstrap_low"]) / 2 / 1.96
+    width = (compared["bootstrap_high"] - compared["bootstrap_low"]) / 2 / 1.96
     assert width == pytest.approx(expected**0.5, rel=0.1)
-    assert paired.compare(difference) == found  # the same numbers every time
+    assert statistics.compare(difference) == compared  # the same numbers every time
 
 
 def test_one_seed_has_an_interval_over_images_alone():
-    found = paired.compare(np.random.default_rng(0).normal(size=(1, 100)))
-    assert np.isnan(found["t_low"])
-    assert found["bootstrap_low"] < found["difference"] < found["bootstrap_high"]
+    compared = statistics.compare(np.random.default_rng(0).normal(size=(1, 100)))
+    assert np.isnan(compared["t_low"])
+    assert compared["bootstrap_low"] < compared["difference"] < compared["bootstrap_high"]
 
 
 def test_pairs_are_of_the_seeds_that_both_rows_have(runs, tmp_path):
-    kept = [store.keep(run, tmp_path) for run in (runs[0], runs[2], runs[3])]
-    (line,) = paired.table(kept).itertuples()
+    committed = [store.commit_result(run, tmp_path) for run in (runs[0], runs[2], runs[3])]
+    (line,) = paired.table(committed).itertuples()
     assert (line.row, line.against, line.seeds) == ("hvi", "vae", 1)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, TINY
+from results import result
 from scipy import stats
 from test_readme import blocks
 
@@ -21,35 +22,6 @@ from reproduce.scheduling.local import Local
 from reproduce.scheduling.run_grid import Run, run_grid
 from reproduce.scheduling.worker_process import Process
 from reproduce.table import nll_table
-
-
-def result(row, seed, nll, **changes):
-    """A result.json as `fit` writes it."""
-    record = {
-        "status": "finished",
-        "row": row,
-        "preset": "short",
-        "seed": seed,
-        "data": "mnist",
-        "binarisation": "dynamic",
-        "data_digest": "d" * 64,
-        "samples": 500,
-        "nll": nll,
-        "nll_mc_error": 0.03,
-        "nll_test_error": 0.25,
-        "elbo": -nll - 4,
-        "test_images": 10_000,
-        "k_hat_untrusted": 0.5,
-        "training": {
-            "epochs": 100,
-            "seconds": 600.0,
-            "best_epoch": 98,
-            "sessions": [{"commit": "abc"}, {"commit": "abc"}],
-        },
-        "provenance": {"commit": "def"},
-        "config": {},
-    }
-    return {**record, **changes}
 
 
 def test_the_statistics_of_a_row_are_those_of_its_seeds():
@@ -200,7 +172,7 @@ def test_a_cell_that_cannot_run_is_reported_with_its_sentence(tmp_path):
     fit(cell.config())
     cell.results()[0].unlink()
     (cell.folder() / "last.ckpt").write_bytes(b"junk")
-    (failure,) = scheduler.run([cell], jobs=1)
+    (failure,) = scheduler.run_on(Local(1), [cell])
     assert failure.startswith("vae seed 0: annealed: ")
     assert "last.ckpt is not a readable checkpoint" in failure
 
@@ -218,7 +190,7 @@ def test_what_an_earlier_session_did_is_not_counted_as_this_ones_speed(monkeypat
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     cells = run_grid("quick", "digits", ["vae", "hvi"], 1)
-    shown = display.Board(total=2, done=0)
+    shown = display.Display(total=2, done=0)
     monkeypatch.setattr(shown, "screen", False)
     shown.show({cells[0]: {"phase": "train", "done": 80, "total": 100}})
     now[0] = 60.0  # a minute for 20 of 100 steps, 0.15 of a run; 0.25 + 1 are left

@@ -77,8 +77,8 @@ def test_results_arrive_as_artifacts(sent):
     server, _, first = sent
     wanted = [v["input"] for v in server.variables("CreateArtifact")]
     results = {v["artifactCollectionName"] for v in wanted if v["artifactTypeName"] == "result"}
-    mine = (first / "wandb_id").read_text()
-    assert {f"result-{mine}", f"result-{mine}-evaluate-S30"} <= results
+    run_id = (first / "wandb_id").read_text()
+    assert {f"result-{run_id}", f"result-{run_id}-evaluate-S30"} <= results
     names = {"result.json", "result.npz", "metrics.csv", "config.yaml", "evaluation_S30.json"}
     arrived = {k.removeprefix("artifact/") for k in server.uploads if k.startswith("artifact/")}
     assert names <= arrived
@@ -130,8 +130,8 @@ def test_a_run_that_a_process_works_on_is_left_alone(run):
 def panels(part):
     """Every panel of a specification, wherever it is."""
     if isinstance(part, dict):
-        found = [part] if "viewType" in part else []
-        return found + [one for value in part.values() for one in panels(value)]
+        shown = [part] if "viewType" in part else []
+        return shown + [one for value in part.values() for one in panels(value)]
     return [one for value in part for one in panels(value)] if isinstance(part, list) else []
 
 
@@ -152,9 +152,9 @@ def texts(part):
     """The constant texts of a panel's query."""
     if not isinstance(part, dict):
         return []
-    own = [part["val"]] if part.get("nodeType") == "const" else []
+    constants = [part["val"]] if part.get("nodeType") == "const" else []
     below = [text for value in part.values() for text in texts(value)]
-    return [text for text in [*own, *below] if isinstance(text, str)]
+    return [text for text in [*constants, *below] if isinstance(text, str)]
 
 
 @pytest.fixture
@@ -178,8 +178,8 @@ def test_every_panel_draws_what_a_real_run_logs(sent, offline):
     for part in ("workspace", "report"):
         drawn = [keys(panel) for panel in panels(json.loads(offline)[part])]
         assert len(drawn) == len(asked)
-        for mine, wanted in zip(drawn, asked, strict=True):
-            assert set(wanted) <= mine <= logged, (part, mine - logged)
+        for shown, wanted in zip(drawn, asked, strict=True):
+            assert set(wanted) <= shown <= logged, (part, shown - logged)
     config = json.loads(server.variables("UpsertBucket")[0]["config"])
     for group in layout.GROUPS:
         head, *rest = group.split(".")

@@ -45,7 +45,7 @@ class Budget:
         return self.iwae_samples if row == "IWAE" else 1
 
 
-SIZES = {
+BUDGETS = {
     "quick": Budget(seeds=2, steps=3000, active=(10, 4, 0)),
     "full": Budget(seeds=5, steps=12_000),
 }
@@ -70,12 +70,12 @@ def data() -> Tensor:
     return digits.load(0)[0].double() / 255.0
 
 
-def variances(found: Spectrum, active: tuple[int, ...]) -> list[float]:
+def variances(spectrum: Spectrum, active: tuple[int, ...]) -> list[float]:
     """Noise variances at which the optimum has so many active latents.
 
     Halfway, in the logarithm, between eigenvalue k and the next; for k = 0 half again the first.
     """
-    values = found.values.tolist()
+    values = spectrum.values.tolist()
     return [(values[k - 1] * values[k]) ** 0.5 if k else 1.5 * values[0] for k in active]
 
 
@@ -95,7 +95,7 @@ def objective(row: str, samples: int) -> Objective:
     return Maximise(iwae, samples) if row == "IWAE" else Maximise(samples=samples)
 
 
-def member(row: str, size: Budget, seed: int, variance: float, features: int) -> Bound:
+def member(row: str, budget: Budget, seed: int, variance: float, features: int) -> Bound:
     """A row of one seed and noise before training; all rows of a seed start from the same model."""
     with randomness.initialisation(seed, 0):
         weight = nn.Linear(LATENT, features).weight.detach()
@@ -103,7 +103,7 @@ def member(row: str, size: Budget, seed: int, variance: float, features: int) ->
         head = LinearHead(features, LATENT)
     with randomness.initialisation(seed, 2):
         count = TRANSITIONS if row.startswith("HVI") else 0
-        steps = [Refinement(LATENT, features, size.hidden) for _ in range(count)]
+        steps = [Refinement(LATENT, features, budget.hidden) for _ in range(count)]
     target = LinearGaussian(weight, torch.zeros(features), variance**0.5)
     q = Posterior(nn.Identity(), head, steps)
-    return Bound(target, q, objective(row, size.samples(row)))
+    return Bound(target, q, objective(row, budget.samples(row)))

@@ -23,13 +23,13 @@ def shifted(levels: np.ndarray, index: int) -> np.ndarray:
     return levels * 1.035 ** (index - (len(COLOURS) - 1) / 2)
 
 
-def counts(table: pd.DataFrame, found: Spectrum) -> Figure:
+def counts(table: pd.DataFrame, spectrum: Spectrum) -> Figure:
     """Collapsed latents by noise: every seed a point, the optimum a line; and the loss of log p."""
     figure = Figure(figsize=(12.5, 3.9))
     axes = figure.subplots(1, 3)
     low, high = table.variance.min() / 1.5, table.variance.max() * 1.5
     fine = np.geomspace(low, high, 800)
-    values = found.values[:LATENT].numpy()
+    values = spectrum.values[:LATENT].numpy()
     exact = [(0.5 * np.log(np.maximum(values / v, 1.0)) < COLLAPSED).sum() for v in fine]
     titles = "collapsed latents, by KL of q", "unused directions of the decoder"
     for axis, title in zip(axes, titles, strict=False):
@@ -39,12 +39,12 @@ def counts(table: pd.DataFrame, found: Spectrum) -> Figure:
     axes[2].set_title("log p(x) below the optimum's, nats an image", fontsize=10)
     axes[2].set_yscale("log")
     for index, (row, colour) in enumerate(COLOURS.items()):
-        mine = table[table.row == row]
-        at = shifted(mine.variance.to_numpy(), index)
+        subset = table[table.row == row]
+        at = shifted(subset.variance.to_numpy(), index)
         style = {"color": colour, "markersize": 4, "alpha": 0.75, "linestyle": ""}
-        axes[0].plot(at, mine.by_q, marker="o", label=row, **style)
-        axes[1].plot(at, mine.by_decoder, marker="o", **style)
-        axes[2].plot(at, (-mine.log_p_loss).clip(lower=FLOOR), marker="o", **style)
+        axes[0].plot(at, subset.by_q, marker="o", label=row, **style)
+        axes[1].plot(at, subset.by_decoder, marker="o", **style)
+        axes[2].plot(at, (-subset.log_p_loss).clip(lower=FLOOR), marker="o", **style)
     levels = sorted(table.variance.unique())
     for axis in axes:
         axis.set_xscale("log")

@@ -41,25 +41,25 @@ def spectrum(x: Tensor) -> Spectrum:
     return Spectrum(x.mean(0), values.flip(0), vectors.flip(1))
 
 
-def stationary(found: Spectrum, variance: float, kept: list[int], latent: int) -> Point:
+def stationary(spectrum: Spectrum, variance: float, kept: list[int], latent: int) -> Point:
     """The stationary point whose columns are u_i sqrt(lambda_i - sigma^2) for i in `kept`.
 
     The other of the `latent` columns are zero. Raises ValueError where a kept eigenvalue is not
     above `variance` or more are kept than there are latents.
     """
-    values = found.values[kept]
+    values = spectrum.values[kept]
     if len(kept) > latent or not (values > variance).all():
         raise ValueError(f"cannot keep eigenvalues {kept} with {latent} latents at {variance}")
-    weight = torch.zeros(len(found.values), latent, dtype=torch.float64)
-    weight[:, : len(kept)] = found.vectors[:, kept] * (values - variance).sqrt()
+    weight = torch.zeros(len(spectrum.values), latent, dtype=torch.float64)
+    weight[:, : len(kept)] = spectrum.vectors[:, kept] * (values - variance).sqrt()
     precision = 1.0 + weight.square().sum(0) / variance  # of each latent, given x
-    left = found.values.sum() - values.sum()
-    size = len(found.values)
+    left = spectrum.values.sum() - values.sum()
+    size = len(spectrum.values)
     log_det = values.log().sum() + (size - len(kept)) * math.log(variance)
     log_p = -0.5 * (size * math.log(2 * math.pi) + log_det + len(kept) + left / variance)
     return Point(
         weight,
-        found.mean,
+        spectrum.mean,
         weight.T / (variance * precision[:, None]),
         precision.rsqrt(),
         log_p.item(),
@@ -67,14 +67,14 @@ def stationary(found: Spectrum, variance: float, kept: list[int], latent: int) -
     )
 
 
-def optimum(found: Spectrum, variance: float, latent: int) -> Point:
+def optimum(spectrum: Spectrum, variance: float, latent: int) -> Point:
     """The global maximum of log p(x), and of the ELBO.
 
     Kept is every eigenvalue above `variance`, at most `latent` of them, the largest first. There
     KL_i = log(lambda_i / sigma^2) / 2, and a latent without an eigenvalue has collapsed.
     """
-    kept = [i for i in range(latent) if found.values[i] > variance]
-    return stationary(found, variance, kept, latent)
+    kept = [i for i in range(latent) if spectrum.values[i] > variance]
+    return stationary(spectrum, variance, kept, latent)
 
 
 def collapsed(rates: Tensor) -> int:

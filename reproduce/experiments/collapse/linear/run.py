@@ -1,4 +1,4 @@
-"""The section's cells: one row each, at every noise and seed side by side."""
+"""Fit and score a row of the section, at every noise and seed side by side."""
 
 from dataclasses import asdict
 from functools import partial
@@ -20,48 +20,54 @@ from reproduce.experiments.collapse.linear.design import (
 )
 from reproduce.experiments.collapse.linear.optimum import optimum, spectrum
 from reproduce.experiments.collapse.linear.score import scored
-from reproduce.scheduling.tasks import Task
+from reproduce.experiments.units import Place, Progress, Unit, of_one_setting
 
 
-def noises(size: Budget) -> list[float]:
+def noises(budget: Budget) -> list[float]:
     """The noise variances of the section."""
-    return variances(spectrum(data()), size.active)
+    return variances(spectrum(data()), budget.active)
 
 
-def make(row: str, size: Budget, seeds: list[int]) -> dict[int, dict]:
+def fit(row: str, budget: Budget, seeds: list[int], progress: Progress) -> dict[int, dict]:
     """Train a row at every noise, all seeds and noises side by side, and score it."""
-    x, levels = data(), noises(size)
+    x, levels = data(), noises(budget)
     pairs = [(variance, seed) for variance in levels for seed in seeds]
-    members = [member(row, size, seed, variance, x.shape[1]) for variance, seed in pairs]
+    members = [member(row, budget, seed, variance, x.shape[1]) for variance, seed in pairs]
     fit_posterior(
-        [one.target for one in members],
-        [one.posterior for one in members],
+        [bound.target for bound in members],
+        [bound.posterior for bound in members],
         members[0].objective,
-        size.steps,
+        budget.steps,
         x=x.float(),
-        samples=size.samples(row),
-        batch_size=size.batch,
-        learning_rate=size.rate,
-        beta=beta(row, size.steps),
+        samples=budget.samples(row),
+        batch_size=budget.batch,
+        learning_rate=budget.rate,
+        beta=beta(row, budget.steps),
         seed=[seed for _, seed in pairs],
-        progress=False,
+        progress=progress,
     )
-    found = {seed: {"status": "finished", "points": []} for seed in seeds}
+    results = {seed: {"status": "finished", "points": []} for seed in seeds}
     best = {v: optimum(spectrum(x), v, LATENT) for v in levels}
-    for one, (variance, seed) in zip(members, pairs, strict=True):
-        point = scored(one, x, size, seed, variance)
+    for bound, (variance, seed) in zip(members, pairs, strict=True):
+        point = scored(bound, x, budget, seed, variance)
         exact = {"rates": best[variance].rates.tolist(), "log_p": best[variance].log_p}
-        found[seed]["points"].append(point | {"optimum": exact})
-    return found
+        results[seed]["points"].append(point | {"optimum": exact})
+    return results
 
 
-def tasks(size: Budget, runs: Path, preset: str) -> dict[str, Task]:
-    """Every cell by its row."""
-    setup = {name: value for name, value in asdict(size).items() if name != "seeds"}
-    setup |= {"active": list(size.active), "latent": LATENT, "transitions": TRANSITIONS}
-    setup |= {"warm_up": WARM_UP, "cycles": CYCLES, "data": sha256(data().numpy().tobytes())}
-    found = {}
+def setup(budget: Budget) -> dict:
+    """All that decides the numbers of every row, apart from the seed."""
+    numbers = {name: value for name, value in asdict(budget).items() if name != "seeds"}
+    numbers |= {"active": list(budget.active), "latent": LATENT, "transitions": TRANSITIONS}
+    numbers |= {"warm_up": WARM_UP, "cycles": CYCLES}
+    return numbers | {"data": sha256(data().numpy().tobytes())}
+
+
+def units(budget: Budget, runs: Path, preset: str) -> list[Unit]:
+    """A unit a row."""
+    common, made = setup(budget), []
     for row in ROWS:
-        place = Path(runs, "collapse", preset, "linear", row.replace(", ", "-"))
-        found[row] = Task(f"linear, {row}", place, {"row": row, **setup}, partial(make, row, size))
-    return found
+        folder = Path(runs, "collapse", preset, "linear", row.replace(", ", "-"))
+        place = Place(folder, {"row": row, **common})
+        made.append(of_one_setting(f"linear, {row}", row, place, partial(fit, row, budget)))
+    return made

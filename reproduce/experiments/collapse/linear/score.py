@@ -25,19 +25,19 @@ def gaussian_rates(q: Normal) -> Tensor:
 
 
 @torch.no_grad()
-def sampled(one: Bound, x: Tensor, draws: int, seed: int) -> tuple[dict, Tensor]:
+def sampled(bound: Bound, x: Tensor, draws: int, seed: int) -> tuple[dict, Tensor]:
     """The bound and importance sampling on x (N, X), and the latents' KLs, (D,), mean over x.
 
     A path's KLs are those of the Gaussian with each latent's mean and variance: no distribution
     with these moments has a lower one, so they are lower bounds. Raises Diverged where the weights
     are not finite.
     """
-    estimates, rates, q = [], [], one.posterior
+    estimates, rates, q = [], [], bound.posterior
     for index, batch in enumerate(x.float().split(BATCH)):
         shape = (q.num_draws, draws, len(batch), LATENT)
         path = q(batch, randomness.normal(shape, seed, "evaluate", index))
         stream = WeightStream(draws)
-        stream.add(path_terms(one.target, batch, path).log_weight())
+        stream.add(path_terms(bound.target, batch, path).log_weight())
         estimates.append(stream.estimate())
         by_image = moment_kl(path.z[-1].double()) if q.transitions else gaussian_rates(path.base)
         rates.append(by_image.double())
@@ -45,16 +45,16 @@ def sampled(one: Bound, x: Tensor, draws: int, seed: int) -> tuple[dict, Tensor]
 
 
 @torch.no_grad()
-def scored(one: Bound, x: Tensor, size: Budget, seed: int, variance: float) -> dict:
+def scored(bound: Bound, x: Tensor, budget: Budget, seed: int, variance: float) -> dict:
     """A trained row's numbers at one noise, on the data x (N, X); nats an image.
 
     `log_p` is exact and over all of x; `gap` is exact log p less the ELBO, and `importance_error`
-    the importance-sampled log p less the exact one, both over the first `size.counted` images.
+    the importance-sampled log p less the exact one, both over the first `budget.counted` images.
     """
-    some = x[: size.counted]
-    exact = LinearGaussian(one.target.weight.double(), one.target.bias.double(), variance**0.5)
+    some = x[: budget.counted]
+    exact = LinearGaussian(bound.target.weight.double(), bound.target.bias.double(), variance**0.5)
     try:
-        found, rates = sampled(one, some, size.draws, seed)
+        numbers, rates = sampled(bound, some, budget.draws, seed)
     except Diverged:
         return {"variance": variance, "status": "diverged"}
     log_p = exact.log_marginal(some).mean().item()
@@ -62,9 +62,9 @@ def scored(one: Bound, x: Tensor, size: Budget, seed: int, variance: float) -> d
         "variance": variance,
         "status": "finished",
         "log_p": exact.log_marginal(x).mean().item(),
-        "gap": log_p - found["elbo"],
-        "importance_error": -found["nll"] - log_p,
-        "k_hat_untrusted": found["k_hat_untrusted"],
+        "gap": log_p - numbers["elbo"],
+        "importance_error": -numbers["nll"] - log_p,
+        "k_hat_untrusted": numbers["k_hat_untrusted"],
         "rates": rates.sort(descending=True).values.tolist(),
         "directions": direction_rates(exact.weight, variance).tolist(),
     }

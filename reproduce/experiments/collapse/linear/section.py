@@ -6,27 +6,27 @@ from annealed.evaluation.result import trusted_k
 from reproduce.experiments.collapse.linear import figures, summary, tables
 from reproduce.experiments.collapse.linear.design import Budget, data
 from reproduce.experiments.collapse.linear.optimum import spectrum
-from reproduce.experiments.collapse.section import Section
+from reproduce.pages.page import Section
 
 SETTING = Path(__file__).parent / "setting.md"
 
 
-def section(found: dict[str, list[dict]], size: Budget) -> Section:
+def section(by_row: dict[str, list[dict]], budget: Budget) -> Section:
     """The section of the results of every row and seed."""
-    seeds, rates = summary.seeds(found), summary.rates(found)
+    seeds, rates = summary.seeds(by_row), summary.rates(by_row)
     rows = summary.rows(seeds)
-    made = [
+    numbers = [
         tables.by_noise(rows, "by_q", ".1f", exact=True),
         tables.by_noise(rows, "by_decoder", ".1f", exact=True),
         tables.by_noise(rows, "log_p_loss", "+.4f", exact=False),
         tables.overall(rows),
     ]
-    by_q, by_decoder, loss, overall = made
+    by_q, by_decoder, loss, overall = numbers
     blocks = [
         SETTING.read_text().strip(),
-        f"{seeds.seed.nunique()} seeds; {size.steps} steps of Adam on batches of {size.batch}; "
-        f"evaluation with S = {size.draws} "
-        f"on {size.counted} images; log p(x) is exact, over all images.",
+        f"{seeds.seed.nunique()} seeds; {budget.steps} steps of Adam on batches of {budget.batch}; "
+        f"evaluation with S = {budget.draws} "
+        f"on {budget.counted} images; log p(x) is exact, over all images.",
         "### Collapsed latents, by q",
         tables.note(),
         by_q,
@@ -43,13 +43,13 @@ def section(found: dict[str, list[dict]], size: Budget) -> Section:
         overall,
         "Counts as the optimum: of all models of the row. Losses and gaps are the largest mean "
         "over seeds at a noise. The KL gap is exact log p(x) less the ELBO; for HVI that of the "
-        f"path. 'k-hat too high' is the share of images above {trusted_k(size.draws):.2f}.",
+        f"path. 'k-hat too high' is the share of images above {trusted_k(budget.draws):.2f}.",
     ]
     return Section(
         "The linear VAE",
         blocks,
-        made,
-        [r for row in found.values() for r in row],
+        numbers,
+        [r for row in by_row.values() for r in row],
         {
             "linear_counts": figures.counts(seeds, spectrum(data())),
             "linear_spectra": figures.spectra(rates),

@@ -4,13 +4,13 @@ import pandas as pd
 import torch
 
 from reproduce.experiments.collapse.linear.optimum import collapsed
-from reproduce.pages.markdown import interval
+from reproduce.results.statistics import interval
 
 KEYS = ["row", "variance"]
 MEASURES = ("by_q", "by_decoder", "log_p_loss", "gap", "importance_error")
 
 
-def seeds(found: dict[str, list[dict]]) -> pd.DataFrame:
+def seeds(by_row: dict[str, list[dict]]) -> pd.DataFrame:
     """One line a row, noise variance and seed.
 
     `by_q` counts latents whose q has a KL below `optimum.COLLAPSED`, `by_decoder` directions of the
@@ -18,7 +18,7 @@ def seeds(found: dict[str, list[dict]]) -> pd.DataFrame:
     the optimum's, nats an image.
     """
     lines = []
-    for row, results in found.items():
+    for row, results in by_row.items():
         for r in results:
             for p in r["points"]:
                 best = p["optimum"]
@@ -41,13 +41,13 @@ def _count(rates: list[float]) -> int:
     return collapsed(torch.tensor(rates, dtype=torch.float64))
 
 
-def rates(found: dict[str, list[dict]]) -> pd.DataFrame:
+def rates(by_row: dict[str, list[dict]]) -> pd.DataFrame:
     """One line a row, noise, seed and rank: KL of q's latents and of the decoder's directions.
 
     Both are sorted, largest first, beside the optimum's of the same rank; nats.
     """
     lines = []
-    for row, results in found.items():
+    for row, results in by_row.items():
         for r in results:
             for p in (p for p in r["points"] if p["status"] == "finished"):
                 ranked = zip(p["rates"], p["directions"], p["optimum"]["rates"], strict=True)
@@ -69,15 +69,15 @@ def rates(found: dict[str, list[dict]]) -> pd.DataFrame:
 def rows(table: pd.DataFrame) -> pd.DataFrame:
     """One line a row and noise: mean and half width of the 95% t-interval over seeds."""
     lines = []
-    for key, mine in table.groupby(KEYS, sort=False):
-        done = mine[mine.status == "finished"]
-        line = dict(zip(KEYS, key, strict=True)) | {"exact": int(mine.exact.iloc[0])}
-        line |= {"seeds": len(done), "lost": len(mine) - len(done)}
+    for key, subset in table.groupby(KEYS, sort=False):
+        done = subset[subset.status == "finished"]
+        line = dict(zip(KEYS, key, strict=True)) | {"exact": int(subset.exact.iloc[0])}
+        line |= {"seeds": len(done), "lost": len(subset) - len(done)}
         for measure in MEASURES:
             line[measure], line[f"{measure}_half"] = interval(done[measure])
         line["same_by_q"] = int((done.by_q == done.exact).sum())
         line["same_by_decoder"] = int((done.by_decoder == done.exact).sum())
         line["k_hat_untrusted"] = done.k_hat_untrusted.astype(float).mean()
-        line["cpu_seconds"] = mine.cpu_seconds.mean()
+        line["cpu_seconds"] = subset.cpu_seconds.mean()
         lines.append(line)
     return pd.DataFrame(lines)

@@ -13,13 +13,13 @@ def by_noise(table: pd.DataFrame, measure: str, form: str, exact: bool) -> str:
     head = ["noise variance", *(["exact optimum"] if exact else []), *rows]
     lines = []
     for variance, group in table.groupby("variance", sort=True):
-        own = group.set_index("row")
-        cells = [f"{variance:.4f}", *([str(own.exact.iloc[0])] if exact else [])]
+        by_row = group.set_index("row")
+        entries = [f"{variance:.4f}", *([str(by_row.exact.iloc[0])] if exact else [])]
         for row in rows:
-            text = spread(own[measure][row], own[f"{measure}_half"][row], form)
-            lost = f" ({own.lost[row]} diverged)" if own.lost[row] else ""
-            cells.append(text + lost)
-        lines.append(cells)
+            text = spread(by_row[measure][row], by_row[f"{measure}_half"][row], form)
+            lost = f" ({by_row.lost[row]} diverged)" if by_row.lost[row] else ""
+            entries.append(text + lost)
+        lines.append(entries)
     return markdown_table(head, lines, 1)
 
 
@@ -29,19 +29,19 @@ def overall(table: pd.DataFrame) -> str:
     head += ["largest KL gap", "importance sampling less exact, worst", "k-hat too high"]
     head += ["CPU seconds a model"]
     lines = []
-    for row, mine in table.groupby("row", sort=False):
-        of = mine.seeds.sum()
-        worst = mine.importance_error.iloc[np.nanargmax(mine.importance_error.abs())]
+    for row, subset in table.groupby("row", sort=False):
+        of = subset.seeds.sum()
+        worst = subset.importance_error.iloc[np.nanargmax(subset.importance_error.abs())]
         lines.append(
             [
                 row,
-                f"{mine.same_by_q.sum()} of {of}",
-                f"{mine.same_by_decoder.sum()} of {of}",
-                number(mine.log_p_loss.min(), "+.4f"),
-                number(mine.gap.max(), ".3f"),
+                f"{subset.same_by_q.sum()} of {of}",
+                f"{subset.same_by_decoder.sum()} of {of}",
+                number(subset.log_p_loss.min(), "+.4f"),
+                number(subset.gap.max(), ".3f"),
                 number(worst, "+.3f"),
-                number(100 * mine.k_hat_untrusted.mean(), ".1f") + " %",
-                number(mine.cpu_seconds.mean(), ".1f"),
+                number(100 * subset.k_hat_untrusted.mean(), ".1f") + " %",
+                number(subset.cpu_seconds.mean(), ".1f"),
             ]
         )
     return markdown_table(head, lines, 1)

@@ -6,10 +6,11 @@ import matplotlib
 import pandas as pd
 
 from annealed.evaluation.result import read_result
-from reproduce.experiments.collapse.section import Section
-from reproduce.pages.markdown import interval, markdown_table, number, spread
+from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.page import Section
 from reproduce.results import trials
-from reproduce.results.trials import DEFAULTS, Found, Trial, between
+from reproduce.results.statistics import interval
+from reproduce.results.trials import DEFAULTS, Results, Trial, between
 
 matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
@@ -38,25 +39,25 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for name, change in SCHEDULES.items():
         for row in ROWS:
-            mine = runs[(runs.change == change) & (runs.row == row) & (runs.status == "finished")]
-            line = {"schedule": name, "row": row, "seeds": len(mine)}
-            for measure in MEASURES if len(mine) else ():
-                line[measure], line[f"{measure}_half"] = interval(mine[measure])
-            lines += [line] if len(mine) else []
+            done = runs[(runs.change == change) & (runs.row == row) & (runs.status == "finished")]
+            line = {"schedule": name, "row": row, "seeds": len(done)}
+            for measure in MEASURES if len(done) else ():
+                line[measure], line[f"{measure}_half"] = interval(done[measure])
+            lines += [line] if len(done) else []
     return pd.DataFrame(lines)
 
 
-def table(found: Found, lines: pd.DataFrame, setting: str) -> str:
+def table(results: Results, lines: pd.DataFrame, setting: str) -> str:
     """NLL, bound and use of the latents, with each row's difference from the VAE beside it."""
-    cells = []
+    entries = []
     for r in lines.itertuples():
         change = SCHEDULES[r.schedule]
-        pair = between(*(found.get(Trial(setting, row, change), {}) for row in (r.row, "vae")))
+        pair = between(*(results.get(Trial(setting, row, change), {}) for row in (r.row, "vae")))
         against = ""
         if pair and r.row != "vae":
             half = (pair["t_high"] - pair["t_low"]) / 2 if pair["seeds"] > 1 else float("nan")
             against = spread(pair["difference"], half, "+.2f")
-        cells.append(
+        entries.append(
             [
                 r.schedule,
                 r.row,
@@ -70,15 +71,15 @@ def table(found: Found, lines: pd.DataFrame, setting: str) -> str:
             ]
         )
     head = ["warm-up", "row", "seeds", "NLL", "less the VAE's", "ELBO", "rate", "active units"]
-    return markdown_table([*head, "mutual information"], cells, 2)
+    return markdown_table([*head, "mutual information"], entries, 2)
 
 
-def figure(found: Found, setting: str) -> plt.Figure:
+def figure(results: Results, setting: str) -> plt.Figure:
     """The KL of every latent, largest first: a panel a schedule, a line a row, bands over seeds."""
     drawn, axes = plt.subplots(1, len(SCHEDULES), figsize=(10, 3.2), sharey=True)
     for axis, (name, change) in zip(axes, SCHEDULES.items(), strict=True):
         for row in ROWS:
-            paths = found.get(Trial(setting, row, change), {}).values()
+            paths = results.get(Trial(setting, row, change), {}).values()
             kls = [read_result(path).get("kl_by_latent") for path in paths]
             if kls := [sorted(kl, reverse=True) for kl in kls if kl]:
                 sorted_kl = pd.DataFrame(kls)
@@ -96,30 +97,29 @@ def figure(found: Found, setting: str) -> plt.Figure:
 
 def setting() -> Section:
     """What the sections of all data sets have in common."""
-    return Section("Autoregressive decoders", [SETTING.read_text().strip()], [], [])
+    return Section("Autoregressive decoders", [SETTING.read_text().strip()])
 
 
 def section(pool: Path, preset: str, data: str) -> Section:
-    """The section of the trials on `data` whose results are kept in `pool`."""
-    wanted, which = plan(data), SETTINGS[data]
-    found = trials.gather(wanted, pool, preset, data)
-    runs = trials.table(found)
+    """The section of the trials on `data` whose results are in `pool`."""
+    planned, name = plan(data), SETTINGS[data]
+    by_trial = trials.gather(planned, pool, preset, data)
+    runs = trials.table(by_trial)
     lines = summary(runs)
-    made, left = table(found, lines, which), len(wanted) - len(found)
-    missing = f" **{left} of {len(wanted)} trials are still to be run.**" if left else ""
+    numbers, left = table(by_trial, lines, name), len(planned) - len(by_trial)
+    missing = f" **{left} of {len(planned)} trials are still to be run.**" if left else ""
     blocks = [
-        f"Data {data}, setting `{which}`, preset {trials.PRESETS[preset]}, "
+        f"Data {data}, setting `{name}`, preset {trials.PRESETS[preset]}, "
         f"S = {runs.samples.max():.0f}, k-hat too high for "
         f"{100 * runs.k_hat_untrusted.mean():.0f} % of the images.{missing}",
-        made,
+        numbers,
         f"![KL of each latent](nonlinear_{data}.png)",
     ]
-    results = [read_result(path) for paths in found.values() for path in paths.values()]
     return Section(
         f"An autoregressive decoder, {data}",
         blocks,
-        [made],
-        results,
-        {f"nonlinear_{data}": figure(found, which)},
+        [numbers],
+        [read_result(path) for paths in by_trial.values() for path in paths.values()],
+        {f"nonlinear_{data}": figure(by_trial, name)},
         {f"nonlinear_{data}_runs": runs, f"nonlinear_{data}": lines},
     )

@@ -1,5 +1,13 @@
-"""CelebA: its files, its download, its cache of pixels."""
+"""CelebA: its files, their download, the cache of decoded pixels."""
 
-from annealed.data.celeba.dataset import load
+from annealed.utils.lazy import lazy_names
 
-__all__ = ["load"]
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "archive": ("JpegArchive", "JpegFolder", "Partition", "read_partition"),
+        "dataset": ("CelebA", "cache_of", "decode", "load"),
+        "download": ("fetch",),
+        "pixel_cache": ("PixelCache",),
+    },
+)

@@ -40,8 +40,8 @@ def read_partition(path: Path) -> Partition:
         raise corrupt(path, f"cannot be read as text ({error})") from None
     rows, lines = LINE.findall(text), [line for line in text.split("\n") if line.strip()]
     if len(rows) < len(lines):
-        told = next(line for line in lines if not LINE.fullmatch(line))
-        raise corrupt(path, f"has the line {told[:60]!r} where '000001.jpg 0' is the form")
+        wrong = next(line for line in lines if not LINE.fullmatch(line))
+        raise corrupt(path, f"has the line {wrong[:60]!r} where '000001.jpg 0' is the form")
     if len({name for name, _ in rows}) < len(rows):
         raise corrupt(path, "lists an image twice")
     plain = "".join(f"{name} {split}\r\n" for name, split in rows).encode()
@@ -67,7 +67,7 @@ class JpegFolder:
         self.path = path
 
     def stamp(self) -> dict[str, str | int]:
-        """What tells cheaply that files may have come or gone."""
+        """A record that changes, at little cost, when files are added or removed."""
         changed = self.path.stat().st_mtime_ns
         return {"kind": "folder", "path": str(self.path.resolve()), "mtime_ns": changed}
 
@@ -107,14 +107,14 @@ class JpegArchive:
             raise corrupt(self.path, f"is not a readable zip ({error})") from None
 
     def stamp(self) -> dict[str, str | int]:
-        """What tells cheaply that the zip may be another one."""
-        found = self.path.stat()
+        """A record that changes, at little cost, when the zip is replaced."""
+        stat = self.path.stat()
         stamp = {"kind": "zip", "path": str(self.path.resolve())}
-        return {**stamp, "mtime_ns": found.st_mtime_ns, "bytes": found.st_size}
+        return {**stamp, "mtime_ns": stat.st_mtime_ns, "bytes": stat.st_size}
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each image, by name; raises UsageError where a member is not to be trusted."""
-        found = {}
+        sizes = {}
         for member in self.zip.infolist():
             folder, _, name = member.filename.rpartition("/")
             if member.filename.startswith("/") or ".." in member.filename.split("/"):
@@ -122,12 +122,12 @@ class JpegArchive:
             if folder != FOLDER or not _is_plain(name):
                 continue
             if member.file_size > LARGEST:
-                told = f"{member.filename} of {member.file_size} bytes, where a JPEG of CelebA has"
-                raise corrupt(self.path, f"has {told} under 50,000")
-            if name in found:
+                large = f"{member.filename} of {member.file_size} bytes"
+                raise corrupt(self.path, f"has {large}, where a JPEG of CelebA has under 50,000")
+            if name in sizes:
                 raise corrupt(self.path, f"has {member.filename} twice")
-            found[name] = member.file_size
-        return found
+            sizes[name] = member.file_size
+        return sizes
 
     def read(self, name: str) -> bytes:
         """The JPEG `name`, its CRC checked."""
@@ -138,7 +138,7 @@ class JpegArchive:
             raise corrupt(self.path, f"is damaged at {FOLDER}/{name} ({error})") from None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self.file:
             self.file.close()
 

@@ -43,16 +43,16 @@ def load(root: Path, size: int, thorough: bool = False) -> CelebA:
     damaged one is made again. Raises DataNotFound where files cannot be had and UsageError where
     one is wrong or the cache cannot be written.
     """
-    folder, cellar = root / "celeba", cache_root() / "celeba"
-    listed = folder / files.PARTITION
-    if not listed.is_file():
-        with locked(cellar, "the cache", wait=True):
-            if not listed.is_file():
+    folder, caches = root / "celeba", cache_root() / "celeba"
+    partition_path = folder / files.PARTITION
+    if not partition_path.is_file():
+        with locked(caches, "the cache", wait=True):
+            if not partition_path.is_file():
                 download.fetch(folder, files.PARTITION)
-    partition = files.read_partition(listed)
+    partition = files.read_partition(partition_path)
     cache = cache_of(partition, size)
     if _problem(cache, folder, partition, size, thorough):
-        with locked(cellar, "the cache", wait=True):  # another process may have made it meanwhile
+        with locked(caches, "the cache", wait=True):  # another process may have made it meanwhile
             problem = _problem(cache, folder, partition, size, thorough)
             if problem:
                 _build(cache, folder, partition, size, problem)
@@ -69,9 +69,9 @@ def cache_of(partition: files.Partition, size: int) -> PixelCache:
 def _problem(
     cache: PixelCache, folder: Path, partition: files.Partition, size: int, thorough: bool
 ) -> str:
-    """Why the cache is no good for the images below `folder`; empty where it is.
+    """Why the cache cannot serve for the images below `folder`; empty where it can.
 
-    Images that are no longer there are no problem: the cache stands for them.
+    Images that were removed since are no problem: the cache stands for them.
     """
     record = cache.record()
     if record is None:
@@ -84,7 +84,7 @@ def _problem(
         with closing(source):
             if files.fingerprint(source, partition) != made_from["fingerprint"]:
                 return f"{cache.folder} was made from other images"
-        cache.keep({**record, "source": source.stamp()})
+        cache.write_record({**record, "source": source.stamp()})
     damage = cache.damage(thorough)
     return f"{cache.pixels} {damage}" if damage else ""
 
@@ -145,8 +145,8 @@ def decoder(
 def decode(content: bytes, size: int) -> np.ndarray:
     """A JPEG of 178 x 218 -> its centre of 148, resized to (3 * size * size,) in (C, H, W) order.
 
-    Pillow's bilinear filter, which widens with the scale (antialiased). Raises ValueError, in
-    words, where the JPEG is not a whole one of that size in colour.
+    Pillow's bilinear filter, which widens with the scale (antialiased). Raises ValueError
+    where the JPEG is not a whole one of that size in colour.
     """
     try:
         with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:

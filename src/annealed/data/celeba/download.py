@@ -26,13 +26,13 @@ def fetch(folder: Path, name: str) -> None:
             download_file_from_google_drive(key, scratch, name, md5)
             os.replace(Path(scratch) / name, folder / name)
     except Exception as error:  # gdown is optional, and its errors share no base with others
-        told = " ".join(str(error).split()) or type(error).__name__
-        if "Too many users" in told or "quota" in told.lower():
-            told = "Google Drive's quota for this file is spent; it is free again within a day"
-        raise absent(folder, name, told[:200]) from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "Too many users" in reason or "quota" in reason.lower():
+            reason = "Google Drive's quota for this file is spent; it is free again within a day"
+        raise absent(folder, name, reason[:200]) from None
 
 
-def absent(folder: Path, name: str, why: str = "") -> DataNotFound:
-    """The one sentence for a file of CelebA that is not at hand, with the checksums of both."""
+def absent(folder: Path, name: str, reason: str = "") -> DataNotFound:
+    """The error for a file of CelebA that is not in `folder`, with the checksums of both files."""
     needed = [f"{n} (MD5 {ADDRESSES[n][1]})" for n in (PARTITION, ARCHIVE)]
-    return not_found("celeba", name, folder, why, " and ".join(needed))
+    return not_found("celeba", name, folder, reason, " and ".join(needed))

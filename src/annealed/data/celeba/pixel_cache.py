@@ -42,7 +42,7 @@ class PixelCache:
             return None
 
     def damage(self, thorough: bool = False) -> str:
-        """What is wrong with the pixels, in words; empty where nothing is.
+        """A message on what is wrong with the pixels; empty where nothing is.
 
         Their SHA-256 is taken where the file's time is not the recorded one, or `thorough`.
         """
@@ -50,21 +50,21 @@ class PixelCache:
         if record is None:
             return "has no readable record beside it"
         try:
-            found = self.pixels.stat()
-            if found.st_size != self.images * self.width:
+            stat = self.pixels.stat()
+            if stat.st_size != self.images * self.width:
                 expected = self.images * self.width
-                return f"has {found.st_size} bytes where {expected} were written"
-            touched = found.st_mtime_ns != record["pixels"]["mtime_ns"]
+                return f"has {stat.st_size} bytes where {expected} were written"
+            touched = stat.st_mtime_ns != record["pixels"]["mtime_ns"]
             if (touched or thorough) and _digest(self.pixels) != record["pixels"]["sha256"]:
                 return "is not what was written (SHA-256)"
         except OSError as error:
             return f"cannot be read ({error.strerror})"
         if touched:
-            record["pixels"]["mtime_ns"] = found.st_mtime_ns
-            self.keep(record)
+            record["pixels"]["mtime_ns"] = stat.st_mtime_ns
+            self.write_record(record)
         return ""
 
-    def keep(self, record: dict[str, Any]) -> None:
+    def write_record(self, record: dict[str, Any]) -> None:
         """Write a record of the same pixels if the folder can be written."""
         try:
             replace_json(self.folder / RECORD, record)
@@ -86,8 +86,8 @@ class PixelCache:
     ) -> None:
         """Fill the cache with `produce(first, last)`, uint8 (last - first, X), CHUNK images a call.
 
-        Goes on from an interrupted build of the same `made_from`. `report` is told how many images
-        are done. The caller holds a lock. Raises UsageError where the folder cannot be written.
+        Goes on from an interrupted build of the same `made_from`. `report` takes the number of
+        images done. The caller holds a lock. Raises UsageError where the folder cannot be written.
         """
         try:
             self._begin(made_from)
@@ -116,11 +116,11 @@ class PixelCache:
     def _begin(self, made_from: dict[str, Any]) -> None:
         """An empty building folder, or the one of an interrupted build of the same."""
         try:
-            begun = json.loads((self.building / BEGUN).read_text()) == made_from
+            resumable = json.loads((self.building / BEGUN).read_text()) == made_from
         except (OSError, ValueError):
-            begun = False
+            resumable = False
         partial = self.building / PIXELS
-        if begun and partial.is_file() and partial.stat().st_size == self.images * self.width:
+        if resumable and partial.is_file() and partial.stat().st_size == self.images * self.width:
             return
         shutil.rmtree(self.building, ignore_errors=True)
         self.building.mkdir(parents=True)
@@ -153,7 +153,7 @@ class PixelCache:
 
 
 def _allocate(descriptor: int, size: int) -> None:
-    """Take `size` bytes of disk at once, so that a full one is told before the work."""
+    """Take `size` bytes of disk at once, so that a full disk is known before the work."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:
@@ -162,8 +162,8 @@ def _allocate(descriptor: int, size: int) -> None:
 
 def _digest(path: Path) -> str:
     """SHA-256 of a file, a block at a time."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with open(path, "rb") as f:
         while block := f.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()

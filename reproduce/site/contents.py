@@ -1,4 +1,4 @@
-"""What reports/ has for the page to show, found by looking."""
+"""The tables and the pages in Markdown that are below reports/."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,8 @@ from reproduce.results.published import SMOKE
 
 REPORTS = Path("reports")
 TABLE = "nll_table.csv"
-OWN = ("findings", "neurips_checklist")  # which have places of their own
+APART = ("findings", "neurips_checklist")  # shown apart from the other pages
+GUIDE = "README.md"  # how to read the folder; no part of the page
 PRESETS = ("paper", "short")  # the first that has a table heads the page
 FIRST = ("toy", "invertible", "noise", "collapse", "corners", "warmup", "ablations")
 LAST = ("benchmark", "assumptions")
@@ -24,27 +25,28 @@ class Page:
 
 def tables(root: Path) -> list[Path]:
     """Folders below `root` that hold an NLL table, the headline first; smoke runs are none."""
-    found = [path.parent for path in (root / REPORTS).glob(f"*/**/{TABLE}")]
 
     def order(folder: Path) -> tuple[int, int, str]:
         preset, *data = folder.relative_to(root / REPORTS).parts
         known = PRESETS.index(preset) if preset in PRESETS else len(PRESETS)
         return known, len(data), folder.as_posix()
 
-    places = {folder: folder.relative_to(root / REPORTS).parts for folder in found}
-    return sorted((f for f, parts in places.items() if parts[0] != SMOKE), key=order)
+    folders = [path.parent for path in (root / REPORTS).glob(f"*/**/{TABLE}")]
+    evidence = [f for f in folders if f.relative_to(root / REPORTS).parts[0] != SMOKE]
+    return sorted(evidence, key=order)
 
 
 def pages(root: Path) -> list[Page]:
-    """Every page of Markdown that has no place of its own, by name."""
+    """Every page of Markdown but those of APART, in the order of FIRST and LAST, then by name."""
     folder = root / REPORTS
     paths = [*folder.glob("*.md"), *folder.glob("*/index.md")]
-    found = []
+    paths = [path for path in paths if path.name != GUIDE]
+    listed = []
     for path in paths:
         name = path.parent.name if path.name == "index.md" else path.stem
-        if name not in (*OWN, SMOKE):
-            found.append(Page(name, path, title(path)))
-    return sorted(found, key=lambda page: (_rank(page.name), page.name))
+        if name not in (*APART, SMOKE):
+            listed.append(Page(name, path, title(path)))
+    return sorted(listed, key=lambda page: (_rank(page.name), page.name))
 
 
 def _rank(name: str) -> int:

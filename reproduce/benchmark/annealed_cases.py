@@ -1,4 +1,4 @@
-"""The package's own training and scoring as cases, the Lightning loop included."""
+"""Training and scoring by this package as cases, the Lightning loop included."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ from annealed.training.datamodule import ImageData
 from annealed.training.module import Training
 
 
-def cells(row: str, seeds: int, *overrides: str) -> list[Config]:
+def configurations(row: str, seeds: int, *overrides: str) -> list[Config]:
     """The configuration of each of `seeds` seeds."""
     return [configuration.load(row, [f"seed={s}", *overrides]) for s in range(seeds)]
 
@@ -43,7 +43,7 @@ def methods(
     row: str, seeds: int, pixels: int, device: torch.device, *overrides: str
 ) -> list[Method]:
     """The row as each of `seeds` seeds starts it."""
-    configs = cells(row, seeds, *overrides)
+    configs = configurations(row, seeds, *overrides)
     kind = method_class(configs[0].method)
     return [kind(config, pixels).to(device) for config in configs]
 
@@ -52,12 +52,12 @@ def training(
     row: str, train: Tensor, device: torch.device, seeds: int = 1, *overrides: str
 ) -> Callable[[], None]:
     """An epoch over `train`, uint8 (N, X), by `seeds` seeds side by side, as a case."""
-    found = methods(row, seeds, train.shape[1], device, *overrides)
-    config = found[0].config
+    replicas = methods(row, seeds, train.shape[1], device, *overrides)
+    config = replicas[0].config
     images = Images(train, train[:1], train[:1], (1, 28, 28))
     data = ImageData(images, config.data.batch_size, config.trainer.steps_per_call, device)
-    module = Training(found, config, data.steps_an_epoch)
-    by = onednn.chosen(config.trainer.products, device)
+    module = Training(replicas, config, data.steps_an_epoch)
+    by = onednn.resolve(config.trainer.products, device)
 
     def case() -> None:
         with onednn.multiplying(by), multiplying(config.trainer.precision):
@@ -72,7 +72,7 @@ def scoring(
     """log p of the batch x (B, X) with `samples` importance samples, as a case."""
     (method,) = methods(row, 1, x.shape[1], x.device, *overrides)
     config = method.config
-    by = onednn.chosen(config.trainer.products, x.device)
+    by = onednn.resolve(config.trainer.products, x.device)
     weigh = (compiled(path_log_weight, x.device, by) if fast else None) or path_log_weight
     settings = (config.network.latent, samples, 0, 0, config.evaluate.memory_mb, weigh)
 

@@ -23,10 +23,10 @@ class Ranks:
         return self.rank == 0
 
     def share(self, batch: int) -> tuple[slice, float]:
-        """The images of a global batch that are this process's, and their weight in its mean.
+        """The slice of a global batch that this process takes, and its weight in the batch's mean.
 
         With fewer images than processes some have none: such a one takes the first at weight 0,
-        since which parameters get a gradient at all is known from a backward pass alone.
+        since only a backward pass shows which parameters get a gradient.
         """
         first, end = (r * batch // self.world for r in (self.rank, self.rank + 1))
         if first == end:
@@ -34,7 +34,7 @@ class Ranks:
         return slice(first, end), (end - first) / batch
 
     def takes(self, index: int) -> bool:
-        """Whether the validation batch `index` is this process's."""
+        """Whether this process takes the validation batch `index`."""
         return index % self.world == self.rank
 
     def mean(self, values: list[Tensor], weight: float) -> list[Tensor]:
@@ -46,13 +46,13 @@ class Ranks:
             return values
         flat = weight * torch.cat([value.reshape(-1) for value in values])
         dist.all_reduce(flat)
-        parts = flat.split([value.numel() for value in values])
-        return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
+        sums = flat.split([value.numel() for value in values])
+        return [total.view(value.shape) for total, value in zip(sums, values, strict=True)]
 
     def gather(self, value: Any) -> list[Any]:
-        """What each process has to say, by rank."""
+        """The `value` of each process, by rank."""
         if self.world == 1:
             return [value]
-        found = [None] * self.world
-        dist.all_gather_object(found, value)
-        return found
+        values = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values

@@ -1,4 +1,4 @@
-"""A measured case as a line with a ratio, and how much work is measured."""
+"""Measured cases with their ratios, and how much work is measured."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ PIXELS, BATCH = 784, 100
 
 
 @dataclass
-class Line:
+class Measurement:
     """One measured case: microseconds an item, and how many times the time of `against`."""
 
     section: str
@@ -35,7 +35,7 @@ class Budget:
     @property
     def onednn(self) -> bool:
         """Whether oneDNN multiplies here by default."""
-        return onednn.chosen("auto", self.device) == "onednn"
+        return onednn.resolve("auto", self.device) == "onednn"
 
     @property
     def train(self) -> torch.Tensor:
@@ -44,7 +44,11 @@ class Budget:
         return torch.randint(0, 256, (self.images, PIXELS), dtype=torch.uint8, generator=g)
 
 
-def lines(section: str, item: str, taken: dict[str, float], items: dict[str, int], against: str):
-    """A line for each case that took `taken` seconds for its number of `items`."""
+def measurements(
+    section: str, item: str, taken: dict[str, float], items: dict[str, int], against: str
+) -> list[Measurement]:
+    """One for each case that took `taken` seconds for its number of `items`."""
     each = {name: 1e6 * spent / items[name] for name, spent in taken.items()}
-    return [Line(section, name, item, v, against, v / each[against]) for name, v in each.items()]
+    return [
+        Measurement(section, name, item, v, against, v / each[against]) for name, v in each.items()
+    ]

@@ -1,0 +1,88 @@
+"""Statistics over seeds: t-intervals, paired comparisons, Holm's correction."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from annealed.utils import randomness
+
+RESAMPLES = 10_000  # of the bootstrap
+
+
+def t_quantile(count: int) -> float:
+    """The 97.5% quantile of Student's t for a mean of `count` values; NaN below two of them."""
+    return float(stats.t.ppf(0.975, count - 1)) if count > 1 else np.nan
+
+
+def interval(values) -> tuple[float, float]:
+    """Mean and half width of the 95% t-interval of the finite values; NaN where not defined."""
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    if len(finite) < 2:
+        return (float(finite[0]) if len(finite) else np.nan), np.nan
+    return finite.mean(), t_quantile(len(finite)) * stats.sem(finite)
+
+
+def compare(difference: np.ndarray) -> dict[str, float]:
+    """Mean of paired differences (seeds, images) and two 95% intervals: over seeds, and over both.
+
+    The first is Student's t over seeds. The second resamples seeds and images RESAMPLES times, each
+    with replacement and independently (Owen 2007, arXiv 0712.1111). `effect` is the mean over seeds
+    by its standard deviation. `p_t` and `p_bootstrap` are two-sided for a difference of zero: each
+    is below 0.05 where its interval leaves zero out. One seed has neither: it shows two networks
+    and not two methods.
+    """
+    seeds, images = difference.shape
+    by_seed = difference.mean(1)
+    mean, sd = by_seed.mean(), by_seed.std(ddof=1) if seeds > 1 else np.nan
+    half = t_quantile(seeds) * sd / seeds**0.5
+    rng = np.random.default_rng(randomness.derive(0, "usage", seeds, images))
+    draws = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        by_image = difference[rng.integers(seeds, size=seeds)].mean(0)
+        draws[i] = by_image[rng.integers(images, size=images)].mean()
+    low, high = np.quantile(draws, [0.025, 0.975])
+    tail = min((draws <= 0).sum(), (draws >= 0).sum())
+    p_bootstrap = min(2 * (tail + 1) / (RESAMPLES + 1), 1.0)  # never 0: the draws are finitely many
+    with np.errstate(divide="ignore", invalid="ignore"):  # runs that do not differ have neither
+        effect = mean / sd
+        p_t = 2 * stats.t.sf(abs(effect) * seeds**0.5, seeds - 1) if seeds > 1 else np.nan
+    return {
+        "seeds": seeds,
+        "images": images,
+        "difference": mean,
+        "t_low": mean - half,
+        "t_high": mean + half,
+        "bootstrap_low": low,
+        "bootstrap_high": high,
+        "effect": effect,
+        "p_t": p_t,
+        "p_bootstrap": p_bootstrap if seeds > 1 else np.nan,
+    }
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """P-values (n,) adjusted for all of them together; NaN is no test and stays NaN.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6.
+    """
+    p = np.asarray(p, dtype=float)
+    adjusted, order = np.full_like(p, np.nan), np.argsort(p)[: np.isfinite(p).sum()]
+    steps = np.arange(len(order), 0, -1) * p[order]
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def adjust(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """`comparisons` with Holm's correction over its lines, `holm_t` and `holm_bootstrap`."""
+    tests = [test for test in ("t", "bootstrap") if f"p_{test}" in comparisons.columns]
+    return comparisons.assign(**{f"holm_{test}": holm(comparisons[f"p_{test}"]) for test in tests})
+
+
+def outcome(comparison) -> str:
+    """What a line of `adjust` shows by t over seeds after Holm's correction."""
+    if comparison.seeds < 2:
+        return "one seed"
+    if not comparison.holm_t < 0.05:
+        return "not shown"
+    return "first is better" if comparison.difference < 0 else "second is better"
