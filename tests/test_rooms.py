@@ -9,9 +9,10 @@ from test_layers import ROOMS
 
 HEAVY = ("pytorch_lightning", "lightning_fabric", "wandb", "torchvision", "pandas", "matplotlib")
 PACKAGES = [
-    *(f"annealed.{room}" for row in ROOMS["annealed"] for room in row),
+    *(f"{package}.{room}" for package, rows in ROOMS.items() for row in rows for room in row),
     "annealed.data.celeba",
 ]
+PACKAGES.remove("reproduce.single_file")  # a script, no package
 FOLDERS = [name for name in PACKAGES if util.find_spec(name).submodule_search_locations]
 
 

@@ -1,1 +1,14 @@
 """Committed results, published numbers, statistics over seeds."""
+
+from annealed.utils.lazy import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "locations": ("choose_data", "reports_folder"),
+        "published": ("Published", "label", "verdict"),
+        "statistics": ("adjust", "compare", "holm", "interval", "outcome", "t_quantile"),
+        "store": ("commit_result", "commit_results", "committed_results"),
+        "trials": ("Trial",),
+    },
+)

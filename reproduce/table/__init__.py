@@ -1,1 +1,12 @@
 """The NLL table: rows, pairs, curves, figures, README's copy."""
+
+from annealed.utils.lazy import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "nll_table": ("collect", "headline", "summarise"),
+        "readme": ("refresh",),
+        "report": ("paired_markdown",),
+    },
+)
