@@ -2,7 +2,8 @@
 
 import torch
 
-from annealed.inference.fitting import Bound, PosteriorFit
+from annealed.inference.bound import Bound
+from annealed.inference.fitting import PosteriorFit
 from annealed.models import energies
 from reproduce.benchmark.timing import Case
 from reproduce.experiments import paths

@@ -3,8 +3,9 @@ import torch
 
 from annealed.compute.replicas import Replicas, transpose_stack
 from annealed.inference import fitting
+from annealed.inference.bound import Bound
 from annealed.inference.divergence import divergences, sample
-from annealed.inference.fitting import Bound, fit_posterior
+from annealed.inference.fitting import fit_posterior
 from annealed.inference.objectives import Maximise
 from annealed.inference.posteriors import Posterior
 from annealed.inference.transitions import Refinement

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from annealed.inference.avo import AVO
-from annealed.inference.fitting import Bound
+from annealed.inference.bound import Bound
 from annealed.inference.objectives import Maximise, Objective, iwae
 from annealed.inference.posteriors import GaussianHead, Posterior
 from annealed.inference.transitions import Refinement

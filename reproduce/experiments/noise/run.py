@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from annealed.evaluation import score
-from annealed.inference.fitting import Bound, fit_posterior
+from annealed.inference.bound import Bound
+from annealed.inference.fitting import fit_posterior
 from annealed.inference.importance import joined, log_marginal as importance
 from annealed.inference.posteriors import Posterior
 from annealed.utils import randomness

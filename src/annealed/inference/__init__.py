@@ -6,8 +6,9 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "avo": ("AVO", "avo_stages"),
+        "bound": ("Bound", "check"),
         "divergence": ("divergences", "energy_distance", "estimate", "histogram", "sample"),
-        "fitting": ("Bound", "PosteriorFit", "fit_posterior"),
+        "fitting": ("PosteriorFit", "fit_posterior"),
         "flows": ("IAF", "ConvexLinearIAF", "Householder"),
         "importance": ("Estimate", "WeightStream", "joined", "log_marginal", "path_log_weight"),
         "iterative": ("IterativePosterior", "Refiner"),

@@ -10,7 +10,8 @@ from tqdm import tqdm
 from annealed.compute.compiled_step import whole_steps
 from annealed.compute.replicas import Replicas
 from annealed.inference import schedules
-from annealed.inference.objectives import Objective, ObjectiveInputs, total_loss
+from annealed.inference.bound import Bound, check
+from annealed.inference.objectives import Objective
 from annealed.inference.posteriors import Posterior
 from annealed.utils import randomness
 
@@ -18,31 +19,6 @@ MILESTONES, FACTORS = [0.5, 0.75, 0.9], [0.3, 0.1, 0.03]  # of the learning rate
 POINTS = 50  # of a phase's curve
 Phases = Sequence[tuple[Objective, int]]
 Progress = bool | Callable[[int, int], None] | None
-
-
-class Bound(nn.Module):
-    """A target, the posterior that is fitted to it, and the objective."""
-
-    def __init__(self, target: nn.Module, posterior: Posterior, objective: Objective | None = None):
-        super().__init__()
-        self.target, self.posterior, self.objective = target, posterior, objective
-
-    def forward(
-        self,
-        noise: Tensor,
-        x: Tensor,
-        mode: float = 0.0,
-        beta: Tensor | float = 1.0,
-        each: Callable[[Tensor], None] | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """noise (num_draws, S, B, D), x (B, X) -> the loss and the ELBO, nats an example.
-
-        `mode` is the objective's, `beta` weights the rate in the loss alone; `each`: see
-        `total_loss`.
-        """
-        inputs = ObjectiveInputs(self.target, self.posterior, x, noise, beta, mode=mode)
-        loss, terms = total_loss(self.objective, inputs, each)
-        return loss, (terms.log_likelihood - terms.rate).mean().detach()
 
 
 class PosteriorFit:
@@ -188,43 +164,6 @@ def fit_posterior(
     fit = PosteriorFit(bounds, seeds, x, **settings, compile=compile)
     curve = fit.run(phases, beta, progress)
     return curve if several else curve[:, 0]
-
-
-@torch.no_grad()
-def check(bound: Bound, x: Tensor) -> int:
-    """The size D of z; raises ValueError in one sentence where target and posterior do not fit.
-
-    x (1, X) is an example; three paths are drawn and scored.
-    """
-    posterior, target = bound.posterior, bound.target
-    try:
-        base, _ = posterior.start(x)
-        dim = base.loc.shape[-1]
-        shape = (posterior.num_draws, 3, len(x), dim)
-        z = posterior(x, randomness.normal(shape, 0, "init", 0).to(base.loc)).z[-1]
-    except RuntimeError as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"the posterior's parts do not fit each other or x: {reason}") from error
-    try:
-        scores = target(x, z)
-    except (RuntimeError, IndexError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(
-            f"the target does not take z of shape (S, B, D) = {tuple(z.shape)}, the posterior's: "
-            f"{reason}"
-        ) from error
-    for score in scores:
-        if score.shape != z.shape[:-1]:
-            raise ValueError(
-                f"the target maps z of shape {tuple(z.shape)} to {tuple(score.shape)}; it must "
-                f"give one number a sample, (S, B) = {tuple(z.shape[:-1])}"
-            )
-        if not score.isfinite().all():
-            raise ValueError(
-                f"the target's log density is {score.flatten().tolist()} at three draws of the "
-                "posterior; it must be finite where the posterior starts"
-            )
-    return dim
 
 
 def _each_seed(seeds: list[int], draw: Callable[[int], Tensor]) -> Tensor:

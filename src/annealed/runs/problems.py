@@ -20,7 +20,7 @@ from annealed.evaluation.energy_score import score_energy
 from annealed.evaluation.pictures import draw_pictures, picture
 from annealed.evaluation.result import RESULT
 from annealed.evaluation.score import score_run
-from annealed.inference.fitting import Bound, check
+from annealed.inference.bound import Bound, check
 from annealed.methods.base import Method
 from annealed.models import build
 from annealed.training.datamodule import ImageData

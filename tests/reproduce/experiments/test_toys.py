@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from annealed.compute.replicas import Replicas, transpose_stack
+from annealed.inference.bound import Bound
 from annealed.inference.divergence import energy_distance
-from annealed.inference.fitting import Bound
 from annealed.models import energies, grid_sampler
 from annealed.utils.errors import UsageError
 from reproduce.experiments import paths

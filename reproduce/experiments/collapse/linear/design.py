@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from annealed.data import digits
 from annealed.inference import schedules
 from annealed.inference.avo import AVO
-from annealed.inference.fitting import Bound
+from annealed.inference.bound import Bound
 from annealed.inference.normal import Normal
 from annealed.inference.objectives import Maximise, Objective, iwae
 from annealed.inference.posteriors import Posterior

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from annealed.evaluation import score
 from annealed.evaluation.latents import moment_kl
-from annealed.inference.fitting import Bound
+from annealed.inference.bound import Bound
 from annealed.inference.importance import WeightStream, joined
 from annealed.inference.normal import Normal
 from annealed.inference.objectives import path_terms
