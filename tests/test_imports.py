@@ -14,10 +14,10 @@ def names(text: str) -> set[str]:
 
 
 def test_every_package_that_the_code_imports_is_declared_and_locked():
-    found = set()
+    actual = set()
     for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "reproduce").rglob("*.py")]:
-        found |= set(re.findall(r"^(?:from|import) (\w+)", path.read_text(), flags=re.MULTILINE))
-    ours = {"annealed", "reproduce"}
+        actual |= set(re.findall(r"^(?:from|import) (\w+)", path.read_text(), flags=re.MULTILINE))
+    local = {"annealed", "reproduce"}
     distribution = {
         "PIL": "torchvision",  # which draws with it
         "markdown_it": "markdown-it-py",
@@ -29,7 +29,7 @@ def test_every_package_that_the_code_imports_is_declared_and_locked():
         "typing_extensions": "typing-extensions",
         "wandb_workspaces": "wandb-workspaces",
     }
-    needed = {distribution.get(name, name) for name in found - ours - sys.stdlib_module_names}
+    needed = {distribution.get(name, name) for name in actual - local - sys.stdlib_module_names}
     text = (ROOT / "pyproject.toml").read_text()
     blocks = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1]
     blocks += re.search(r"^dashboard = \[(.*)\]", text, re.M)[1]  # asked for where it is used

@@ -36,14 +36,14 @@ ROOMS = {  # low to high; those of one line do not import each other
 
 def imports(path: Path) -> set[tuple[str, int]]:
     """The dotted names that a file imports, inside functions too, each with its line."""
-    found = set()
+    actual = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {(alias.name, node.lineno) for alias in node.names}
+            actual |= {(alias.name, node.lineno) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import"
-            found |= {(f"{node.module}.{alias.name}", node.lineno) for alias in node.names}
-    return found
+            actual |= {(f"{node.module}.{alias.name}", node.lineno) for alias in node.names}
+    return actual
 
 
 def wrong_imports(folder: Path) -> list[str]:

@@ -42,12 +42,12 @@ def assert_same(fast, other, plain, adam, tolerance):
     for a, b in zip(fast.replicas.stacks, plain.replicas.stacks, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
         assert a.grad is None
-    mine, expected = moments(fast, other), moments(plain, adam)
-    assert mine.keys() == expected.keys()
+    here, expected = moments(fast, other), moments(plain, adam)
+    assert here.keys() == expected.keys()
     for name, state in expected.items():
-        assert mine[name].keys() == state.keys()
+        assert here[name].keys() == state.keys()
         for key, value in state.items():
-            torch.testing.assert_close(mine[name][key], value, rtol=0, atol=tolerance, msg=name)
+            torch.testing.assert_close(here[name][key], value, rtol=0, atol=tolerance, msg=name)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -78,11 +78,11 @@ def test_clipping_rates_and_warm_ups_are_the_plain_ones(options, grey, traced):
     plain, adam = training("hvi_avo", range(2), *options)
     for step in range(8):
         batch = torch.stack([grey[s][step] for s in range(2)])
-        (word, norms), (expected, others) = (
+        (metrics, norms), (expected, others) = (
             module.update(optimiser, batch, step)
             for module, optimiser in ((fast, other), (plain, adam))
         )
-        torch.testing.assert_close(word, expected, rtol=0, atol=1e-10)
+        torch.testing.assert_close(metrics, expected, rtol=0, atol=1e-10)
         torch.testing.assert_close(norms, others, rtol=1e-10, atol=0)
     assert_same(fast, other, plain, adam, 1e-10)
 
@@ -105,26 +105,26 @@ def test_a_seed_that_is_not_finite_does_not_reach_the_others(grey, traced):
     alone, adam = training("hvi_avo", [1], "optimiser.clip_norm=1.0")
     with torch.no_grad():
         fast.methods[0].target.decoder[1].bias[0] = torch.nan
-    words = walk(fast, other, 4, grey)
-    assert words[:, 0].isnan().any(-1).all()
-    torch.testing.assert_close(words[:, 1], walk(alone, adam, 4, grey)[:, 0], rtol=0, atol=1e-10)
-    mine, expected = fast.methods[1].state_dict(), alone.methods[0].state_dict()
+    phrase = walk(fast, other, 4, grey)
+    assert phrase[:, 0].isnan().any(-1).all()
+    torch.testing.assert_close(phrase[:, 1], walk(alone, adam, 4, grey)[:, 0], rtol=0, atol=1e-10)
+    here, expected = fast.methods[1].state_dict(), alone.methods[0].state_dict()
     for name, value in expected.items():
-        torch.testing.assert_close(mine[name], value, rtol=0, atol=1e-10)
+        torch.testing.assert_close(here[name], value, rtol=0, atol=1e-10)
     norms = fast.update(other, grey[:2, 5], 5)[1]
     assert norms.isfinite().tolist() == [False, True]
 
 
 def test_products_rounded_to_bfloat16_are_so_in_a_whole_step(grey, traced):
-    words = {}
+    phrase = {}
     for precision in ("bf16", "32"):
         for compiled in ("true", "false"):
             options = [f"trainer.compile={compiled}", f"trainer.precision={precision}"]
             module, adam = training("hvi", range(2), *options, kind=torch.float32)
-            words[precision, compiled] = walk(module, adam, 4, grey)
-    mine, plain = words["bf16", "true"], words["bf16", "false"]
-    torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-4)
-    assert (mine - words["32", "true"]).abs().max() > 1e-3
+            phrase[precision, compiled] = walk(module, adam, 4, grey)
+    here, plain = phrase["bf16", "true"], phrase["bf16", "false"]
+    torch.testing.assert_close(here, plain, rtol=1e-4, atol=1e-4)
+    assert (here - phrase["32", "true"]).abs().max() > 1e-3
 
 
 def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp_path):
@@ -184,11 +184,11 @@ def test_without_a_compiler_one_line_says_so_and_nothing_changes(grey, capsys, m
     compiling._works.cache_clear()
     monkeypatch.setattr(torch, "compile", missing)
     slow, adam = training("vae", range(2), "trainer.compile=true")
-    found = walk(slow, adam, 2, grey)
+    actual = walk(slow, adam, 2, grey)
     compiling._works.cache_clear()
-    assert torch.equal(found, walk(*training("vae", range(2)), 2, grey))
-    told = capsys.readouterr().err
-    assert told == "trainer.compile has no effect: nothing compiles here (no C++ compiler)\n"
+    assert torch.equal(actual, walk(*training("vae", range(2)), 2, grey))
+    output = capsys.readouterr().err
+    assert output == "trainer.compile has no effect: nothing compiles here (no C++ compiler)\n"
 
 
 def test_a_row_that_cannot_be_compiled_is_told_so(grey, traced):

@@ -31,15 +31,15 @@ def drawn(*shape, kind=torch.float32):
 
 def operations(function, *arguments):
     """What `function` returns, and how often it ran each operation, by name."""
-    with profile(activities=[ProfilerActivity.CPU]) as told:
-        found = function(*arguments)
-    return found, {event.key: event.count for event in told.key_averages()}
+    with profile(activities=[ProfilerActivity.CPU]) as output:
+        actual = function(*arguments)
+    return actual, {event.key: event.count for event in output.key_averages()}
 
 
 def gradients(function, arguments):
-    found = function(*arguments)
-    weight = torch.linspace(0.5, 1.5, found.numel(), dtype=found.dtype).reshape(found.shape)
-    return [found, *torch.autograd.grad((found * weight).sum(), arguments)]
+    actual = function(*arguments)
+    weight = torch.linspace(0.5, 1.5, actual.numel(), dtype=actual.dtype).reshape(actual.shape)
+    return [actual, *torch.autograd.grad((actual * weight).sum(), arguments)]
 
 
 def slopes(bias, x, weight):
@@ -66,11 +66,11 @@ def test_values_and_gradients_are_those_of_float64(name):
     function, shapes = CASES[name]
     given = [drawn(*shape) for shape in shapes]
     with onednn.multiplying("onednn"):
-        found, ran = operations(gradients, function, given)
+        actual, ran = operations(gradients, function, given)
     assert ran[ONEDNN] >= 3  # a product and the gradients of both factors
     expected = gradients(function, [a.detach().double().requires_grad_() for a in given])
-    for mine, exact in zip(found, expected, strict=True):
-        error = (mine.double() - exact).abs().max() / exact.abs().max()
+    for here, exact in zip(actual, expected, strict=True):
+        error = (here.double() - exact).abs().max() / exact.abs().max()
         assert error < 2e-6
 
 
@@ -83,13 +83,13 @@ def test_compiled_products_are_the_same(name):
     if fast is None:
         pytest.skip("nothing compiles here")
     gradients(fast, given)
-    found, ran = operations(gradients, fast, given)
+    actual, ran = operations(gradients, fast, given)
     assert sum(ran.get(f"annealed::{name}", 0) for name in ("mm", "bmm")) == 3
     assert not ran.keys() & {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"}
     plain, ran = operations(gradients, function, given)
     assert ONEDNN not in ran
-    for mine, other in zip(found, plain, strict=True):
-        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
+    for here, other in zip(actual, plain, strict=True):
+        torch.testing.assert_close(here, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
@@ -99,27 +99,27 @@ def test_other_kinds_and_small_products_stay_with_torch(kind):
     for given in (large, small):
         expected = gradients(slopes, given)
         with onednn.multiplying("onednn"):
-            found, ran = operations(gradients, slopes, given)
+            actual, ran = operations(gradients, slopes, given)
         assert ONEDNN not in ran
-        assert all(map(torch.equal, found, expected))
+        assert all(map(torch.equal, actual, expected))
 
 
 @pytest.mark.parametrize(
-    ("function", "words"),
+    ("function", "phrase"),
     [
         (lambda a: torch.mm(a, a), "shapes cannot be multiplied"),
         (lambda a: torch.mm(a, a[0]), "must be a matrix"),
         (lambda a: torch.bmm(a[None], a.mT.expand(2, -1, -1)), "batch"),
     ],
 )
-def test_torch_has_its_own_products_again_also_after_an_error(function, words):
+def test_torch_has_its_own_products_again_also_after_an_error(function, phrase):
     a, b = drawn(128, 200), drawn(200, 300)
     expected = a @ b
-    with pytest.raises(RuntimeError, match=words), onednn.multiplying("onednn"):
+    with pytest.raises(RuntimeError, match=phrase), onednn.multiplying("onednn"):
         function(a)
-    found, ran = operations(torch.mm, a, b)
+    actual, ran = operations(torch.mm, a, b)
     assert ONEDNN not in ran
-    assert torch.equal(found, expected)
+    assert torch.equal(actual, expected)
     with onednn.multiplying("torch"):
         assert ONEDNN not in operations(torch.mm, a, b)[1]
 
@@ -181,7 +181,7 @@ def test_functions_compiled_twice_share_their_graphs():
 
 def test_a_run_has_the_same_curve_and_result_and_says_who_multiplied(tmp_path):
     options = [*TINY, "network.hidden=300", "data.batch_size=100", "trainer.epochs=2"]
-    found = {}
+    actual = {}
     for by in ("torch", "onednn"):
         cell = [*options, f"trainer.products={by}", f"runs={tmp_path / by}"]
         (folder, ran) = operations(fit, configuration.load("hvi", cell))
@@ -189,7 +189,7 @@ def test_a_run_has_the_same_curve_and_result_and_says_who_multiplied(tmp_path):
         result = json.loads((folder / "result.json").read_text())
         assert {s["products"] for s in result["training"]["sessions"]} == {by}
         assert result["provenance"]["products"] == by
-        found[by] = result, read_metrics(folder).drop(columns="seconds").to_numpy()
-    (mine, curve), (other, expected) = found["onednn"], found["torch"]
+        actual[by] = result, read_metrics(folder).drop(columns="seconds").to_numpy()
+    (here, curve), (other, expected) = actual["onednn"], actual["torch"]
     assert curve == pytest.approx(expected, rel=1e-4)
-    assert mine["nll"] == pytest.approx(other["nll"], abs=1e-3)
+    assert here["nll"] == pytest.approx(other["nll"], abs=1e-3)

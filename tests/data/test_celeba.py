@@ -78,9 +78,9 @@ def cached(home: Path) -> Path:
     return record.parent
 
 
-def decoded(told: str) -> int:
+def decoded(message: str) -> int:
     """How many builds were told of."""
-    return told.count("decoding")
+    return message.count("decoding")
 
 
 @pytest.mark.parametrize("size", [32, 64])
@@ -331,11 +331,11 @@ def test_a_bit_flip_and_a_truncation_are_seen_and_mended(root, home, capsys):
     file = cached(home) / "pixels.u8"
     whole = file.read_bytes()
     flipped = whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]
-    for wrong, words in ((flipped, "is not what was written"), (whole[:-1], "bytes where 737280")):
+    for wrong, phrase in ((flipped, "is not what was written"), (whole[:-1], "bytes where 737280")):
         file.write_bytes(wrong)
         capsys.readouterr()
         assert load_images("celeba", str(root), 0).digest() == digest
-        assert words in capsys.readouterr().err
+        assert phrase in capsys.readouterr().err
         assert file.read_bytes() == whole
     file.unlink()
     assert load_images("celeba", str(root), 0).digest() == digest
@@ -357,16 +357,16 @@ def test_a_touched_file_is_verified_once_and_kept(root, home, capsys):
 
 
 def test_the_explicit_check_sees_what_left_the_files_time_alone(root, home, capsys):
-    told = prepare("celeba", str(root), 64, check=True)
-    assert "48 images to train, 6 to validate, 6 to test, 3 x 64 x 64, SHA-256" in told
+    message = prepare("celeba", str(root), 64, check=True)
+    assert "48 images to train, 6 to validate, 6 to test, 3 x 64 x 64, SHA-256" in message
     file = cached(home) / "pixels.u8"
     whole, time = file.read_bytes(), file.stat().st_mtime_ns
     file.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
     os.utime(file, ns=(time, time))
     capsys.readouterr()
-    assert prepare("celeba", str(root), 64, check=False) == told  # by size and time it is whole
+    assert prepare("celeba", str(root), 64, check=False) == message  # by size and time it is whole
     assert decoded(capsys.readouterr().err) == 0
-    assert prepare("celeba", str(root), 64, check=True) == told
+    assert prepare("celeba", str(root), 64, check=True) == message
     assert "is not what was written (SHA-256)" in capsys.readouterr().err
     assert file.read_bytes() == whole
 
@@ -480,9 +480,9 @@ def test_two_processes_at_once_make_the_cache_once(root, home):
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(root, home):
-    told, trouble = child(root, limit=300_000).communicate()
+    message, trouble = child(root, limit=300_000).communicate()
     assert "Traceback" not in trouble
-    assert "cannot be written: File too large; it takes 0.00074 GB: free some space" in told
+    assert "cannot be written: File too large; it takes 0.00074 GB: free some space" in message
     assert not [p for p in (home / "cache").rglob("*") if p.is_file() and p.name != ".lock"]
     assert len(load_images("celeba", str(root), 0).train) == 48
 
@@ -586,8 +586,8 @@ def test_the_command_tells_what_is_there_and_what_is_wrong(root, home, capsys):
     )
     assert len(capsys.readouterr().err.splitlines()) == 1  # no bar where there is no terminal
     (photos(root) / "000007.jpg").write_bytes(b"")
-    told = sentence(annealed("prepare", "celeba", "--root", root, cwd=home))
-    assert "000007.jpg is truncated or no JPEG" in told
+    message = sentence(annealed("prepare", "celeba", "--root", root, cwd=home))
+    assert "000007.jpg is truncated or no JPEG" in message
 
 
 def test_making_a_cache_takes_the_memory_of_a_chunk(home):

@@ -35,14 +35,14 @@ def test_a_latent_is_active_when_its_mean_varies_over_images(images):
 @pytest.mark.parametrize("row", METHODS)
 def test_likelihood_less_rate_is_the_bound(row, images):
     method = method_class(row)(configuration.load(row, TINY), 64)
-    found = latent_usage(method, images[:300])
+    actual = latent_usage(method, images[:300])
     x = images[:300] / 255
     noise = method.noise("validate", 20, 300, 0)
     base, context = method.posterior.start(x, noise[: method.posterior.num_start_draws, :1])
     path = method.posterior.sample_path(base, context, noise[method.posterior.num_start_draws :])
     log_w = log_weight(method.target, x, path)
     error = log_w.std().item() / 6000**0.5
-    bound = found["log_likelihood"] - found["rate"]
+    bound = actual["log_likelihood"] - actual["rate"]
     assert abs(bound - log_w.mean().item()) < 6 * error
 
 
@@ -50,19 +50,19 @@ def test_the_kl_of_a_latent_is_exact_for_gaussian_samples():
     g = torch.Generator().manual_seed(0)
     mean, scale = torch.tensor([0.0, 0.5, -2.0]), torch.tensor([1.0, 0.2, 0.7])
     z = mean + scale * torch.randn(8, 200_000, 3, generator=g, dtype=torch.float64)
-    found, n = moment_kl(z), z.shape[1]
+    actual, n = moment_kl(z), z.shape[1]
     exact = 0.5 * (mean**2 + scale**2 - 1.0 - 2.0 * scale.log())
-    error = found.std(0) / n**0.5
+    error = actual.std(0) / n**0.5
     assert (error < 0.02).all()
-    assert ((found.mean(0) - exact).abs() < 5 * error).all()
+    assert ((actual.mean(0) - exact).abs() < 5 * error).all()
 
 
 def test_the_kls_of_a_gaussian_posteriors_latents_sum_to_its_rate(images):
     method = method_class("vae")(configuration.load("vae", TINY), 64)
-    found = latent_usage(method, images)
+    actual = latent_usage(method, images)
     base, _ = method.posterior.start(images / 255, method.noise("validate", 1, 2000, 0))
     kl = 0.5 * (base.loc**2 + base.scale**2 - 1.0 - 2.0 * base.scale.log())
     torch.testing.assert_close(
-        torch.tensor(found["kl_by_latent"]), kl.mean(0), atol=0.02, rtol=0.0, check_dtype=False
+        torch.tensor(actual["kl_by_latent"]), kl.mean(0), atol=0.02, rtol=0.0, check_dtype=False
     )
-    assert len(found["kl_by_latent"]) == method.config.network.latent
+    assert len(actual["kl_by_latent"]) == method.config.network.latent

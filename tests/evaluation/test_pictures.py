@@ -21,12 +21,12 @@ def images():
 @pytest.mark.parametrize("row", METHODS)
 def test_every_row_draws_all_three(row, images):
     method = method_class(row)(configuration.load(row, TINY), 64)
-    found = draw_pictures(method, images, count=40)
-    assert found["samples"].shape == (40, 64)
-    assert found["reconstructions"].shape == (32, 64)  # two whole rows of eight, and theirs
-    assert torch.equal(found["reconstructions"][:8], images[:8] / 255)
-    assert torch.equal(found["reconstructions"][16:24], images[8:16] / 255)
-    for drawn in found.values():
+    actual = draw_pictures(method, images, count=40)
+    assert actual["samples"].shape == (40, 64)
+    assert actual["reconstructions"].shape == (32, 64)  # two whole rows of eight, and theirs
+    assert torch.equal(actual["reconstructions"][:8], images[:8] / 255)
+    assert torch.equal(actual["reconstructions"][16:24], images[8:16] / 255)
+    for drawn in actual.values():
         assert ((drawn >= 0) & (drawn <= 1)).all()
 
 

@@ -57,7 +57,7 @@ def check(folder, images: Images) -> None:
     row, resolved = result["row"], result["config"]
     options, latent = resolved["method"], resolved["network"]["latent"]
     weights = second.Weights(load(folder / "best.ckpt")["state_dict"])
-    found = np.load(folder / "result.npz")
+    actual = np.load(folder / "result.npz")
     sizes = [len(part) for part in images.test.split(resolved["evaluate"]["batch_size"])]
     which = torch.linspace(0, len(images.test) - 1, IMAGES).long()  # of every batch
     x = (images.test[which] == 255).double()
@@ -67,8 +67,8 @@ def check(folder, images: Images) -> None:
 
     noise = scoring_noise(row, options, result["seed"], sizes, latent)
     for key, value in estimates(*(part[:, :, which] for part in noise)).items():
-        theirs = torch.from_numpy(found[key])[which]
-        torch.testing.assert_close(theirs, value, rtol=0, atol=1e-3, msg=f"{row}: {key}")
+        second_estimate = torch.from_numpy(actual[key])[which]
+        torch.testing.assert_close(second_estimate, value, rtol=0, atol=1e-3, msg=f"{row}: {key}")
 
     # with other noise the package's number is one more draw of the same estimator
     g = torch.Generator().manual_seed(1234)
@@ -76,7 +76,7 @@ def check(folder, images: Images) -> None:
     for key in ("elbo", "log_prob"):
         drawn = torch.stack([repeat[key].mean() for repeat in repeats])
         error = drawn.std() * (1 + 1 / len(drawn)) ** 0.5
-        assert abs(found[key][which].mean() - drawn.mean()) < 6 * error, (row, key)
+        assert abs(actual[key][which].mean() - drawn.mean()) < 6 * error, (row, key)
 
 
 @pytest.mark.parametrize("row", METHODS)

@@ -174,7 +174,7 @@ def test_train_encoder_reaches_the_encoder_but_never_q0(model):
 @pytest.mark.parametrize("train_encoder", [True, False])
 def test_stagewise_gives_the_gradient_of_the_sum(model, mixing, train_encoder):
     target, x, q, noise = model
-    found = []
+    actual = []
     for stagewise in (False, True):
         options = {"mixing": mixing, "stagewise": stagewise, "train_encoder": train_encoder}
         objective = AVO(3, samples=4, **options)
@@ -184,14 +184,14 @@ def test_stagewise_gives_the_gradient_of_the_sum(model, mixing, train_encoder):
             value.mean().backward()
             count += 1
         assert count == (3 if stagewise else 1) + (mixing == "convex")
-        found.append({**gradients(q), **gradients(target)})
+        actual.append({**gradients(q), **gradients(target)})
         q.zero_grad()
         target.zero_grad()
-    for name, gradient in found[0].items():
+    for name, gradient in actual[0].items():
         if gradient is None:
-            assert found[1][name] is None
+            assert actual[1][name] is None
         else:
-            torch.testing.assert_close(found[1][name], gradient, rtol=0, atol=1e-10, msg=name)
+            torch.testing.assert_close(actual[1][name], gradient, rtol=0, atol=1e-10, msg=name)
 
 
 def test_the_coin_and_rho_choose_the_objective(model):

@@ -16,10 +16,10 @@ def test_the_kl_of_a_gaussian_pair_is_the_closed_form(method):
     covariance = torch.tensor([[1.0, 0.6], [0.6, 2.0]], dtype=torch.float64)
     q = paths.posterior(method, 0, SCALE, 8, 0)
     _, log_w = sample(energies.gaussian(covariance), q, 100_000)
-    found = divergences(log_w, 0.0)
+    actual = divergences(log_w, 0.0)
     spread = torch.tensor(SCALE, dtype=torch.float64).square().diag()
     exact = gaussian_kl(spread, covariance)
-    assert abs(found["kl"] - exact) < 4 * found["kl_mc_error"] < 0.05
+    assert abs(actual["kl"] - exact) < 4 * actual["kl_mc_error"] < 0.05
 
 
 def test_a_reflection_leaves_a_round_gaussian_and_the_spectrum_of_any():
@@ -39,8 +39,8 @@ def test_a_density_that_is_lost_outside():
 
 
 def test_log_weights_without_a_limit_are_told_as_null():
-    found = divergences(torch.tensor([0.0, -math.inf, 1.0]), 0.0)
-    assert found["kl"] is None
+    actual = divergences(torch.tensor([0.0, -math.inf, 1.0]), 0.0)
+    assert actual["kl"] is None
 
 
 def test_draws_do_not_depend_on_how_many_are_asked_for_beyond_a_block():
@@ -56,14 +56,14 @@ def test_log_z_of_a_scaled_gaussian_by_its_own_proposal_is_exact():
     q = paths.posterior("hvi", 0, [1.0, 1.0], 8, 0)
     target = energies.gaussian(torch.eye(2, dtype=torch.float64))
     _, log_w = sample(target, q, 500)
-    found = estimate(log_w + 2.5)
-    assert found.log_prob.item() == pytest.approx(2.5, abs=1e-6)
-    assert found.std_error.item() == pytest.approx(0.0, abs=1e-6)
-    assert str(found).startswith("log Z = 2.5000 nats, standard error 0.0000, ESS 500, k-hat ")
+    actual = estimate(log_w + 2.5)
+    assert actual.log_prob.item() == pytest.approx(2.5, abs=1e-6)
+    assert actual.std_error.item() == pytest.approx(0.0, abs=1e-6)
+    assert str(actual).startswith("log Z = 2.5000 nats, standard error 0.0000, ESS 500, k-hat ")
 
 
 def test_without_a_known_log_z_what_needs_it_is_null():
-    found = divergences(torch.randn(100, generator=torch.Generator().manual_seed(0)), None)
-    assert found["kl"] is None
-    assert found["log_z_error"] is None
-    assert found["log_z_mc_error"] > 0.0
+    actual = divergences(torch.randn(100, generator=torch.Generator().manual_seed(0)), None)
+    assert actual["kl"] is None
+    assert actual["log_z_error"] is None
+    assert actual["log_z_mc_error"] > 0.0

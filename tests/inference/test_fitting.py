@@ -38,16 +38,16 @@ def test_gradients_side_by_side_are_those_of_each_seed_alone(method, name, mode)
         [randomness.normal(shape, s, "posterior", 0, dtype=torch.float64) for s in seeds]
     )
     value = together.backward((noise,), ONE, mode)
-    for r, own in enumerate(alone):
-        expected = own.backward((noise[r : r + 1],), ONE, mode)
+    for r, separate in enumerate(alone):
+        expected = separate.backward((noise[r : r + 1],), ONE, mode)
         torch.testing.assert_close(value[r : r + 1], expected, rtol=0, atol=1e-10)
         for (key, p), (_, q) in zip(
-            together.named_parameters(), own.named_parameters(), strict=True
+            together.named_parameters(), separate.named_parameters(), strict=True
         ):
             assert (p.grad is None) == (q.grad is None), key
             if q.grad is not None:
-                mine = transpose_stack(p.grad, together.transposed)[r]
-                torch.testing.assert_close(mine, q.grad[0], rtol=0, atol=1e-10, msg=key)
+                actual = transpose_stack(p.grad, together.transposed)[r]
+                torch.testing.assert_close(actual, q.grad[0], rtol=0, atol=1e-10, msg=key)
 
 
 def test_a_seed_trained_beside_others_is_the_seed_trained_alone():

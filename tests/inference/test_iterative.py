@@ -31,11 +31,11 @@ def test_the_slopes_are_those_of_the_elbo(linear_gaussian):
     values = 0.3 * torch.randn(len(x), 2 * D, generator=g, dtype=torch.float64)
     noise = torch.randn(200_000, 1, D, generator=g, dtype=torch.float64)
     noise = torch.cat([noise, -noise])  # mean zero, so the linear part is exact
-    found = torch.cat([q.slopes(x[b : b + 1], values[b : b + 1], noise) for b in range(3)])
-    torch.testing.assert_close(found, exact_slopes(target, x, values)[:3], rtol=0.02, atol=0.05)
+    actual = torch.cat([q.slopes(x[b : b + 1], values[b : b + 1], noise) for b in range(3)])
+    torch.testing.assert_close(actual, exact_slopes(target, x, values)[:3], rtol=0.02, atol=0.05)
     with torch.no_grad():  # as in scoring
         again = q.slopes(x[:1], values[:1], noise)
-    assert torch.equal(again, found[:1])
+    assert torch.equal(again, actual[:1])
 
 
 def test_the_target_is_no_part_of_the_posterior_and_gets_no_gradient(linear_gaussian):

@@ -34,28 +34,28 @@ def test_the_bounds_enclose_the_kl_of_a_gaussian_marginal(share, sigma, count):
         variance = (1 - share) ** 2 * variance + sigma**2
     exact = gaussian_kl(variance.diag(), covariance)
     q = contracting(share, sigma, count)
-    found = marginal_kl(energies.gaussian(covariance), q, 0.0, 20_000, 2000, 0)
-    slack = 4 * found["kl_marginal_mc_error"]
-    assert found["kl_marginal_low"] - slack < exact < found["kl_marginal"] + slack
-    assert 0 < found["kl_marginal"] - found["kl_marginal_low"] < 0.01
+    actual = marginal_kl(energies.gaussian(covariance), q, 0.0, 20_000, 2000, 0)
+    slack = 4 * actual["kl_marginal_mc_error"]
+    assert actual["kl_marginal_low"] - slack < exact < actual["kl_marginal"] + slack
+    assert 0 < actual["kl_marginal"] - actual["kl_marginal_low"] < 0.01
     assert slack < 0.06
 
 
 def test_more_particles_bring_the_bounds_together():
     q, target = contracting(0.3, 0.2, 2), energies.energy("d")
     wide, narrow = (marginal_kl(target, q, target.log_z, 500, m, 0) for m in (20, 2000))
-    gaps = [found["kl_marginal"] - found["kl_marginal_low"] for found in (wide, narrow)]
+    gaps = [actual["kl_marginal"] - actual["kl_marginal_low"] for actual in (wide, narrow)]
     assert 0 < 10 * gaps[1] < gaps[0]
 
 
 def test_the_path_s_kl_is_above_the_marginal_s():
     q, target = paths.posterior("hvi", 4, SCALE, 8, 1), energies.energy("d")
-    found = marginal_kl(target, q, target.log_z, 5000, 5000, 0)
+    actual = marginal_kl(target, q, target.log_z, 5000, 5000, 0)
     _, log_w = sample(target, q, 10_000)
     path = divergences(log_w, target.log_z)
-    slack = 4 * (path["kl_mc_error"] + found["kl_marginal_mc_error"])
-    assert path["kl"] > found["kl_marginal"] - slack
-    assert found["kl_marginal_low"] > 0
+    slack = 4 * (path["kl_mc_error"] + actual["kl_marginal_mc_error"])
+    assert path["kl"] > actual["kl_marginal"] - slack
+    assert actual["kl_marginal_low"] > 0
 
 
 def test_every_pair_has_the_density_of_the_kernel():

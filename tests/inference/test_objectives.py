@@ -98,14 +98,14 @@ def test_renyi_is_the_elbo_at_one_iwae_at_zero_and_falls_between(linear_gaussian
 
 def head_gradients(objective, target, q, x, beta, draws, samples):
     """The gradient of the encoder's head for many draws of the noise, (draws, parameters)."""
-    found = []
+    actual = []
     for seed in range(draws):
         q.zero_grad()
         noise = noise_for(q, samples, len(x), seed)
         ((value, _),) = objective(ObjectiveInputs(target, q, x, noise, beta=beta))
         value.mean().backward()
-        found.append(torch.cat([p.grad.flatten() for p in q.head.parameters()]))
-    return torch.stack(found)
+        actual.append(torch.cat([p.grad.flatten() for p in q.head.parameters()]))
+    return torch.stack(actual)
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.4])
@@ -135,8 +135,8 @@ def test_dregs_signal_to_noise_ratio_does_not_fall_with_s_where_the_plain_one_do
     ratio = {}
     for s in (2, 64):
         for name, objective in (("plain", Maximise(iwae, s)), ("dreg", DoublyReparameterised(s))):
-            found = head_gradients(objective, target, q, x, 1.0, 1000, s)
-            ratio[name, s] = (found.mean(0).abs() / found.std(0)).median().item()
+            actual = head_gradients(objective, target, q, x, 1.0, 1000, s)
+            ratio[name, s] = (actual.mean(0).abs() / actual.std(0)).median().item()
     assert ratio["dreg", 64] > ratio["dreg", 2]
     assert ratio["plain", 64] < ratio["plain", 2]
     assert ratio["dreg", 64] > 3 * ratio["plain", 64]
@@ -146,13 +146,13 @@ def test_dreg_leaves_the_targets_gradient_and_the_value_as_they_are(linear_gauss
     target, x = linear_gaussian
     q = posterior(0)
     noise = noise_for(q, 5, len(x))
-    found = []
+    actual = []
     for objective in (Maximise(iwae, 5), DoublyReparameterised(5)):
         target.zero_grad()
         ((value, terms),) = objective(ObjectiveInputs(target, q, x, noise, beta=0.7))
         value.mean().backward()
-        found.append((value, target.weight.grad.clone(), terms.log_weight()))
-    for a, b in zip(*found, strict=True):
+        actual.append((value, target.weight.grad.clone(), terms.log_weight()))
+    for a, b in zip(*actual, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
 
 

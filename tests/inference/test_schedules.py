@@ -11,8 +11,8 @@ def test_warm_up_rises_linearly_to_one_and_stays():
 
 
 def test_cyclical_beta_rises_and_stays_in_every_cycle():
-    found = [cyclical(step, 24, 3, 0.5) for step in range(24)]
-    assert found == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0] * 3
+    actual = [cyclical(step, 24, 3, 0.5) for step in range(24)]
+    assert actual == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0] * 3
     assert [cyclical(step, 8, 2, 0.0) for step in range(8)] == [1.0] * 8
     assert [cyclical(step, 8, 2, 1.0) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
     ragged = [cyclical(step, 10, 3, 0.5) for step in range(10)]
@@ -24,11 +24,11 @@ def test_cyclical_beta_rises_and_stays_in_every_cycle():
 @pytest.mark.parametrize("first", [None, 0.05])
 @pytest.mark.parametrize("steps", [1, 2, 5, 10])
 def test_alphas_rise_to_one(kind, first, steps):
-    found = alphas(kind, steps, first)
-    assert len(found) == steps
-    assert found[-1] == 1.0
-    assert found[0] > 0.0
-    assert all(a < b for a, b in pairwise(found))
+    actual = alphas(kind, steps, first)
+    assert len(actual) == steps
+    assert actual[-1] == 1.0
+    assert actual[0] > 0.0
+    assert all(a < b for a, b in pairwise(actual))
 
 
 def test_alphas_have_the_spacing_of_their_name():
@@ -40,6 +40,6 @@ def test_alphas_have_the_spacing_of_their_name():
 
 
 def test_learning_rate_falls_at_its_milestones():
-    found = [piecewise(step, 100, [0.5, 0.9], [0.3, 0.1]) for step in (0, 49, 50, 89, 90, 99)]
-    assert found == [1.0, 1.0, 0.3, 0.3, 0.1, 0.1]
+    actual = [piecewise(step, 100, [0.5, 0.9], [0.3, 0.1]) for step in (0, 49, 50, 89, 90, 99)]
+    assert actual == [1.0, 1.0, 0.3, 0.3, 0.1, 0.1]
     assert piecewise(5, 10, [], []) == 1.0

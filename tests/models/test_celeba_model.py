@@ -152,9 +152,9 @@ def test_bits_per_dimension_of_a_model_without_latents_is_its_entropy():
     x = torch.rand(2, X)
     terms, _ = method.target(x, torch.randn(1, 2, 5))
     numbers = {"nll": -terms.mean().item(), "nll_mc_error": None}
-    found = bits_per_dimension(numbers, X)
-    assert found["bits_per_dim"] == pytest.approx(8.0)
-    assert found["bits_per_dim_mc_error"] is None
+    actual = bits_per_dimension(numbers, X)
+    assert actual["bits_per_dim"] == pytest.approx(8.0)
+    assert actual["bits_per_dim_mc_error"] is None
 
 
 def test_pictures_have_colours_and_an_interpolation_ends_at_its_reconstructions(faces):
@@ -189,6 +189,6 @@ def test_a_configuration_without_the_keys_of_images_is_still_read():
         del values["network"][key]
     for key in ("size", "held_out_images"):
         del values["data"][key]
-    found = configuration.from_dict(values)
-    assert dataclasses.asdict(found.network)["likelihood"] == "bernoulli"
-    assert found == configuration.load("vae", ["data.name=mnist"])
+    actual = configuration.from_dict(values)
+    assert dataclasses.asdict(actual.network)["likelihood"] == "bernoulli"
+    assert actual == configuration.load("vae", ["data.name=mnist"])

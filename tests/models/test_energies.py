@@ -82,9 +82,9 @@ def test_a_gaussian_is_torchs_own():
     a = torch.randn(3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     covariance = a @ a.T + torch.eye(3)
     z = torch.randn(5, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    ours = energies.gaussian(covariance).log_density(z)
-    theirs = torch.distributions.MultivariateNormal(torch.zeros(3).double(), covariance)
-    torch.testing.assert_close(ours, theirs.log_prob(z), rtol=0, atol=1e-10)
+    log_density = energies.gaussian(covariance).log_density(z)
+    reference = torch.distributions.MultivariateNormal(torch.zeros(3).double(), covariance)
+    torch.testing.assert_close(log_density, reference.log_prob(z), rtol=0, atol=1e-10)
 
 
 def test_mode_masses_are_those_of_draws_from_the_density():

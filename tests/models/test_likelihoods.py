@@ -59,10 +59,10 @@ def test_without_gradients_what_is_not_a_number_stays_so():
     logits = torch.zeros(4, 64)
     logits[0, 3], logits[1, 5], logits[2, 7] = torch.nan, torch.inf, -torch.inf
     with torch.no_grad():
-        found = log_partition(logits)
-    assert found[0].isnan()
-    assert found[1] == torch.inf
-    assert found[2:].tolist() == pytest.approx([63 * math.log(2), 64 * math.log(2)])
+        actual = log_partition(logits)
+    assert actual[0].isnan()
+    assert actual[1] == torch.inf
+    assert actual[2:].tolist() == pytest.approx([63 * math.log(2), 64 * math.log(2)])
 
 
 @pytest.mark.parametrize("raw", [-100.0, -7.0, -3.0, 0.0, 4.0, 100.0])
@@ -96,18 +96,18 @@ def exact(loc: float, scale: float, level: int) -> Decimal:
 def test_a_level_has_the_mass_of_its_bin_also_far_from_the_location(loc, scale, level):
     raw = raw_of(torch.tensor([scale], dtype=torch.float64))
     scale = log_scale(raw).item()  # as rounded
-    found = level_log_prob(torch.tensor([loc], dtype=torch.float64), raw, ALL[level])
+    actual = level_log_prob(torch.tensor([loc], dtype=torch.float64), raw, ALL[level])
     expected = float(exact(loc, scale, level).ln())
-    assert found.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert actual.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_a_scale_stays_between_floor_and_ceiling_and_is_its_output_well_above_the_floor():
     raw = torch.tensor([-1e4, FLOOR, 0.0, 3.0, 1e4], dtype=torch.float64)
-    found = log_scale(raw)
-    assert found[0] == FLOOR
-    assert found[1] == pytest.approx(FLOOR + math.log(2))
-    torch.testing.assert_close(found[2:4], raw[2:4], rtol=0, atol=1e-3)
-    assert found[4] == CEILING
+    actual = log_scale(raw)
+    assert actual[0] == FLOOR
+    assert actual[1] == pytest.approx(FLOOR + math.log(2))
+    torch.testing.assert_close(actual[2:4], raw[2:4], rtol=0, atol=1e-3)
+    assert actual[4] == CEILING
 
 
 @pytest.mark.parametrize("likelihood", [DiscretisedLogistic(), LogisticMixture(2)])

@@ -132,8 +132,8 @@ def test_information_is_zero_where_the_decoder_ignores_z_and_exact_where_it_copi
         for parameter in method.parameters():
             parameter.zero_()
         method.posterior.head.linear.bias[2:] = 0.5413  # q = N(0, I), the true posterior
-    found = mutual_information(method, 200)
-    assert found["mutual_information"] == pytest.approx(0.0, abs=1e-3)
+    actual = mutual_information(method, 200)
+    assert actual["mutual_information"] == pytest.approx(0.0, abs=1e-3)
     with torch.no_grad():  # every pixel is the sign of z_1: one bit
         shown = torch.nn.Linear(2, 64)
         shown.weight.zero_()
@@ -141,5 +141,5 @@ def test_information_is_zero_where_the_decoder_ignores_z_and_exact_where_it_copi
         shown.weight[:, 0] = 1e4
         method.target.decoder = shown
         method.config.evaluate.samples = 400
-    found = mutual_information(method, 1000)
-    assert found["mutual_information"] == pytest.approx(0.6931, abs=0.01)
+    actual = mutual_information(method, 1000)
+    assert actual["mutual_information"] == pytest.approx(0.6931, abs=0.01)

@@ -75,9 +75,9 @@ def test_vmap_over_stacked_parameters_is_each_set_alone(which):
     given = torch.rand(size, generator=g, dtype=torch.float64)
     stacked, _ = torch.func.stack_module_state(nets)
     one = lambda p, v: torch.func.functional_call(nets[0], p, (v,))  # noqa: E731
-    found = torch.func.vmap(one)(stacked, given)
+    actual = torch.func.vmap(one)(stacked, given)
     for i, net in enumerate(nets):
-        torch.testing.assert_close(found[i], net(given[i]), rtol=0, atol=1e-10)
+        torch.testing.assert_close(actual[i], net(given[i]), rtol=0, atol=1e-10)
 
 
 def test_half_precision_ends_before_the_last_layer():
@@ -105,7 +105,7 @@ def test_the_default_model_is_under_ten_million_parameters(row, size):
 
 
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("override", "phrase"),
     [
         (["data.name=mnist", "network.likelihood=logistic_mixture"], "accepted: bernoulli"),
         (["data.name=celeba", "network.likelihood=bernoulli"], "accepted: discretised_logistic"),
@@ -115,10 +115,10 @@ def test_the_default_model_is_under_ten_million_parameters(row, size):
         (["network.encoder=transformer"], "accepted: one of dense, convolutional"),
     ],
 )
-def test_what_does_not_fit_together_is_one_sentence(override, words):
+def test_what_does_not_fit_together_is_one_sentence(override, phrase):
     with pytest.raises(UsageError, match=r"network\.") as error:
         configuration.load("vae", override)
-    assert words in str(error.value)
+    assert phrase in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -147,10 +147,10 @@ def test_binary_pixels_take_convolutions_too():
     method = method_class("vae")(config, 64)
     grey, noise = torch.randint(0, 256, (3, 64)).byte(), method.noise("posterior", 2, 3, 0)
     one = torch.ones(())
-    loss, word = method(grey, torch.rand(3, 64), noise, None, one, one)
-    assert word.shape == (3,)
-    torch.testing.assert_close(loss.detach(), -word[0])
-    assert abs(word[1] + 64 * 0.693) < 10  # at the start a pixel costs about a bit
+    loss, metrics = method(grey, torch.rand(3, 64), noise, None, one, one)
+    assert metrics.shape == (3,)
+    torch.testing.assert_close(loss.detach(), -metrics[0])
+    assert abs(metrics[1] + 64 * 0.693) < 10  # at the start a pixel costs about a bit
 
 
 def test_a_flat_images_shape_is_its_own():

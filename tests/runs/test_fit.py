@@ -298,8 +298,8 @@ def test_a_checkpoint_of_another_model_is_refused_on_resume(tmp_path):
 def test_what_is_not_finite_or_defined_is_null_in_a_result():
     flat, n = torch.zeros(4, dtype=torch.float64), torch.full((4,), torch.nan)
     ideal = Estimate(flat - 3, flat, flat + 50, flat - torch.inf, flat - 4)
-    found = summary(ideal, 50)
-    assert (found["nll"], found["k_hat_untrusted"], found["k_hat_max"]) == (3.0, 0.0, None)
+    actual = summary(ideal, 50)
+    assert (actual["nll"], actual["k_hat_untrusted"], actual["k_hat_max"]) == (3.0, 0.0, None)
     assert summary(Estimate(flat, n, flat + 1, n, flat), 1)["nll_mc_error"] is None
     with pytest.raises(Diverged, match="not finite"):
         summary(Estimate(flat - torch.inf, flat, flat, flat, flat), 50)
@@ -363,11 +363,11 @@ def test_usage_errors_of_the_command_line_are_one_sentence(tmp_path):
         (["--config", "vae", *TINY, "data.name=mnist"], missing, "ANNEALED_DATA or data.root"),
         (["--config", "vae", *TINY, "wandb.mode=online"], {}, "no key is set"),
     ]
-    for arguments, environment, words in cases:
+    for arguments, environment, phrase in cases:
         if "gpu" in arguments[-1] and torch.cuda.is_available():
             continue
         result = annealed("fit", *arguments, cwd=tmp_path, **environment)
-        assert words in sentence(result), arguments
+        assert phrase in sentence(result), arguments
 
 
 def test_a_wrong_key_is_told_before_lightning_is_imported(tmp_path):

@@ -143,8 +143,8 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(tmp_path, monkeyp
     last.write_bytes(content[: len(content) // 2])
     capsys.readouterr()
     fit(tiny("hvi_avo", tmp_path / "killed", "trainer.epochs=5"), resume=True)
-    told = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt" in line]
-    assert told == [f"{last} is damaged or gone: going on from the epoch before it"]
+    output = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt" in line]
+    assert output == [f"{last} is damaged or gone: going on from the epoch before it"]
     assert_same_run(whole, folder)
 
 
@@ -206,7 +206,7 @@ DOUBLING = "a0: xxxxxxxxxx\n" + "".join(f"a{i + 1}: ${{a{i}}}${{a{i}}}\n" for i 
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "phrase"),
     [
         ("seed: !!python/object/apply:os.mkdir [ran]", "the tag"),
         ("seed: !!python/name:os.system ''", "the tag"),
@@ -232,20 +232,20 @@ DOUBLING = "a0: xxxxxxxxxx\n" + "".join(f"a{i + 1}: ${{a{i}}}${{a{i}}}\n" for i 
         ("method: {name: ../../x.Y}", "method.name"),
     ],
 )
-def test_a_hostile_yaml_is_refused_in_one_sentence(text, words, tmp_path, monkeypatch):
+def test_a_hostile_yaml_is_refused_in_one_sentence(text, phrase, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.yaml"
     path.write_text("method: {name: vae}\n" * ("method" not in text) + text)
-    with pytest.raises(UsageError, match=words) as told:
+    with pytest.raises(UsageError, match=phrase) as output:
         load_config(str(path))
-    assert "\n" not in str(told.value)
-    assert len(str(told.value)) < 600
+    assert "\n" not in str(output.value)
+    assert len(str(output.value)) < 600
     assert os.listdir(tmp_path) == ["mine.yaml"]
     key, _, value = text.partition(": ")
     if "\n" not in text.strip() and key in ("seed", "runs", "row"):  # the same in an override
-        with pytest.raises(UsageError) as told:
+        with pytest.raises(UsageError) as output:
             load_config("vae", [f"{key}={value}"])
-        assert len(str(told.value)) < 600
+        assert len(str(output.value)) < 600
 
 
 def test_a_plain_yaml_may_have_anchors(tmp_path):

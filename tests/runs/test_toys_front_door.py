@@ -294,7 +294,7 @@ def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "phrase"),
     [
         ("my_energy.vector", ["(3, 1, 2)", "one number a sample"]),
         ("my_energy.nan", ["must be finite where the posterior starts"]),
@@ -308,18 +308,18 @@ def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
         ("seven_modes", ["accepted: two_crescents"]),
     ],
 )
-def test_an_energy_that_does_not_fit_is_one_sentence(name, words, tmp_path):
+def test_an_energy_that_does_not_fit_is_one_sentence(name, phrase, tmp_path):
     (tmp_path / "my_energy.py").write_text(OWN)
     command = ["fit", "--config", "hvi", *SECONDS, f"data.energy={name}", "--allow-import"]
     text = sentence(annealed(*command, cwd=tmp_path))
     assert f"data.energy is '{name}'" in text
-    for word in words:
-        assert word in text, text
+    for part in phrase:
+        assert part in text, text
     assert not list(tmp_path.glob("runs/**/config.yaml"))
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("overrides", "phrase"),
     [
         (["data.energy=four_modes", "network.latent=3"], "network.latent is 3, which does not fit"),
         (["data.energy=funnel", "network.latent=1"], "at least 2 dimensions"),
@@ -329,9 +329,9 @@ def test_an_energy_that_does_not_fit_is_one_sentence(name, words, tmp_path):
         (["data.energy=four_modes", "data.start_scale=0"], "data.start_scale is 0"),
     ],
 )
-def test_keys_that_do_not_fit_a_toy_are_one_sentence(overrides, words, tmp_path):
+def test_keys_that_do_not_fit_a_toy_are_one_sentence(overrides, phrase, tmp_path):
     command = ["fit", "--config", "hvi_avo", *SECONDS, *overrides]
-    assert words in sentence(annealed(*command, cwd=tmp_path))
+    assert phrase in sentence(annealed(*command, cwd=tmp_path))
 
 
 def test_the_funnel_has_the_dimensions_that_network_latent_says(tmp_path):

@@ -114,8 +114,8 @@ def test_an_error_of_w_and_b_never_ends_a_run_nor_touches_its_record(tmp_path, m
     whole = fit(configuration.load("vae", [*TINY, f"runs={tmp_path / 'whole'}"]))
     monkeypatch.setattr(wandb.Run, "log", full)
     broken = fit(configuration.load("vae", [*options, f"runs={tmp_path / 'broken'}"]))
-    told = capsys.readouterr().err
-    assert told.count("W&B could not log (No space left on device)") == 1
+    output = capsys.readouterr().err
+    assert output.count("W&B could not log (No space left on device)") == 1
     results = [read_result(folder / RESULT) for folder in (whole, broken)]
     assert results[0]["nll"] == results[1]["nll"]
     records = [read_metrics(folder).drop(columns="seconds") for folder in (whole, broken)]
@@ -150,5 +150,5 @@ def test_a_server_that_is_lost_in_the_middle_of_a_run_does_not_keep_it(
     wandb.teardown()
     assert read_result(folder / "result.json")["status"] == "finished"
     assert len(read_metrics(folder)) == 3
-    told = capsys.readouterr().err.splitlines()
-    assert sum(line.startswith("W&B could not end a run (") for line in told) == 1
+    output = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("W&B could not end a run (") for line in output) == 1

@@ -45,9 +45,9 @@ def test_two_processes_take_together_the_steps_of_one(pair):
     assert list(a.columns) == list(b.columns)
     assert b["step"].tolist() == [3, 6, 9, 12, 15, 18]
     np.testing.assert_allclose(a.to_numpy(), b.to_numpy(), rtol=1e-4)
-    ours, theirs = weights(two), weights(one)
-    for name, value in theirs.items():
-        torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-5, msg=name)
+    of_two, of_one = weights(two), weights(one)
+    for name, value in of_one.items():
+        torch.testing.assert_close(of_two[name], value, rtol=1e-3, atol=1e-5, msg=name)
     results = [json.loads((f / "result.json").read_text()) for f in (one, two)]
     assert results[0]["nll"] == pytest.approx(results[1]["nll"], abs=1e-3)
     assert [r["training"]["sessions"][0]["devices"] for r in results] == [1, 2]

@@ -3,23 +3,27 @@
 from dataclasses import dataclass
 from itertools import product
 
-from annealed.models import energies
+from annealed.models import catalogue, energies
 from annealed.models.targets import Energy
 from reproduce.experiments import paths
 
-# energy -> its name, half width of the figures, of exact sampling, the scale of q_0
-TARGETS = {
-    "a": ("two crescents (a)", 4.0, 8.0, 2.0),
-    "b": ("broken ring (b)", 7.0, 12.0, 3.0),
-    "c": ("ellipse (c)", 5.0, 10.0, 2.0),
-    "d": ("four modes (d)", 4.0, 8.0, 2.0),
-    "e": ("wave (e)", 6.0, 16.0, 3.0),
-    "f": ("split wave (f)", 6.0, 20.0, 3.0),
-    "g": ("wide four modes (g)", 10.0, 16.0, 5.0),
-    "h": ("25 modes (h)", 6.0, 8.0, 4.0),
+LABELS_OF = {
+    "a": "two crescents (a)",
+    "b": "broken ring (b)",
+    "c": "ellipse (c)",
+    "d": "four modes (d)",
+    "e": "wave (e)",
+    "f": "split wave (f)",
+    "g": "wide four modes (g)",
+    "h": "25 modes (h)",
 }
-MODES = {"d": energies.MODES, "g": energies.WIDE_MODES, "h": energies.LATTICE}
-MASSES = {"d": energies.MASSES, "g": energies.MASSES, "h": (1 / 25,) * 25}
+# energy -> its label, half width of the figures, of exact sampling, the scale of q_0
+TARGETS = {
+    letter: (LABELS_OF[letter], half_width, reach, scale)
+    for letter, scale, half_width, reach in catalogue.PLANAR.values()
+}
+MODES = {catalogue.PLANAR[name][0]: modes for name, (modes, _) in catalogue.MODES.items()}
+MASSES = {catalogue.PLANAR[name][0]: masses for name, (_, masses) in catalogue.MODES.items()}
 METHODS, COUNTS, OBJECTIVES = ("hvi", "iaf"), (4, 10), ("ELBO", "AVO")
 LABELS = {"hvi": "HVI", "iaf": "IAF"}
 

@@ -13,7 +13,7 @@ from annealed.utils import randomness
 
 CORRELATION = 0.9  # of the Gaussian in the plane
 WIDE = 3.0  # the scale of q_0 where nothing is known of the energy
-PLANAR = {  # name -> letter in `energies`, scale of q_0, half width of pictures and of sampling
+PLANAR = {  # name -> letter in `energies`, scale of q_0, half width of pictures, of sampling
     "two_crescents": ("a", 2.0, 4.0, 8.0),
     "broken_ring": ("b", 3.0, 7.0, 12.0),
     "ellipse": ("c", 2.0, 5.0, 10.0),

@@ -147,8 +147,10 @@ def test_a_noise_and_seed_beside_others_is_the_one_alone(row):
         curve = fit_posterior(targets, posteriors, goal, 12, seed=seeds, **settings)
         return members, curve.tolist()
 
-    (together, curve), (alone, own) = trained(pairs), trained(pairs[2:])
-    assert [bound[2] for bound in curve] == pytest.approx([bound[0] for bound in own], abs=1e-8)
+    (together, curve), (alone, separate) = trained(pairs), trained(pairs[2:])
+    assert [bound[2] for bound in curve] == pytest.approx(
+        [bound[0] for bound in separate], abs=1e-8
+    )
     for name, p in alone[0].named_parameters():
         beside = together[2].get_parameter(name)
         torch.testing.assert_close(beside, p, rtol=0, atol=1e-9, msg=name)

@@ -99,8 +99,8 @@ def test_rho_0_is_the_elbo_and_one_transition_makes_avo_the_elbo():
     slopes = [torch.autograd.grad(value, list(q.parameters())) for value in values]
     for value, slope in zip(values[:2], slopes[:2], strict=True):
         torch.testing.assert_close(value, values[2])
-        for mine, own in zip(slope, slopes[2], strict=True):
-            torch.testing.assert_close(mine, own)
+        for actual, alone in zip(slope, slopes[2], strict=True):
+            torch.testing.assert_close(actual, alone)
 
 
 def test_fine_tuning_goes_on_from_the_row_it_is_compared_with(made):
@@ -152,7 +152,7 @@ def test_the_table_counts_the_seeds_whose_marginal_kl_is_stated(made):
     name = targets.funnel_name(10)
     setting = design.mixed(name, design.SHORT, 1.0)
 
-    def told(*apart):
+    def output(*apart):
         pairs = zip(results[setting], apart, strict=True)
         known = [{**r, "kl_marginal": 0.5, "kl_marginal_low": 0.5 - a} for r, a in pairs]
         every = {**results, setting: known}
@@ -161,9 +161,9 @@ def test_the_table_counts_the_seeds_whose_marginal_kl_is_stated(made):
         (line,) = (line for line in table.splitlines() if line.startswith(f"| {name}, AVO |"))
         return line.split(" | ")[1]
 
-    assert told(0.05, 0.2) == "0.500 (0.450; 1 of 2 seeds)"
-    assert told(0.05, 0.05).endswith("(0.450)")
-    assert told(0.2, 0.2) == "-"
+    assert output(0.05, 0.2) == "0.500 (0.450; 1 of 2 seeds)"
+    assert output(0.05, 0.05).endswith("(0.450)")
+    assert output(0.2, 0.2) == "-"
 
 
 def test_results_are_not_made_again_and_another_setup_is_refused(made, monkeypatch):

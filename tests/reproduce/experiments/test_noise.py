@@ -147,8 +147,8 @@ def test_the_closed_form_bound_is_the_packages():
     noise = torch.randn(1, 200_000, 3, 2, generator=torch.Generator().manual_seed(0)).double()
     with torch.no_grad():
         log_w = log_weight(one.target, x, one.posterior(x, noise))
-        q, own = one.posterior.start(x)[0], one.target.values()
-        exact_bound = gaussian_bound(x, own.weight, own.sigma, q.loc, q.scale)
+        q, separate = one.posterior.start(x)[0], one.target.values()
+        exact_bound = gaussian_bound(x, separate.weight, separate.sigma, q.loc, q.scale)
     error = log_w.std(0) / len(log_w) ** 0.5
     assert ((log_w.mean(0) - exact_bound).abs() < 4 * error).all()
     assert error.max() < 0.03
@@ -165,8 +165,8 @@ def test_the_vae_is_as_biased_as_its_bounds_own_optimum():
     fit_posterior(one.target, one.posterior, one.objective, 1000, **settings)
     assert one.target.values().sigma.item() == pytest.approx(sigma, abs=0.03)
     with torch.no_grad():
-        q, own = one.posterior.double().start(x)[0], one.target.values()
-        reached = gaussian_bound(x, own.weight, own.sigma, q.loc, q.scale).mean().item()
+        q, separate = one.posterior.double().start(x)[0], one.target.values()
+        reached = gaussian_bound(x, separate.weight, separate.sigma, q.loc, q.scale).mean().item()
     assert bound - 0.05 < reached < bound + 1e-6  # amortised, so never above
 
 
@@ -226,14 +226,14 @@ def test_rows_of_a_seed_start_from_the_same_model_and_q0():
 
 def test_a_control_differs_from_its_row_in_the_model_alone():
     for row, control in zip(design.ROWS, design.CONTROLS, strict=True):
-        mine, other = design.member(row, TINY, 1), design.member(control, TINY, 1)
-        assert type(mine.objective) is type(other.objective)
-        pair = zip(mine.posterior.parameters(), other.posterior.parameters(), strict=True)
+        actual, other = design.member(row, TINY, 1), design.member(control, TINY, 1)
+        assert type(actual.objective) is type(other.objective)
+        pair = zip(actual.posterior.parameters(), other.posterior.parameters(), strict=True)
         assert all(torch.equal(a, b) for a, b in pair)
         begun = other.target.values()
         torch.testing.assert_close(begun.weight, TRUTH.weight)
         assert begun.sigma.item() == pytest.approx(TRUTH.sigma.item(), abs=1e-6)
-        assert (mine.target.values().weight - TRUTH.weight).abs().max() > 0.1
+        assert (actual.target.values().weight - TRUTH.weight).abs().max() > 0.1
 
 
 @pytest.fixture(scope="module")

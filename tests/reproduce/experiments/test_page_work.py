@@ -146,16 +146,16 @@ def test_a_unit_that_another_process_makes_is_in_use(monkeypatch, tmp_path, caps
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "phrase"),
     [
         (["--unit", "nothing"], "--unit is 'nothing'; accepted: four-modes-d/iaf-4/ELBO, "),
         (["--seeds", "0"], "--seeds is 0; accepted: 1 or more"),
     ],
 )
-def test_a_worker_refuses_what_is_no_unit(monkeypatch, tmp_path, change, words):
+def test_a_worker_refuses_what_is_no_unit(monkeypatch, tmp_path, change, phrase):
     arguments = work_of(tmp_path, UNITS[0]).arguments(1)[2:]
     monkeypatch.setattr(sys, "argv", ["worker", *arguments, *change])
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=phrase):
         worker.main()
 
 

@@ -56,14 +56,14 @@ def test_replicas_on_different_energies_have_the_gradients_of_each_alone():
     for i, name in enumerate(names):
         q = paths.posterior("hvi", 2, Setting(name, None).scale(), 4, 0).double()
         alone = Replicas([Bound(energies.energy(name), q, paths.objective("avo", 2))])
-        own = alone.backward((noise[None],), one_x, 1.0)
-        torch.testing.assert_close(value[i], own[0], rtol=0, atol=1e-10)
+        separate = alone.backward((noise[None],), one_x, 1.0)
+        torch.testing.assert_close(value[i], separate[0], rtol=0, atol=1e-10)
         for (_, p), (_, r) in zip(
             together.named_parameters(), alone.named_parameters(), strict=True
         ):
-            mine = transpose_stack(p.grad, together.transposed)[i]
-            assert mine.abs().sum() > 0 or r.grad.abs().sum() == 0
-            torch.testing.assert_close(mine, r.grad[0], rtol=0, atol=1e-9)
+            actual = transpose_stack(p.grad, together.transposed)[i]
+            assert actual.abs().sum() > 0 or r.grad.abs().sum() == 0
+            torch.testing.assert_close(actual, r.grad[0], rtol=0, atol=1e-9)
 
 
 def test_annealed_targets_run_from_q0_to_the_target():

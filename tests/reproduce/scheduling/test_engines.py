@@ -51,7 +51,7 @@ def local(main, tmp_path_factory):
 
 def numbers(folder):
     """What a grid's folder says, less what says where and how fast."""
-    found = {}
+    actual = {}
     for path in sorted(folder.glob("runs/quick/digits/*/seed*/result.json")):
         result = json.loads(path.read_text())
         for key in ("provenance", "evaluate_seconds"):
@@ -61,10 +61,10 @@ def numbers(folder):
         result["best_elbo"] = training["best_validation_elbo"]
         del result["config"]["runs"]
         arrays = {k: v.tobytes() for k, v in np.load(path.with_suffix(".npz")).items()}
-        found[path.parent.name] = (result, arrays)
+        actual[path.parent.name] = (result, arrays)
     table = pd.read_csv(folder / "reports" / "quick" / "digits" / "nll_table.csv")
-    found["table"] = table.drop(columns="train_minutes").to_csv()
-    return found
+    actual["table"] = table.drop(columns="train_minutes").to_csv()
+    return actual
 
 
 def test_a_slurm_array_gives_the_table_of_the_local_scheduler(local, main, tmp_path):
@@ -83,7 +83,7 @@ def test_an_index_outside_of_the_grid_is_refused(main, tmp_path, index):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "phrase"),
     [
         (["--engine", "ray", "--devices", "2"], "--devices is of --engine local"),
         (["--engine", "ray", "--gpus", "1.5"], "--gpus is 1.5; accepted: 0 to 1, or a whole"),
@@ -92,8 +92,8 @@ def test_an_index_outside_of_the_grid_is_refused(main, tmp_path, index):
         (["--jobs", "0"], "--jobs is 0"),
     ],
 )
-def test_options_that_an_engine_does_not_take_are_refused(main, tmp_path, arguments, words):
-    with pytest.raises(UsageError, match=words):
+def test_options_that_an_engine_does_not_take_are_refused(main, tmp_path, arguments, phrase):
+    with pytest.raises(UsageError, match=phrase):
         main(tmp_path, *arguments)
 
 
@@ -106,15 +106,15 @@ def two_nodes(tmp_path_factory):
     ray = pytest.importorskip("ray", reason="Ray is not installed: make test-cluster")
     from ray.cluster_utils import Cluster as Nodes
 
-    own = tmp_path_factory.mktemp("own")
+    alone = tmp_path_factory.mktemp("own")
     small = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-    head = {**small, "env_vars": {"ANNEALED_NODE_RUNS": str(own)}}
+    head = {**small, "env_vars": {"ANNEALED_NODE_RUNS": str(alone)}}
     head["_system_config"] = {"health_check_period_ms": 1000}
     nodes = Nodes(initialize_head=True, head_node_args=head)
     second = nodes.add_node(**small, num_gpus=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_ADDRESS", nodes.address)
-        yield nodes, second, own
+        yield nodes, second, alone
     ray.shutdown()
     nodes.shutdown()
 
@@ -223,16 +223,16 @@ def trainings(places):
 class Killer(threading.Thread):
     """Kills a worker of the first node and the whole second one, each in the midst of training."""
 
-    def __init__(self, shared, nodes, second, own):
+    def __init__(self, shared, nodes, second, alone):
         super().__init__(daemon=True)
-        self.places, self.own = (own, shared), own
+        self.places, self.first_place = (alone, shared), alone
         self.nodes, self.second = nodes, second
         self.killed, self.over = {}, threading.Event()
 
     def run(self):
         while not self.over.is_set() and len(self.killed) < 2:
             for pid, parent, runs in trainings(self.places):
-                first = runs == self.own
+                first = runs == self.first_place
                 begun = list(runs.glob("quick/digits/*/*/last.ckpt"))
                 if first in self.killed or not begun:
                     continue

@@ -40,10 +40,10 @@ def slurm(tmp_path, monkeypatch):
     return lambda: [shlex.split(line) for line in (tmp_path / "notes").read_text().splitlines()]
 
 
-def asked_of_python(words):
+def asked_of_python(phrase):
     """The command line, read by the real parser."""
-    assert words[:3] == ["python", "-m", "reproduce"]
-    return arguments_parser().parse_args(words[3:])
+    assert phrase[:3] == ["python", "-m", "reproduce"]
+    return arguments_parser().parse_args(phrase[3:])
 
 
 def test_what_is_submitted_is_a_task_a_run_and_then_the_table(slurm, monkeypatch, capsys):
@@ -64,7 +64,7 @@ def test_what_is_submitted_is_a_task_a_run_and_then_the_table(slurm, monkeypatch
 
 def test_nothing_is_submitted_where_the_grid_is_refused(slurm):
     assert subprocess.run([str(SUBMIT), "--rows", "vea"]).returncode == 2
-    assert [words[0] for words in slurm()] == ["python"]
+    assert [phrase[0] for phrase in slurm()] == ["python"]
 
 
 def test_a_task_runs_its_cell_and_a_job_without_an_array_writes_the_table(slurm, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_signal_reaches_the_run_and_the_time_limit_alone_requeues(
     process.send_signal(getattr(signal, name))
     assert process.wait(60) == 130
     again = [["scontrol", "requeue", "77_4"]] if requeued else []
-    assert [words for words in slurm() if words[0] == "scontrol"] == again
+    assert [phrase for phrase in slurm() if phrase[0] == "scontrol"] == again
 
 
 def test_the_script_asks_slurm_for_a_signal_in_time_and_to_be_requeued():

@@ -84,14 +84,14 @@ def test_losses_and_gradients_are_the_packages(single, method, name, beta, sampl
     loss.backward()
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-10)
     package, untrained = dict(method.named_parameters()), set()
-    for own, p in model.named_parameters():
-        gradient = package[package_name(own)].grad
+    for alone, p in model.named_parameters():
+        gradient = package[package_name(alone)].grad
         if gradient is None:
-            untrained.add(own.partition(".")[0])
-            assert p.grad is None, own
+            untrained.add(alone.partition(".")[0])
+            assert p.grad is None, alone
         else:
-            assert gradient.abs().max() > 0, own
-            torch.testing.assert_close(p.grad, gradient, rtol=0, atol=1e-10, msg=own)
+            assert gradient.abs().max() > 0, alone
+            torch.testing.assert_close(p.grad, gradient, rtol=0, atol=1e-10, msg=alone)
     assert untrained == ({"encoder", "q0"} if name == "avo" else set())
 
 
@@ -119,9 +119,11 @@ def test_the_constants_are_those_of_the_short_preset(single, method):
 
 
 def test_transitions_start_as_the_packages_do(single, method):
-    for own, theirs in zip(single.HVI().transitions, method.posterior.transitions, strict=True):
+    for alone, reference in zip(
+        single.HVI().transitions, method.posterior.transitions, strict=True
+    ):
         for kernel in ("ahead", "back"):
-            start, expected = (getattr(t, kernel).heads.bias[40:] for t in (own, theirs))
+            start, expected = (getattr(t, kernel).heads.bias[40:] for t in (alone, reference))
             torch.testing.assert_close(start.double(), expected, rtol=0, atol=1e-6)
 
 

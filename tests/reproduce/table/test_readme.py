@@ -29,8 +29,8 @@ SHORT = ROOT / "reports" / "short"
 
 def blocks() -> dict[str, str]:
     """The package's README's code blocks whose first line names a file."""
-    found = re.findall(r"```\w+\n(# (\S+)\n.*?)```", GUIDE, flags=re.DOTALL)
-    return {name: text for text, name in found}
+    actual = re.findall(r"```\w+\n(# (\S+)\n.*?)```", GUIDE, flags=re.DOTALL)
+    return {name: text for text, name in actual}
 
 
 def write_blocks(folder, *names):
@@ -171,14 +171,14 @@ def test_every_python_command_of_the_readmes_is_accepted():
     commands = re.findall(r"(?:`|^ *)python -m ([\w.]+)(.*)$", "\n".join(texts), flags=re.M)
     asked = {}
     for module, rest in commands:
-        words = shlex.split(re.split(r"`|#", rest)[0])
+        phrase = shlex.split(re.split(r"`|#", rest)[0])
         if module not in asked:
             command = [sys.executable, "-m", module, "--help"]
             asked[module] = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
-        for option in (word for word in words if word.startswith("--")):
+        for option in (part for part in phrase if part.startswith("--")):
             assert f"{option} " in asked[module] or f"{option}]" in asked[module], option
-        if module == "annealed.fit" and "--allow-import" not in words:
-            name, *changes = (word for word in words if not word.startswith("--"))
+        if module == "annealed.fit" and "--allow-import" not in phrase:
+            name, *changes = (part for part in phrase if not part.startswith("--"))
             configuration.load(name, changes)
     assert set(asked) >= {"annealed.fit", "annealed.evaluate", "annealed.prepare", "reproduce"}
 
@@ -246,16 +246,16 @@ def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
     rows = pd.read_csv(folder / "rows.csv").set_index(["setting", "row", "choice", "against"])
     few, long = rows.loc["5000 images"], rows.loc["100 epochs"]
 
-    def told(line):
+    def output(line):
         return f"{line.difference:+.2f} ± {(line.t_high - line.t_low) / 2:.2f}"
 
-    warmed = [told(table.loc[row, "trainer.warmup_epochs=16"]) for row in ("hvi_avo", "hvi")]
+    warmed = [output(table.loc[row, "trainer.warmup_epochs=16"]) for row in ("hvi_avo", "hvi")]
     assert f"HVI-AVO by {warmed[0]} and HVI by {warmed[1]}" in FINDINGS
-    gained = told(trials.loc["100 epochs", "hvi_avo", "trainer.epochs=125"])
+    gained = output(trials.loc["100 epochs", "hvi_avo", "trainer.epochs=125"])
     assert gained.startswith("-")
     assert f"HVI-AVO gains {gained[1:]} on validation" in FINDINGS
     matched, before = (
-        told(long.loc["hvi_avo", c, "hvi"]) for c in ("trainer.epochs=125", "defaults")
+        output(long.loc["hvi_avo", c, "hvi"]) for c in ("trainer.epochs=125", "defaults")
     )
     assert f"{matched} against HVI, before {before}." in FINDINGS
     faster = table.xs("optimiser.learning_rate=2e-3", level="change")
@@ -266,11 +266,11 @@ def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
     assert faster.nll.idxmax() == "hvi_avo"
     static = pd.read_csv(ROOT / "reports" / "short" / "mnist_static" / "paired.csv")
     static = static.set_index(["row", "against"]).loc["hvi_avo", "hvi"]
-    worse, fixed = (told(line)[1:] for line in (few.loc["hvi_avo", "defaults", "hvi"], static))
+    worse, fixed = (output(line)[1:] for line in (few.loc["hvi_avo", "defaults", "hvi"], static))
     assert f"5000 images HVI-AVO is {worse} worse, on [static" in FINDINGS
     assert f"(short/mnist_static/nll_table.md) {fixed}." in FINDINGS
     avo = table.loc["hvi_avo"]
-    cost = told(avo.loc["method.avo.rho=0.5"])[1:]
+    cost = output(avo.loc["method.avo.rho=0.5"])[1:]
     assert f"half the steps under AVO cost {cost}" in FINDINGS
     small = [f"method.avo.{c}" for c in ("anchor=prior", "mixing=convex", "train_encoder=true")]
     largest = avo.loc[small].difference.abs().max()

@@ -66,7 +66,7 @@ def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
     text = written(tmp_path, results, monkeypatch)
     folder = tmp_path / "reports"
     assert (folder / "nll_table.md").read_text() == text
-    for words in (
+    for phrase in (
         "preset short",
         "mnist",
         "epochs trained 100",
@@ -74,7 +74,7 @@ def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
         "2 seeds",
         "commit abc, def",
     ):
-        assert words in text
+        assert phrase in text
     assert "SMOKE" not in text
     assert "k-hat above 0.63" in text  # 1 - 1 / log10(500), the results' S and not the preset's
     vae = next(line for line in text.splitlines() if line.startswith("| VAE"))
@@ -268,7 +268,7 @@ def test_a_users_own_row_enters_the_table(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "phrase"),
     [
         (["--rows", "vea"], "vea is neither a file"),
         (["--rows", ","], "--rows is empty"),
@@ -276,9 +276,9 @@ def test_a_users_own_row_enters_the_table(tmp_path):
         (["--seeds", "0"], "--seeds is 0"),
     ],
 )
-def test_usage_errors_are_one_sentence(tmp_path, arguments, words):
+def test_usage_errors_are_one_sentence(tmp_path, arguments, phrase):
     process = reproduce(tmp_path, *arguments)
     _, err = process.communicate()
     assert process.returncode == 2
-    assert words in err
+    assert phrase in err
     assert "Traceback" not in err
