@@ -120,8 +120,8 @@ def annealed(*arguments: str, cwd: Path, **environment: str) -> subprocess.Compl
         process = SERVER.Process(target=_command, args=(command, *where))
         process.start()
         process.join()
-        output = [Path(folder, name).read_text() for name in ("out", "err")]
-    return subprocess.CompletedProcess(command, process.exitcode, *output)
+        streams = [Path(folder, name).read_text() for name in ("out", "err")]
+    return subprocess.CompletedProcess(command, process.exitcode, *streams)
 
 
 def _command(command: list[str], cwd: str, environment: dict[str, str], folder: str) -> None:

@@ -14,9 +14,9 @@ def names(text: str) -> set[str]:
 
 
 def test_every_package_that_the_code_imports_is_declared_and_locked():
-    actual = set()
+    imported = set()
     for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "reproduce").rglob("*.py")]:
-        actual |= set(re.findall(r"^(?:from|import) (\w+)", path.read_text(), flags=re.MULTILINE))
+        imported |= set(re.findall(r"^(?:from|import) (\w+)", path.read_text(), flags=re.MULTILINE))
     local = {"annealed", "reproduce"}
     distribution = {
         "PIL": "torchvision",  # which draws with it
@@ -29,7 +29,7 @@ def test_every_package_that_the_code_imports_is_declared_and_locked():
         "typing_extensions": "typing-extensions",
         "wandb_workspaces": "wandb-workspaces",
     }
-    needed = {distribution.get(name, name) for name in actual - local - sys.stdlib_module_names}
+    needed = {distribution.get(name, name) for name in imported - local - sys.stdlib_module_names}
     text = (ROOT / "pyproject.toml").read_text()
     blocks = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1]
     blocks += re.search(r"^dashboard = \[(.*)\]", text, re.M)[1]  # asked for where it is used

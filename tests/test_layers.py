@@ -36,14 +36,14 @@ ROOMS = {  # low to high; those of one line do not import each other
 
 def imports(path: Path) -> set[tuple[str, int]]:
     """The dotted names that a file imports, inside functions too, each with its line."""
-    actual = set()
+    imported = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            actual |= {(alias.name, node.lineno) for alias in node.names}
+            imported |= {(alias.name, node.lineno) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import"
-            actual |= {(f"{node.module}.{alias.name}", node.lineno) for alias in node.names}
-    return actual
+            imported |= {(f"{node.module}.{alias.name}", node.lineno) for alias in node.names}
+    return imported
 
 
 def wrong_imports(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""A whole step that is compiled is the plain one: the same words, parameters and moments."""
+"""A whole step that is compiled is the plain one: the same metrics, parameters and moments."""
 
 from functools import partial
 
@@ -42,12 +42,12 @@ def assert_same(fast, other, plain, adam, tolerance):
     for a, b in zip(fast.replicas.stacks, plain.replicas.stacks, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
         assert a.grad is None
-    here, expected = moments(fast, other), moments(plain, adam)
-    assert here.keys() == expected.keys()
+    actual, expected = moments(fast, other), moments(plain, adam)
+    assert actual.keys() == expected.keys()
     for name, state in expected.items():
-        assert here[name].keys() == state.keys()
+        assert actual[name].keys() == state.keys()
         for key, value in state.items():
-            torch.testing.assert_close(here[name][key], value, rtol=0, atol=tolerance, msg=name)
+            torch.testing.assert_close(actual[name][key], value, rtol=0, atol=tolerance, msg=name)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -105,26 +105,26 @@ def test_a_seed_that_is_not_finite_does_not_reach_the_others(grey, traced):
     alone, adam = training("hvi_avo", [1], "optimiser.clip_norm=1.0")
     with torch.no_grad():
         fast.methods[0].target.decoder[1].bias[0] = torch.nan
-    phrase = walk(fast, other, 4, grey)
-    assert phrase[:, 0].isnan().any(-1).all()
-    torch.testing.assert_close(phrase[:, 1], walk(alone, adam, 4, grey)[:, 0], rtol=0, atol=1e-10)
-    here, expected = fast.methods[1].state_dict(), alone.methods[0].state_dict()
+    metrics = walk(fast, other, 4, grey)
+    assert metrics[:, 0].isnan().any(-1).all()
+    torch.testing.assert_close(metrics[:, 1], walk(alone, adam, 4, grey)[:, 0], rtol=0, atol=1e-10)
+    actual, expected = fast.methods[1].state_dict(), alone.methods[0].state_dict()
     for name, value in expected.items():
-        torch.testing.assert_close(here[name], value, rtol=0, atol=1e-10)
+        torch.testing.assert_close(actual[name], value, rtol=0, atol=1e-10)
     norms = fast.update(other, grey[:2, 5], 5)[1]
     assert norms.isfinite().tolist() == [False, True]
 
 
 def test_products_rounded_to_bfloat16_are_so_in_a_whole_step(grey, traced):
-    phrase = {}
+    metrics = {}
     for precision in ("bf16", "32"):
         for compiled in ("true", "false"):
             options = [f"trainer.compile={compiled}", f"trainer.precision={precision}"]
             module, adam = training("hvi", range(2), *options, kind=torch.float32)
-            phrase[precision, compiled] = walk(module, adam, 4, grey)
-    here, plain = phrase["bf16", "true"], phrase["bf16", "false"]
-    torch.testing.assert_close(here, plain, rtol=1e-4, atol=1e-4)
-    assert (here - phrase["32", "true"]).abs().max() > 1e-3
+            metrics[precision, compiled] = walk(module, adam, 4, grey)
+    actual, plain = metrics["bf16", "true"], metrics["bf16", "false"]
+    torch.testing.assert_close(actual, plain, rtol=1e-4, atol=1e-4)
+    assert (actual - metrics["32", "true"]).abs().max() > 1e-3
 
 
 def test_compiled_steps_and_scores_are_the_plain_ones_and_compile_once(grey, tmp_path):

@@ -31,15 +31,15 @@ def drawn(*shape, kind=torch.float32):
 
 def operations(function, *arguments):
     """What `function` returns, and how often it ran each operation, by name."""
-    with profile(activities=[ProfilerActivity.CPU]) as output:
-        actual = function(*arguments)
-    return actual, {event.key: event.count for event in output.key_averages()}
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        returned = function(*arguments)
+    return returned, {event.key: event.count for event in profiled.key_averages()}
 
 
 def gradients(function, arguments):
-    actual = function(*arguments)
-    weight = torch.linspace(0.5, 1.5, actual.numel(), dtype=actual.dtype).reshape(actual.shape)
-    return [actual, *torch.autograd.grad((actual * weight).sum(), arguments)]
+    value = function(*arguments)
+    weight = torch.linspace(0.5, 1.5, value.numel(), dtype=value.dtype).reshape(value.shape)
+    return [value, *torch.autograd.grad((value * weight).sum(), arguments)]
 
 
 def slopes(bias, x, weight):
@@ -69,8 +69,8 @@ def test_values_and_gradients_are_those_of_float64(name):
         actual, ran = operations(gradients, function, given)
     assert ran[ONEDNN] >= 3  # a product and the gradients of both factors
     expected = gradients(function, [a.detach().double().requires_grad_() for a in given])
-    for here, exact in zip(actual, expected, strict=True):
-        error = (here.double() - exact).abs().max() / exact.abs().max()
+    for value, exact in zip(actual, expected, strict=True):
+        error = (value.double() - exact).abs().max() / exact.abs().max()
         assert error < 2e-6
 
 
@@ -88,8 +88,8 @@ def test_compiled_products_are_the_same(name):
     assert not ran.keys() & {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"}
     plain, ran = operations(gradients, function, given)
     assert ONEDNN not in ran
-    for here, other in zip(actual, plain, strict=True):
-        torch.testing.assert_close(here, other, rtol=1e-4, atol=1e-5)
+    for value, other in zip(actual, plain, strict=True):
+        torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
@@ -181,7 +181,7 @@ def test_functions_compiled_twice_share_their_graphs():
 
 def test_a_run_has_the_same_curve_and_result_and_says_who_multiplied(tmp_path):
     options = [*TINY, "network.hidden=300", "data.batch_size=100", "trainer.epochs=2"]
-    actual = {}
+    records = {}
     for by in ("torch", "onednn"):
         cell = [*options, f"trainer.products={by}", f"runs={tmp_path / by}"]
         (folder, ran) = operations(fit, configuration.load("hvi", cell))
@@ -189,7 +189,7 @@ def test_a_run_has_the_same_curve_and_result_and_says_who_multiplied(tmp_path):
         result = json.loads((folder / "result.json").read_text())
         assert {s["products"] for s in result["training"]["sessions"]} == {by}
         assert result["provenance"]["products"] == by
-        actual[by] = result, read_metrics(folder).drop(columns="seconds").to_numpy()
-    (here, curve), (other, expected) = actual["onednn"], actual["torch"]
+        records[by] = result, read_metrics(folder).drop(columns="seconds").to_numpy()
+    (actual, curve), (other, expected) = records["onednn"], records["torch"]
     assert curve == pytest.approx(expected, rel=1e-4)
-    assert here["nll"] == pytest.approx(other["nll"], abs=1e-3)
+    assert actual["nll"] == pytest.approx(other["nll"], abs=1e-3)

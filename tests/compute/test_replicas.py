@@ -28,12 +28,12 @@ def test_a_seed_among_five_takes_the_steps_it_takes_alone(row, grey):
     together, adam = training(row, range(5), *overrides)
     means = walk(together, adam, 12, grey)
     for seed in (0, 3):
-        alone, separate = training(row, [seed], *overrides)
-        expected = walk(alone, separate, 12, grey)[:, 0]
+        alone, optimiser = training(row, [seed], *overrides)
+        expected = walk(alone, optimiser, 12, grey)[:, 0]
         torch.testing.assert_close(means[:, seed], expected, rtol=0, atol=1e-10)
-        beside = together.methods[seed].state_dict()
+        actual = together.methods[seed].state_dict()
         for name, value in alone.methods[0].state_dict().items():
-            torch.testing.assert_close(beside[name], value, rtol=0, atol=1e-10, msg=name)
+            torch.testing.assert_close(actual[name], value, rtol=0, atol=1e-10, msg=name)
 
 
 def test_seeds_see_different_numbers_and_start_from_different_values(grey):
@@ -48,8 +48,8 @@ def test_stagewise_and_convex_mixing_agree_side_by_side_and_alone(mixing, grey):
     overrides = [f"method.avo.mixing={mixing}", "method.avo.rho=0.4"]
     together, adam = training("hvi_avo", range(2), *overrides)
     walk(together, adam, 6, grey)
-    alone, separate = training("hvi_avo", [1], *overrides, "method.avo.stagewise=true")
-    walk(alone, separate, 6, grey)
+    alone, optimiser = training("hvi_avo", [1], *overrides, "method.avo.stagewise=true")
+    walk(alone, optimiser, 6, grey)
     for a, b in zip(together.methods[1].parameters(), alone.methods[0].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
 
@@ -66,8 +66,8 @@ def test_a_seed_that_leaves_stays_as_it_is_and_the_others_go_on_as_before(grey):
     walk(three, adam, 8, grey)
     walk(whole, other, 8, grey)
     assert all(torch.equal(left.state_dict()[name], value) for name, value in before.items())
-    for here, by_itself in zip(three.methods, (whole.methods[0], whole.methods[2]), strict=True):
-        for a, b in zip(here.parameters(), by_itself.parameters(), strict=True):
+    for actual, expected in zip(three.methods, (whole.methods[0], whole.methods[2]), strict=True):
+        for a, b in zip(actual.parameters(), expected.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
 
 
@@ -83,8 +83,8 @@ def test_each_gradient_is_clipped_to_its_own_norm(grey):
     norm = torch.nn.utils.clip_grad_norm_(alone_parameters, limit)
     torch.testing.assert_close(norms[2], norm, rtol=0, atol=1e-10)
     for a, b in zip(together.replicas.parameters(), alone_parameters, strict=True):
-        here = transpose_stack(a.grad, together.replicas.transposed)[2]
-        torch.testing.assert_close(here, b.grad[0], rtol=0, atol=1e-10)
+        actual = transpose_stack(a.grad, together.replicas.transposed)[2]
+        torch.testing.assert_close(actual, b.grad[0], rtol=0, atol=1e-10)
 
 
 def tiny(row, runs, *overrides):
@@ -101,11 +101,11 @@ def test_a_run_of_three_seeds_is_three_runs(tmp_path):
     for seed in (1, 2, 3):
         folder = first.with_name(f"seed{seed}")
         alone = fit(tiny("hvi_avo", tmp_path / "b", *options[:2], f"seed={seed}"))
-        beside, by_itself = result(folder), result(alone)
-        assert beside["config"]["seed"] == beside["seed"] == seed
-        assert beside["training"]["replicas"] == 3
-        assert beside["training"]["best_epoch"] == by_itself["training"]["best_epoch"]
-        assert abs(beside["nll"] - by_itself["nll"]) < by_itself["nll_mc_error"]
+        actual, expected = result(folder), result(alone)
+        assert actual["config"]["seed"] == actual["seed"] == seed
+        assert actual["training"]["replicas"] == 3
+        assert actual["training"]["best_epoch"] == expected["training"]["best_epoch"]
+        assert abs(actual["nll"] - expected["nll"]) < expected["nll_mc_error"]
         a, b = (read_metrics(f).drop(columns="seconds") for f in (folder, alone))
         assert list(a.columns) == list(b.columns)
         np.testing.assert_allclose(a.to_numpy(), b.to_numpy(), rtol=1e-3)
@@ -233,9 +233,9 @@ def test_a_row_that_looks_at_its_numbers_is_told_to_train_alone(grey):
 def test_the_time_a_seed_took_is_its_share_of_the_groups(tmp_path):
     options = ["trainer.epochs=60", "trainer.patience=1", "optimiser.learning_rate=0.02"]
     first = fit(tiny("vae", tmp_path, *options, "trainer.replicas=3"))
-    actual = [result(first.with_name(f"seed{seed}"))["training"] for seed in range(3)]
-    whole = max(t["seconds"] for t in actual)
-    assert sum(t["seconds_a_seed"] for t in actual) == pytest.approx(whole, abs=0.3)
+    trainings = [result(first.with_name(f"seed{seed}"))["training"] for seed in range(3)]
+    whole = max(t["seconds"] for t in trainings)
+    assert sum(t["seconds_a_seed"] for t in trainings) == pytest.approx(whole, abs=0.3)
 
 
 def test_a_group_on_the_command_line_mirrors_every_seed(tmp_path):

@@ -66,7 +66,7 @@ def test_the_resolved_yaml_gives_the_same_configuration(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("override", "phrase"),
+    ("override", "phrases"),
     [
         ("trainer.epoch=3", ["trainer.epoch", "not a key", "epochs"]),
         ("trainer.epochs=0", ["trainer.epochs", "0", "whole number from 1"]),
@@ -103,14 +103,14 @@ def test_the_resolved_yaml_gives_the_same_configuration(tmp_path):
         ("wandb.mode=sometimes", ["wandb.mode", "auto, online"]),
     ],
 )
-def test_a_bad_override_is_one_sentence_that_names_the_key_and_what_is_accepted(override, phrase):
+def test_a_bad_override_is_one_sentence_that_names_the_key_and_what_is_accepted(override, phrases):
     with pytest.raises(UsageError) as error:
         load("hvi_avo", [override])
     text = str(error.value)
     assert "\n" not in text
     assert text.endswith(".")
-    for part in phrase:
-        assert part in text
+    for phrase in phrases:
+        assert phrase in text
 
 
 def test_a_bad_key_in_a_file_names_the_file(tmp_path):

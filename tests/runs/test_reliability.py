@@ -143,8 +143,8 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(tmp_path, monkeyp
     last.write_bytes(content[: len(content) // 2])
     capsys.readouterr()
     fit(tiny("hvi_avo", tmp_path / "killed", "trainer.epochs=5"), resume=True)
-    output = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt" in line]
-    assert output == [f"{last} is damaged or gone: going on from the epoch before it"]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt" in line]
+    assert lines == [f"{last} is damaged or gone: going on from the epoch before it"]
     assert_same_run(whole, folder)
 
 
@@ -236,16 +236,16 @@ def test_a_hostile_yaml_is_refused_in_one_sentence(text, phrase, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.yaml"
     path.write_text("method: {name: vae}\n" * ("method" not in text) + text)
-    with pytest.raises(UsageError, match=phrase) as output:
+    with pytest.raises(UsageError, match=phrase) as error:
         load_config(str(path))
-    assert "\n" not in str(output.value)
-    assert len(str(output.value)) < 600
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
     assert os.listdir(tmp_path) == ["mine.yaml"]
     key, _, value = text.partition(": ")
     if "\n" not in text.strip() and key in ("seed", "runs", "row"):  # the same in an override
-        with pytest.raises(UsageError) as output:
+        with pytest.raises(UsageError) as error:
             load_config("vae", [f"{key}={value}"])
-        assert len(str(output.value)) < 600
+        assert len(str(error.value)) < 600
 
 
 def test_a_plain_yaml_may_have_anchors(tmp_path):

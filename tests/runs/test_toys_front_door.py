@@ -294,7 +294,7 @@ def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "phrase"),
+    ("name", "phrases"),
     [
         ("my_energy.vector", ["(3, 1, 2)", "one number a sample"]),
         ("my_energy.nan", ["must be finite where the posterior starts"]),
@@ -308,13 +308,13 @@ def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
         ("seven_modes", ["accepted: two_crescents"]),
     ],
 )
-def test_an_energy_that_does_not_fit_is_one_sentence(name, phrase, tmp_path):
+def test_an_energy_that_does_not_fit_is_one_sentence(name, phrases, tmp_path):
     (tmp_path / "my_energy.py").write_text(OWN)
     command = ["fit", "--config", "hvi", *SECONDS, f"data.energy={name}", "--allow-import"]
     text = sentence(annealed(*command, cwd=tmp_path))
     assert f"data.energy is '{name}'" in text
-    for part in phrase:
-        assert part in text, text
+    for phrase in phrases:
+        assert phrase in text, text
     assert not list(tmp_path.glob("runs/**/config.yaml"))
 
 

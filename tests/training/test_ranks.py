@@ -45,15 +45,15 @@ def test_the_parts_of_a_gradient_add_up_to_it(row, seeds):
     for batch in (7, 2):  # with three processes: 2, 2 and 3 images; none, 1 and 1
         grey = torch.randint(0, 256, (seeds, batch, 64), dtype=torch.uint8, generator=g)
         for step in range(2):
-            phrase, sums = 0, {}
+            metrics, sums = 0, {}
             for rank in range(3):
                 part, _ = training(row, range(seeds), *overrides)
                 part.ranks = Alone(rank, 3)
-                phrase = phrase + part.backward(grey, step)
+                metrics = metrics + part.backward(grey, step)
                 for name, p in part.replicas.named_parameters():
                     sums.setdefault(name, []).append(p.grad)
             expected = whole.backward(grey, step)
-            torch.testing.assert_close(phrase, expected, rtol=1e-10, atol=1e-10)
+            torch.testing.assert_close(metrics, expected, rtol=1e-10, atol=1e-10)
             for name, p in whole.replicas.named_parameters():
                 reached = {grad is not None for grad in sums[name]}
                 assert reached == {p.grad is not None}, name
@@ -67,16 +67,16 @@ def test_the_parts_of_a_gradient_add_up_to_it(row, seeds):
 def test_bfloat16_rounds_the_products_and_nothing_that_is_kept(row, seeds):
     g = torch.Generator().manual_seed(0)
     grey = torch.randint(0, 256, (seeds, 20, 64), dtype=torch.uint8, generator=g)
-    actual = {}
+    steps = {}
     for precision in ("32", "bf16"):
         options = [*SMALL, f"trainer.precision={precision}", "network.hidden=50"]
         cells = [configuration.load(row, [*options, f"seed={s}"]) for s in range(seeds)]
         module = Training([method_class(row)(c, 64) for c in cells], cells[0], 10)
         metrics = module.backward(grey, 0)
         grads = [p.grad for p in module.replicas.parameters() if p.grad is not None]
-        actual[precision] = metrics, torch.cat([grad.flatten() for grad in grads])
+        steps[precision] = metrics, torch.cat([grad.flatten() for grad in grads])
         assert {p.dtype for p in module.replicas.parameters()} == {torch.float32}
-    (metrics, grad), (rounded, other) = actual["32"], actual["bf16"]
+    (metrics, grad), (rounded, other) = steps["32"], steps["bf16"]
     assert rounded.dtype == other.dtype == torch.float32
     assert not torch.equal(metrics, rounded)
     torch.testing.assert_close(rounded, metrics, rtol=2e-2, atol=2e-2)
@@ -91,9 +91,9 @@ def test_devices_and_precisions_that_are_not_there_are_refused(monkeypatch):
         distributed.check(config, resolve(config, device=cpu))
 
     def refusal(*overrides):
-        with pytest.raises(UsageError) as output:
+        with pytest.raises(UsageError) as error:
             check(*overrides)
-        return str(output.value)
+        return str(error.value)
 
     assert f"accepted: 1 to {there}" in refusal(f"trainer.devices={there + 1}")
     assert "takes a GPU" in refusal("trainer.precision=tf32")
