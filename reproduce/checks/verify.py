@@ -22,7 +22,7 @@ from reproduce.results.locations import reports_folder
 from reproduce.results.published import SMOKE
 from reproduce.results.store import RESULTS, committed_results
 from reproduce.results.trials import gather
-from reproduce.site import page as overview
+from reproduce.site import page as overview, pictures
 from reproduce.site.contents import tables
 from reproduce.table import readme, report
 
@@ -153,7 +153,7 @@ def page_differences(root: Path) -> list[str]:
     path = root / overview.PAGE
     if not (path.is_file() or tables(root)):
         return []
-    if path.is_file() and path.read_text() == overview.render(root):
+    if path.is_file() and pictures.same_page(path.read_text(), overview.render(root)):
         return []
     state = "is not that of the reports beside it" if path.is_file() else "is not there"
     return [f"{overview.PAGE} {state}; `make page` writes it."]

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from annealed.utils.files import replace, replace_text
 from reproduce.pages.commentary import digest, reading
+from reproduce.pages.pictures import write_png
 
 SMOKE_NOTICE = "SMOKE RUN, far from converged and no evidence. "
 
@@ -94,9 +95,9 @@ def save_files(sections: list[Section], folder: Path) -> None:
 
 def save(figure: Figure, place: Path, name: str) -> None:
     """Write `figure` as <name>.png and <name>.pdf into `place`; old files stay until then."""
-    for form, options in (("png", {"dpi": 110}), ("pdf", {"metadata": {"CreationDate": None}})):
-        written = options | {"format": form, "bbox_inches": "tight"}
-        replace(place / f"{name}.{form}", lambda f, w=written: figure.savefig(f, **w))
+    options = {"format": "pdf", "metadata": {"CreationDate": None}, "bbox_inches": "tight"}
+    replace(place / f"{name}.png", lambda f: write_png(figure, f, bbox_inches="tight"))
+    replace(place / f"{name}.pdf", lambda f: figure.savefig(f, **options))
 
 
 def save_frames(frames: dict[str, pd.DataFrame], place: Path) -> None:

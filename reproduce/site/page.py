@@ -21,7 +21,7 @@ from reproduce.site.prose import Prose, figure
 from reproduce.table import curves
 
 PAGE = contents.REPORTS / "index.html"
-LIMIT = 16  # MB; beyond it a phone takes long to open the page
+LIMIT = 5  # MB; beyond it a phone takes long to open the page
 HERE = Path(__file__).parent
 OPEN = ("Reading", "")  # sections that are not folded, as those with a figure are not
 ANSWERS = {"Yes": "reproduced", "No": "worse", "NA": "none", "Open": "none"}  # as what shown

@@ -1,7 +1,6 @@
 """Markdown as HTML: figures inline, links that work from reports/, long tables folded."""
 
 import re
-from base64 import b64encode
 from html import escape
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -11,6 +10,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from annealed.utils.errors import UsageError
+from reproduce.site import pictures
 
 LONG = 8  # lines of a table; a longer one is folded
 CAPTION = 320  # characters; a longer paragraph after a figure is no caption
@@ -23,7 +23,7 @@ def slug(text: str) -> str:
 
 
 def figure(path: Path, alt: str, href: str, caption: str | Markup = "") -> Markup:
-    """A PNG as a figure whose bytes are in the page, with a link to the file.
+    """A PNG as a figure whose picture is in the page, with a link to the file.
 
     Raises UsageError where `path` is not a PNG.
     """
@@ -31,8 +31,8 @@ def figure(path: Path, alt: str, href: str, caption: str | Markup = "") -> Marku
     if not content.startswith(PNG):
         raise UsageError(f"{path} is not a PNG, and the page shows it; make its report again.")
     width, height = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
-    image = Markup('<img src="data:image/png;base64,{}" alt="{}" width="{}" height="{}">').format(
-        Markup(b64encode(content).decode()), alt, width, height
+    image = Markup('<img src="{}" alt="{}" width="{}" height="{}" data-of="{}">').format(
+        Markup(pictures.data_uri(content)), alt, width, height, pictures.name(content)
     )
     below = Markup("<figcaption>{}</figcaption>").format(caption) if caption else ""
     return Markup('<figure><a href="{}">{}</a>{}</figure>\n').format(href, image, below)

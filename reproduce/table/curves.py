@@ -9,6 +9,7 @@ import pandas as pd
 matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
 
+from reproduce.pages.pictures import write_png
 from reproduce.results.published import label
 
 SKIP = 0.1  # of the epochs, whose bounds would hide the rest
@@ -49,7 +50,7 @@ def draw(metrics: pd.DataFrame, file) -> None:
         axis.set(xlabel="epoch", ylabel=title)
         axis.grid(alpha=0.3)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
-    figure.savefig(file, format="png", dpi=110)
+    write_png(figure, file)
     plt.close(figure)
 
 

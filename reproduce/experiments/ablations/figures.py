@@ -6,6 +6,8 @@ import pandas as pd
 matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
 
+from reproduce.pages.pictures import write_png
+
 
 def effects(table: pd.DataFrame, file) -> None:
     """Each choice's paired difference from its row's defaults with both intervals; a PNG."""
@@ -37,5 +39,5 @@ def effects(table: pd.DataFrame, file) -> None:
         xlim=(low - margin, high + margin),
         xlabel="NLL less that of the defaults, nats (blue: t over seeds; black: bootstrap)",
     )
-    figure.savefig(file, format="png", dpi=110)
+    write_png(figure, file)
     plt.close(figure)
