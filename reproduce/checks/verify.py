@@ -15,9 +15,15 @@ from annealed.config.datasets import BINARY
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from reproduce.checklist import page as checklist
+from reproduce.experiments import committed
 from reproduce.experiments.ablations import design as ablations, page as ablations_page
+from reproduce.experiments.collapse import page as collapse_page
+from reproduce.experiments.corners import page as corners_page
+from reproduce.experiments.invertible import page as invertible_page
+from reproduce.experiments.noise import page as noise_page
+from reproduce.experiments.toys import page as toys_page
 from reproduce.experiments.warmup import design as warmup, page as warmup_page
-from reproduce.pages import trial_page
+from reproduce.pages import common, trial_page
 from reproduce.results.locations import reports_folder
 from reproduce.results.published import SMOKE
 from reproduce.results.store import RESULTS, committed_results
@@ -28,6 +34,13 @@ from reproduce.table import readme, report
 
 TEXT = (".md", ".csv", ".tex")
 CONTEXT = 40  # characters shown before and after the first that differs in a line of prose
+UNIT_PAGES = {  # made of units, by folder
+    "toy": toys_page.PAGE,
+    "invertible": invertible_page.PAGE,
+    "corners": corners_page.PAGE,
+    "noise": noise_page.PAGE,
+    "collapse": collapse_page.PAGE,
+}
 PAGES = {  # made of the pool of trials
     "ablations": (ablations.planned, ablations_page.write),
     "warmup": (warmup.planned, warmup_page.write),
@@ -47,6 +60,8 @@ def places(root: Path) -> list[Path]:
         for data in BINARY:
             folder = root / trial_page.folder(name, "full", data)
             files += [*folder.glob("*"), *folder.parent.glob(f"{folder.name}.md")]
+    for name in UNIT_PAGES:
+        files += (root / common.folder(name, committed.PRESET)).glob("*")
     return [*files, *(root / "reports").glob(f"{checklist.NAME}.*")]
 
 
@@ -56,6 +71,7 @@ def make(root: Path, into: Path) -> None:
     A page of trials that are not all made is written where it is committed.
     """
     results = root / RESULTS
+    make_unit_pages(results, into)
     if not any(results.rglob("seed*.json")):
         return
     checklist.write(root, into / "reports")
@@ -71,6 +87,15 @@ def make(root: Path, into: Path) -> None:
             committed = (root / folder).with_name(f"{folder.name}.md").exists()
             if made and (committed or len(made) == len(plan)):
                 write(plan, pool, into / folder, "full", data)
+
+
+def make_unit_pages(results: Path, into: Path) -> None:
+    """Write the pages of units that `results` has to their places below `into`."""
+    for name, page in UNIT_PAGES.items():
+        if (results / f"{page.units}.jsonl").exists():
+            with tempfile.TemporaryDirectory() as runs:
+                source = committed.restore(page, results, Path(runs))
+                page.make(source, into / common.folder(name, source.preset))
 
 
 def differences(root: Path, into: Path) -> list[str]:
@@ -169,7 +194,7 @@ def main() -> None:
     print(
         f"{count} files of reports/ and README's table are those that the committed results give, "
         f"and {overview.PAGE} is that of reports/. "
-        "Pages made of run folders, the benchmark and what is written by hand are not checked."
+        "The benchmark and what is written by hand are not checked."
     )
 
 

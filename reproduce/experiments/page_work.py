@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from annealed.utils.errors import UsageError
 from reproduce.experiments.units import Place, Unit
+from reproduce.results.store import RESULTS
 from reproduce.scheduling import engines, scheduler
 from reproduce.scheduling.work import Work
 
@@ -103,6 +104,24 @@ def run(arguments: Namespace, works: Sequence[Work]) -> None:
         print(failure, file=sys.stderr)
     if failures:
         raise UsageError(f"{len(failures)} of {len(works)} runs failed, as told above.")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the results of a page are: those of units below `runs`, all others below `results`."""
+
+    preset: str
+    seeds: int  # of every unit
+    runs: str
+    results: Path = RESULTS
+
+    def plan(self, page: str) -> list[PageWork]:
+        """All units of a page as work."""
+        return plan(page, self.preset, self.runs, self.seeds)
+
+    def read(self, page: str) -> tuple[dict[Hashable, list[dict]], dict[Hashable, Path]]:
+        """What the units of a page made; raises UsageError where something is missing."""
+        return read(self.plan(page))
 
 
 def read(works: Sequence[PageWork]) -> tuple[dict[Hashable, list[dict]], dict[Hashable, Path]]:

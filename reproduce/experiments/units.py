@@ -15,10 +15,14 @@ Progress = Callable[[int, int], None]  # takes the number of steps done and of a
 
 @dataclass(frozen=True)
 class Place:
-    """Where a setting's results are, and all that decides them but the seed, of JSON's types."""
+    """Where a setting's results are, and all that decides them but the seed, of JSON's types.
+
+    `shown` are the arrays that the page's figures show of the first seed, by name.
+    """
 
     folder: Path
     setup: dict
+    shown: tuple[str, ...] = ()
 
     def path(self, seed: int) -> Path:
         """A seed's result."""

@@ -71,9 +71,9 @@ def _slug(text: str) -> str:
     return re.sub(r"[^\w.]+", "-", text)
 
 
-def pool(preset: str, runs: str) -> Path:
-    """The folder of the trials' results: the committed ones, or a smoke run's."""
-    return RESULTS / "trials" if preset == "full" else Path(runs, "trials", "kept")
+def pool(preset: str, runs: str, results: Path = RESULTS) -> Path:
+    """The folder of the trials' results: the committed ones below `results`, or a smoke run's."""
+    return results / "trials" if preset == "full" else Path(runs, "trials", "kept")
 
 
 def run(

@@ -2,10 +2,34 @@
 
 from pathlib import Path
 
+from reproduce.experiments.collapse.linear.design import BUDGETS
+from reproduce.experiments.collapse.linear.section import section as linear
+from reproduce.experiments.collapse.nonlinear import section as nonlinear
+from reproduce.experiments.committed import UnitPage
+from reproduce.experiments.page_work import Source
 from reproduce.pages import page
 from reproduce.pages.page import Section
+from reproduce.results import trials
 
 READING = Path(__file__).parent / "reading.md"
+DATA = {"quick": ("digits",), "full": ("digits", "mnist")}  # of the trials
+
+
+def make(source: Source, folder: Path) -> str:
+    """`write` of what the units made, with a section for each data set that has trials."""
+    preset, counts = source.preset, {source.seeds}
+    pool = trials.pool(preset, source.runs, source.results)
+    results, _ = source.read("collapse")
+    sections = [linear(results, BUDGETS[preset]), nonlinear.setting()]
+    for data in DATA[preset]:
+        if made := trials.gather(nonlinear.plan(data), pool, preset, data):
+            sections.append(nonlinear.section(pool, preset, data))
+            counts |= {len(paths) for paths in made.values()}
+    asked = source.seeds if len(counts) == 1 else None  # by itself each part has its own number
+    return write(sections, asked, folder, preset)
+
+
+PAGE = UnitPage("collapse", make)
 
 
 def write(

@@ -14,9 +14,11 @@ from annealed.evaluation.result import trusted_k
 from annealed.inference.marginal_kl import TIGHT
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
+from reproduce.experiments.committed import UnitPage
 from reproduce.experiments.corners import figures, summary, tables
-from reproduce.experiments.corners.design import Budget, Case, Setting
+from reproduce.experiments.corners.design import BUDGETS, Budget, Case, Setting, cases
 from reproduce.experiments.corners.targets import DISC
+from reproduce.experiments.page_work import Source
 from reproduce.pages import page
 from reproduce.pages.commentary import BREAK, reading
 from reproduce.pages.page import Section
@@ -30,6 +32,15 @@ CAPTIONS = {
     "funnel": "Seed {seed}: v upward, the first of the others across; colours as for far modes.",
     "rho": "Every seed as a point, the mean as a line.",
 }
+
+
+def make(source: Source, folder: Path) -> str:
+    """`write` of all that the page's units made; raises UsageError where something is missing."""
+    results, places = source.read("corners")
+    return write(results, cases(), places, BUDGETS[source.preset], folder, source.preset)
+
+
+PAGE = UnitPage("corners", make)
 
 
 def write(

@@ -3,8 +3,8 @@
 import sys
 
 from annealed.runs import cli
-from reproduce.experiments import page_work
-from reproduce.experiments.invertible import digits, page
+from reproduce.experiments import committed, page_work
+from reproduce.experiments.invertible import page
 from reproduce.experiments.invertible.design import BUDGETS
 from reproduce.pages import common
 
@@ -12,13 +12,11 @@ from reproduce.pages import common
 def main() -> None:
     """The command line; see `--help`."""
     arguments = common.arguments("invertible", __doc__, BUDGETS)
-    preset, seeds, runs = arguments.preset, arguments.seeds, arguments.runs
-    toys, rows = page_work.plan("invertible", preset, runs, seeds), digits.plan(preset, seeds, runs)
-    page_work.run(arguments, [*toys, *rows])
-    results, folders = page_work.read(toys)
-    folder = common.folder("invertible", preset)
-    digest = page.write(results, digits.results(rows), folders, BUDGETS[preset], folder, preset)
-    print(f"page: {folder / 'index.md'} (numbers {digest})")
+    source = page_work.Source(arguments.preset, arguments.seeds, arguments.runs)
+    page_work.run(arguments, page.PAGE.works(source))
+    committed.commit(page.PAGE, source)
+    folder = common.folder("invertible", source.preset)
+    print(f"page: {folder / 'index.md'} (numbers {page.make(source, folder)})")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,32 @@ from pathlib import Path
 import pandas as pd
 
 from annealed.evaluation.result import trusted_k
+from reproduce.experiments.committed import UnitPage
 from reproduce.experiments.invertible import digits, figures, summary, tables
-from reproduce.experiments.invertible.design import Setting
+from reproduce.experiments.invertible.design import BUDGETS, Setting
+from reproduce.experiments.page_work import Source
 from reproduce.experiments.paths import Budget
 from reproduce.pages import page
 from reproduce.pages.page import Section
+from reproduce.scheduling.run_grid import Run
 
 READING = Path(__file__).parent / "reading.md"
 SETTING = Path(__file__).parent / "setting.md"
+
+
+def make(source: Source, folder: Path) -> str:
+    """`write` of what the units and the digits' rows made; UsageError where some is missing."""
+    results, places = source.read("invertible")
+    images = digits.results(rows(source))
+    return write(results, images, places, BUDGETS[source.preset], folder, source.preset)
+
+
+def rows(source: Source) -> list[Run]:
+    """Every run on the digits."""
+    return digits.plan(source.preset, source.seeds, source.runs)
+
+
+PAGE = UnitPage("invertible", make, rows)
 
 
 def write(

@@ -70,7 +70,11 @@ def fit(
 
 def unit(setting: Setting, budget: Budget, runs: Path, preset: str) -> Unit:
     """A setting as a unit of the page."""
-    place = Place(folder(runs, preset, setting), setup(setting, budget))
+    place = Place(
+        folder(runs, preset, setting),
+        setup(setting, budget),
+        ("d",) if setting.target in WINDOWS else (),
+    )
     return of_one_setting(setting.name, setting, place, partial(fit, setting, budget, place))
 
 

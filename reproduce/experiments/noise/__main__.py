@@ -3,7 +3,7 @@
 import sys
 
 from annealed.runs import cli
-from reproduce.experiments import page_work
+from reproduce.experiments import committed, page_work
 from reproduce.experiments.noise import page
 from reproduce.experiments.noise.design import BUDGETS
 from reproduce.pages import common
@@ -12,13 +12,11 @@ from reproduce.pages import common
 def main() -> None:
     """The command line; see `--help`."""
     arguments = common.arguments("noise", __doc__, BUDGETS)
-    preset = arguments.preset
-    plan = page_work.plan("noise", preset, arguments.runs, arguments.seeds)
-    page_work.run(arguments, plan)
-    results, folders = page_work.read(plan)
-    folder = common.folder("noise", preset)
-    digest = page.write(results, folders, BUDGETS[preset], folder, preset)
-    print(f"page: {folder / 'index.md'} (numbers {digest})")
+    source = page_work.Source(arguments.preset, arguments.seeds, arguments.runs)
+    page_work.run(arguments, page.PAGE.works(source))
+    committed.commit(page.PAGE, source)
+    folder = common.folder("noise", source.preset)
+    print(f"page: {folder / 'index.md'} (numbers {page.make(source, folder)})")
 
 
 if __name__ == "__main__":

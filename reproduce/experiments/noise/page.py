@@ -5,15 +5,26 @@ from pathlib import Path
 import pandas as pd
 
 from annealed.evaluation.result import trusted_k
+from reproduce.experiments.committed import UnitPage
 from reproduce.experiments.noise import figures, summary, tables
-from reproduce.experiments.noise.design import Budget
+from reproduce.experiments.noise.design import BUDGETS, Budget
 from reproduce.experiments.noise.model import truth
 from reproduce.experiments.noise.run import CHECK, COUNTED, sampler_distance
+from reproduce.experiments.page_work import Source
 from reproduce.pages import page
 from reproduce.pages.page import Section
 
 READING = Path(__file__).parent / "reading.md"
 SETTING = Path(__file__).parent / "setting.md"
+
+
+def make(source: Source, folder: Path) -> str:
+    """`write` of all that the page's units made; raises UsageError where something is missing."""
+    results, places = source.read("noise")
+    return write(results, places, BUDGETS[source.preset], folder, source.preset)
+
+
+PAGE = UnitPage("noise", make)
 
 
 def write(
@@ -97,12 +108,14 @@ def nearness(
     budget: Budget,
     seed: int,
 ) -> Section:
-    """How near q is to the posterior of the model that it was trained with; `seed` is drawn."""
-    fit = tables.fit(rows)
+    """How near q is to the posterior of the model that it was trained with; `seed` is drawn.
+
+    A reading is held to the table without its column of seconds.
+    """
     return Section(
         "How near q is to its model's posterior",
         [
-            fit,
+            tables.fit(rows),
             "The KL gap is on the test set, in nats. Total variation is that of q's shares in the "
             f"four quadrants from a quarter each, mean over {COUNTED} test points: 0 for every "
             f"exact posterior (about {sampler_distance(budget.draws):.3f} when counted with "
@@ -114,6 +127,6 @@ def nearness(
             "with it, in blue, each on its own scale; on the left the posterior under the truth. "
             "Four x, one a line.",
         ],
-        [fit],
+        [tables.fit(rows, cost=False)],
         figures={"posteriors": figures.posteriors(by_row, places, seed)},
     )

@@ -162,7 +162,7 @@ def units(budget: Budget, runs: Path, preset: str) -> list[Unit]:
     made = []
     for row in (MLE, *ROWS, *CONTROLS):
         folder = Path(runs, "noise", preset, row.replace(",", "").replace(" ", "-"))
-        place = Place(folder, setup(row, budget))
+        place = Place(folder, setup(row, budget), ("z",) if row in ROWS else ())
         fit = partial(fit_mle, budget) if row == MLE else partial(fit_row, row, budget, place)
         made.append(of_one_setting(row, row, place, fit))
     return made

@@ -24,6 +24,7 @@ TARGETS = {
 }
 MODES = {catalogue.PLANAR[name][0]: modes for name, (modes, _) in catalogue.MODES.items()}
 MASSES = {catalogue.PLANAR[name][0]: masses for name, (_, masses) in catalogue.MODES.items()}
+MARGINALS = "d"  # the target whose marginals are shown
 METHODS, COUNTS, OBJECTIVES = ("hvi", "iaf"), (4, 10), ("ELBO", "AVO")
 LABELS = {"hvi": "HVI", "iaf": "IAF"}
 

@@ -7,8 +7,19 @@ import pandas as pd
 from annealed.evaluation.result import trusted_k
 from annealed.inference.marginal_kl import TIGHT
 from annealed.models.energies import MASSES
+from reproduce.experiments.committed import UnitPage
+from reproduce.experiments.page_work import Source
 from reproduce.experiments.toys import figures, summary
-from reproduce.experiments.toys.design import COUNTS, LABELS, METHODS, Budget, Setting
+from reproduce.experiments.toys.design import (
+    BUDGETS,
+    COUNTS,
+    LABELS,
+    MARGINALS,
+    METHODS,
+    Budget,
+    Setting,
+    settings,
+)
 from reproduce.pages import page
 from reproduce.pages.markdown import markdown_table, number, spread
 from reproduce.pages.page import Section
@@ -61,6 +72,17 @@ def masses_table(table: pd.DataFrame) -> str:
     return markdown_table([*head, "AVO less ELBO"], lines, 3)
 
 
+def make(source: Source, folder: Path) -> str:
+    """`write` of all that the page's units made; raises UsageError where something is missing."""
+    made, _ = source.read("toys")
+    by_setting = {setting: made[setting] for setting in settings()}
+    preset = source.preset
+    return write(by_setting, BUDGETS[preset], Path(source.runs), folder, preset)
+
+
+PAGE = UnitPage("toys", make)
+
+
 def write(
     by_setting: dict[Setting, list[dict]],
     budget: Budget,
@@ -80,7 +102,7 @@ def write(
     for method in METHODS:
         for count in COUNTS:
             name = f"marginals_{method}_{count}"
-            drawn[name] = figures.marginals("d", method, count, runs, preset, first)
+            drawn[name] = figures.marginals(MARGINALS, method, count, runs, preset, first)
             marginals += [f"{LABELS[method]}, T = {count}:", f"![marginals]({name}.png)"]
     source = (
         f"{page.seeds_source('toy', preset, shown, results)}; {budget.steps} steps of Adam, S = "

@@ -19,6 +19,7 @@ from annealed.utils.files import replace
 from reproduce.experiments import paths
 from reproduce.experiments.toys.choice import Choice
 from reproduce.experiments.toys.design import (
+    MARGINALS,
     MASSES,
     MODES,
     TARGETS,
@@ -46,6 +47,11 @@ def setup(setting: Setting, budget: Budget) -> dict:
     return {name: value for name, value in numbers.items() if name != "seeds"}
 
 
+def shown(setting: Setting) -> tuple[str, ...]:
+    """The arrays of a setting that figures show: its density, and of one target every marginal."""
+    return ("d", "stages") if setting.target == MARGINALS else ("d",)
+
+
 def units(
     budget: Budget, runs: Path, preset: str, targets: tuple[str, ...] = tuple(TARGETS)
 ) -> list[Unit]:
@@ -53,7 +59,7 @@ def units(
     made = []
     for family in families():
         settings = [Setting(target, family) for target in targets]
-        places = {s: Place(folder(runs, preset, s), setup(s, budget)) for s in settings}
+        places = {s: Place(folder(runs, preset, s), setup(s, budget), shown(s)) for s in settings}
         log = Path(runs, "toys", preset, f"{family.method}-{family.count}", family.objective)
         made.append(Unit(family.label, log, places, partial(fit, family, budget, places)))
     return made

@@ -12,16 +12,19 @@ SETTING = Path(__file__).parent / "setting.md"
 
 
 def section(by_row: dict[str, list[dict]], budget: Budget) -> Section:
-    """The section of the results of every row and seed."""
+    """The section of the results of every row and seed.
+
+    A reading is held to the tables without their column of seconds.
+    """
     seeds, rates = summary.seeds(by_row), summary.rates(by_row)
     rows = summary.rows(seeds)
     numbers = [
         tables.by_noise(rows, "by_q", ".1f", exact=True),
         tables.by_noise(rows, "by_decoder", ".1f", exact=True),
         tables.by_noise(rows, "log_p_loss", "+.4f", exact=False),
-        tables.overall(rows),
+        tables.overall(rows, cost=False),
     ]
-    by_q, by_decoder, loss, overall = numbers
+    by_q, by_decoder, loss, _ = numbers
     blocks = [
         SETTING.read_text().strip(),
         f"{seeds.seed.nunique()} seeds; {budget.steps} steps of Adam on batches of {budget.batch}; "
@@ -40,7 +43,7 @@ def section(by_row: dict[str, list[dict]], budget: Budget) -> Section:
         "KL of each latent of q (above) and what each direction of the decoder carries (below), "
         "largest first, mean over seeds; the dashed line is 0.01 nats.",
         "### All noises together",
-        overall,
+        tables.overall(rows),
         "Counts as the optimum: of all models of the row. Losses and gaps are the largest mean "
         "over seeds at a noise. The KL gap is exact log p(x) less the ELBO; for HVI that of the "
         f"path. 'k-hat too high' is the share of images above {trusted_k(budget.draws):.2f}.",

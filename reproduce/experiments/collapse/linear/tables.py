@@ -23,11 +23,14 @@ def by_noise(table: pd.DataFrame, measure: str, form: str, exact: bool) -> str:
     return markdown_table(head, lines, 1)
 
 
-def overall(table: pd.DataFrame) -> str:
-    """Each row over all noises: how often it counts as the optimum, what it lacks and costs."""
+def overall(table: pd.DataFrame, cost: bool = True) -> str:
+    """Each row over all noises: how often it counts as the optimum, and what it lacks.
+
+    `cost` adds the CPU-seconds, which no second run repeats.
+    """
     head = ["row", "counts as the optimum, by q", "by the decoder", "largest loss of log p"]
     head += ["largest KL gap", "importance sampling less exact, worst", "k-hat too high"]
-    head += ["CPU seconds a model"]
+    head += ["CPU seconds a model"] if cost else []
     lines = []
     for row, subset in table.groupby("row", sort=False):
         of = subset.seeds.sum()
@@ -41,7 +44,7 @@ def overall(table: pd.DataFrame) -> str:
                 number(subset.gap.max(), ".3f"),
                 number(worst, "+.3f"),
                 number(100 * subset.k_hat_untrusted.mean(), ".1f") + " %",
-                number(subset.cpu_seconds.mean(), ".1f"),
+                *([number(subset.cpu_seconds.mean(), ".1f")] if cost else []),
             ]
         )
     return markdown_table(head, lines, 1)

@@ -1,0 +1,145 @@
+"""What a page's runs made, in two files below reports/results/, and back as run folders.
+
+<page>.jsonl has a line for each folder of results: its place, what its seeds share, such as the
+process that made them, and what is each seed's. <page>.npz has the arrays that the page is made of.
+Curves of training are left out: no page shows them.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from annealed.evaluation.result import read_result
+from annealed.utils.errors import UsageError
+from annealed.utils.files import replace, replace_json, replace_text
+from reproduce.experiments.page_work import PageWork, Source
+from reproduce.scheduling.work import Work
+
+PRESET = "full"  # whose numbers are evidence
+COMMON = ("setup", "provenance")  # what the seeds of a folder may share
+APART = ("curve",)
+
+
+@dataclass(frozen=True)
+class UnitPage:
+    """A page that is made of units, and of `others`, runs that it needs beside them."""
+
+    units: str  # their name in page_work.PAGES
+    make: Callable[[Source, Path], str]
+    others: Callable[[Source], Sequence[Work]] = lambda source: ()
+
+    def works(self, source: Source) -> list[Work]:
+        """All that the page needs."""
+        return [*source.plan(self.units), *self.others(source)]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result as JSON, what stands beside it as NPZ, and the names of the arrays to keep.
+
+    `setup` is what a unit is made by today.
+    """
+
+    path: Path
+    beside: Path
+    shown: tuple[str, ...]
+    setup: dict | None = None
+
+
+def entries(works: Sequence[Work]) -> Iterator[Entry]:
+    """Every result of `works`, folder by folder; of units the first seed's arrays are shown."""
+    for work in works:
+        if isinstance(work, PageWork):
+            for place in work.places:
+                for seed in range(work.seeds):
+                    shown = place.shown if seed == 0 else ()
+                    yield Entry(place.path(seed), place.arrays(seed), shown, place.setup)
+        else:
+            yield from (Entry(p, p.with_suffix(".npz"), ("log_prob",)) for p in work.results())
+
+
+def commit(page: UnitPage, source: Source) -> None:
+    """Write what the page is made of to `source.results`; a smoke run is no evidence.
+
+    What was committed before is replaced whole, as the page is, so both are of the same runs.
+    Raises UsageError where a result is missing or the files cannot be written.
+    """
+    if source.preset != PRESET:
+        return
+    lines, arrays = [], {}
+    for folder, of_folder in groupby(entries(page.works(source)), lambda e: e.path.parent):
+        place = folder.relative_to(source.runs).as_posix()
+        read = [(entry, read_result(entry.path)) for entry in of_folder]
+        for common, alike in groupby(read, lambda pair: [pair[1].get(key) for key in COMMON]):
+            line = {"folder": place} | dict(zip(COMMON, common, strict=True)) | {"results": {}}
+            for entry, result in alike:
+                numbers = {k: v for k, v in result.items() if k not in (*COMMON, *APART)}
+                line["results"][entry.path.name] = numbers
+                arrays |= _arrays(entry, place)
+            lines.append(line)
+    source.results.mkdir(parents=True, exist_ok=True)
+    if arrays:
+        replace(source.results / f"{page.units}.npz", lambda f: np.savez_compressed(f, **arrays))
+    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+    replace_text(source.results / f"{page.units}.jsonl", text)
+
+
+def _arrays(entry: Entry, place: str) -> dict[str, np.ndarray]:
+    if not (entry.shown and entry.beside.exists()):
+        return {}
+    with np.load(entry.beside) as stored:
+        return {f"{place}/{entry.path.stem}/{name}": stored[name] for name in entry.shown}
+
+
+def restore(page: UnitPage, results: Path, runs: Path) -> Source:
+    """Write what `results` has of a page as run folders below `runs`, which are then a source.
+
+    Raises UsageError where they are not the results of the page as it is today.
+    """
+    path = results / f"{page.units}.jsonl"
+    stored = _read(path)
+    seeds = 1 + max(int(r["seed"]) for r in stored.values())
+    source = Source(PRESET, seeds, str(runs), results)
+    expected = {
+        entry.path.relative_to(runs).as_posix(): entry for entry in entries(page.works(source))
+    }
+    for one, other, what in (
+        (expected, stored, "has no result"),
+        (stored, expected, "has a result that the page does not need,"),
+    ):
+        if apart := [name for name in one if name not in other]:
+            raise UsageError(f"{path} {what} {apart[0]}; make the page again.")
+    for name, entry in expected.items():
+        if stored[name].get("setup") != entry.setup:
+            raise UsageError(f"{path}: {name} was made by another setup; make the page again.")
+    arrays = np.load(path.with_suffix(".npz")) if path.with_suffix(".npz").exists() else {}
+    for name, entry in expected.items():
+        entry.path.parent.mkdir(parents=True, exist_ok=True)
+        replace_json(entry.path, stored[name])
+        keys = {key: f"{name.removesuffix('.json')}/{key}" for key in entry.shown}
+        if kept := {key: arrays[full] for key, full in keys.items() if full in arrays}:
+            replace(entry.beside, lambda f, kept=kept: np.savez_compressed(f, **kept))
+    return source
+
+
+def _read(path: Path) -> dict[str, dict]:
+    """Every result in the file at `path` by the path that it had below the runs."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        stored = {
+            f"{line['folder']}/{name}": {
+                **numbers,
+                **{key: line[key] for key in COMMON if line[key] is not None},
+            }
+            for line in lines
+            for name, numbers in line["results"].items()
+        }
+        if all(isinstance(result["seed"], int) for result in stored.values()) and stored:
+            return stored
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise UsageError(f"{path} has no readable results of a page.")
