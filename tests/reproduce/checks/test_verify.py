@@ -15,14 +15,19 @@ from annealed.evaluation.result import RESULT
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
 from reproduce.checklist import page as checklist
-from reproduce.checks import rerun, verify
+from reproduce.checks import rerun, texts, verify
+from reproduce.experiments import committed
 from reproduce.experiments.ablations import design, page as ablations
+from reproduce.experiments.noise import design as noise, page as noise_page
+from reproduce.experiments.page_work import Source
+from reproduce.experiments.units import finish
 from reproduce.results import store
 from reproduce.results.trials import Trial
 from reproduce.site import page as overview
 from reproduce.table import readme, report
 
 SHORT = ["preset=short", *TINY[1:], "trainer.warmup_epochs=0"]
+NOISE = noise.Budget(1, steps=3, count=20, batch=10, samples=2, draws=30, hidden=4, starts=1)
 TABLE = "reports/short/digits/nll_table"
 
 
@@ -113,7 +118,7 @@ def test_a_cell_of_markdown_and_a_line_that_was_added_are_named(root):
 
 def test_a_long_line_is_shown_where_it_differs():
     old, new = ("word " * 90 + f"S = {samples}; " + "word " * 90 for samples in (100, 500))
-    (sentence,) = verify.compare(Path("x.md"), f"# x\n{old}\n", f"# x\n{new}\n")
+    (sentence,) = texts.compare(Path("x.md"), f"# x\n{old}\n", f"# x\n{new}\n")
     assert sentence.startswith("x.md, line 2: '")
     assert "S = 100; " in sentence
     assert "S = 500; " in sentence
@@ -207,6 +212,44 @@ def test_differences_end_with_status_2_and_nothing_to_verify_too(root, tmp_path,
     empty.mkdir()
     with pytest.raises(UsageError, match="has no results, so there is nothing to verify"):
         verify.verify(empty)
+
+
+@pytest.fixture(scope="module")
+def of_units(tmp_path_factory):
+    """A repository with the committed results of a page of units, tiny, and the page."""
+    root = tmp_path_factory.mktemp("units")
+    source = Source("full", 1, str(root / "runs"), root / store.RESULTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(noise.BUDGETS, "full", NOISE)
+        for work in source.plan("noise"):
+            finish(work.units[0], [0], {"commit": "abc"})
+        committed.commit(noise_page.PAGE, source)
+        noise_page.make(source, root / "reports" / "noise")
+        shutil.rmtree(source.runs)
+        yield root
+
+
+def changed_files(root, into):
+    verify.make(root, into)
+    return verify.differences(root, into)
+
+
+def test_a_digit_that_was_changed_in_a_page_of_units_is_named(of_units, tmp_path):
+    root = shutil.copytree(of_units, tmp_path / "root")
+    assert changed_files(root, tmp_path / "same") == []
+    spoil(root / "reports" / "noise" / "index.md", "| truth |  | 0.500 |", "| truth |  | 0.501 |")
+    (sentence,) = changed_files(root, tmp_path / "page")
+    assert sentence.startswith("reports/noise/index.md, line ")
+    assert sentence.endswith("column 3: '0.501' where the results give '0.500'.")
+    (root / "reports" / "noise" / "bias.png").unlink()
+    path = root / store.RESULTS / "noise.jsonl"
+    spoil(path, '"log_p_test": -', '"log_p_test": -1')
+    sentences = " ".join(changed_files(root, tmp_path / "results"))
+    for name in ("index.md", "seeds.csv", "rows.csv", "bias.png is not there"):
+        assert f"reports/noise/{name}" in sentences
+    path.unlink()
+    sentences = changed_files(root, tmp_path / "none")
+    assert "reports/noise/index.md is made of no committed result." in sentences
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,127 @@
+"""What the runs of a page made, in two files, and the page made of these alone."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_noise import TINY
+
+from annealed.utils.errors import UsageError
+from reproduce.experiments import committed
+from reproduce.experiments.committed import UnitPage
+from reproduce.experiments.invertible.page import rows
+from reproduce.experiments.noise import design, page
+from reproduce.experiments.page_work import Source
+from reproduce.experiments.units import finish
+
+CODE = {"commit": "abc", "command": "python"}
+SEEDS = 2
+
+
+def make(source, folder):
+    """The text of every file of the page."""
+    page.make(source, folder)
+    return {p.name: p.read_text() for p in folder.iterdir() if p.suffix in (".md", ".csv")}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A source whose units are made and committed, and the page of it."""
+    root = tmp_path_factory.mktemp("made")
+    source = Source("full", SEEDS, str(root / "runs"), root / "results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(design.BUDGETS, "full", TINY)
+        for work in source.plan("noise"):
+            for unit in work.units:
+                finish(unit, list(range(SEEDS)), CODE)
+        committed.commit(page.PAGE, source)
+        yield source, make(source, root / "page")
+
+
+@pytest.fixture
+def results(made, tmp_path):
+    """A copy of the committed files to spoil."""
+    for name in ("noise.jsonl", "noise.npz"):
+        (tmp_path / name).write_bytes((made[0].results / name).read_bytes())
+    return tmp_path
+
+
+def test_the_page_of_the_committed_files_is_that_of_the_runs(made, tmp_path):
+    source, text = made
+    again = committed.restore(page.PAGE, source.results, tmp_path / "runs")
+    assert again.seeds == SEEDS
+    assert make(again, tmp_path / "page") == text
+    shown = [p.relative_to(tmp_path / "runs") for p in (tmp_path / "runs").rglob("*.npz")]
+    assert sorted(p.parent.name for p in shown) == sorted(design.ROWS)
+    for path in shown:
+        here, there = np.load(tmp_path / "runs" / path), np.load(f"{source.runs}/{path}")
+        assert here["z"].tobytes() == there["z"].tobytes()
+
+
+def test_committed_again_the_files_are_the_same_bytes_and_hold_no_curve(made, tmp_path):
+    source, _ = made
+    again = replace(source, results=tmp_path)
+    committed.commit(page.PAGE, again)
+    for name in ("noise.jsonl", "noise.npz"):
+        assert (tmp_path / name).read_bytes() == (source.results / name).read_bytes()
+    lines = (tmp_path / "noise.jsonl").read_text().splitlines()
+    assert len(lines) == len(source.plan("noise"))
+    assert all(list(json.loads(line)["results"]) == ["seed0.json", "seed1.json"] for line in lines)
+    assert not any("curve" in line for line in lines)
+
+
+def test_seeds_of_another_process_have_a_line_of_their_own(made, tmp_path):
+    source, _ = made
+    copy = replace(source, runs=str(tmp_path / "runs"), results=tmp_path)
+    committed.restore(page.PAGE, source.results, tmp_path / "runs")
+    path = copy.plan("noise")[1].places[0].path(1)
+    path.write_text(path.read_text().replace('"abc"', '"def"'))
+    committed.commit(page.PAGE, copy)
+    lines = [json.loads(line) for line in (tmp_path / "noise.jsonl").read_text().splitlines()]
+    assert len(lines) == len(source.plan("noise")) + 1
+    committed.restore(page.PAGE, tmp_path, tmp_path / "again")
+    assert json.loads((tmp_path / "again" / path.relative_to(copy.runs)).read_text()) == json.loads(
+        path.read_text()
+    )
+
+
+def test_a_smoke_run_is_not_committed(made, tmp_path):
+    committed.commit(page.PAGE, replace(made[0], preset="quick", results=tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "phrase"),
+    [
+        ('"noise/full/VAE"', '"noise/full/other"', "has no result noise/full/VAE/seed0.json"),
+        ('"seed1.json"', '"seed7.json"', "has no result noise/full/exact-MLE/seed1.json"),
+        ('"steps": 6', '"steps": 7', "noise/full/exact-MLE/seed0.json was made by another setup"),
+        ('"results"', '"other"', "has no readable results of a page"),
+        ("{", "", "has no readable results of a page"),
+    ],
+)
+def test_files_that_are_not_of_the_page_of_today_are_one_sentence(
+    results, tmp_path, old, new, phrase
+):
+    path = results / "noise.jsonl"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(UsageError, match=f"noise.jsonl.* {phrase}"):
+        committed.restore(page.PAGE, results, tmp_path / "runs")
+
+
+def test_runs_beside_the_units_are_committed_with_them(tmp_path, monkeypatch):
+    beside = UnitPage("beside", page.make, lambda s: [r for r in rows(s) if r.row == "iaf"])
+    monkeypatch.setattr(Source, "plan", lambda *_: [])
+    source = Source("full", 1, str(tmp_path / "runs"), tmp_path / "results")
+    (path,) = beside.works(source)[0].results()
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"status": "finished", "seed": 0, "provenance": CODE}))
+    np.savez(path.with_suffix(".npz"), log_prob=np.array([-1.5, -2.5]), k_hat=np.zeros(2))
+    committed.commit(beside, source)
+    committed.restore(beside, source.results, tmp_path / "again")
+    again = tmp_path / "again" / path.relative_to(source.runs)
+    assert json.loads(again.read_text()) == json.loads(path.read_text())
+    with np.load(again.with_suffix(".npz")) as stored:
+        assert list(stored) == ["log_prob"]
+        assert stored["log_prob"].tolist() == [-1.5, -2.5]
