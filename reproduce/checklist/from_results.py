@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 
-from reproduce.checklist.record import ASSETS, Evidence, Record, every
+from reproduce.checklist.record import ASSETS, Evidence, Record, cell_of, every
 
 
 def configurations(record: Record) -> Evidence:
@@ -43,7 +43,7 @@ def commands(record: Record) -> Evidence:
     """Every result names the command that made it."""
     wrong = [p for p, r in record.results.items() if not r["provenance"].get("command")]
     first = next(iter(record.finished), "")
-    run = first.removeprefix("reports/results/").removesuffix(".json")
+    run = cell_of(first)
     text = f"each result names its command; `make reproduce-cell CELL={run}` runs one again"
     return every(record.results, wrong, text, [first], "names its command")
 
@@ -116,7 +116,7 @@ def hours(record: Record) -> Evidence:
         f"{(train + score) / 3600:.2f} hours of processes ({train / 3600:.2f} of training, "
         f"{score / 3600:.2f} of scoring), {each}; {(train + score) / 60 / count:.1f} minutes a "
         "run; runs that diverged are counted up to their last whole epoch; what a kill lost since "
-        "the last checkpoint, results that were not kept and pages made from run folders are not"
+        "the last checkpoint, results that were not kept and the small models of pages are not"
     )
     return every(record.results, wrong, text, record.folders, "says how long it took")
 
@@ -132,7 +132,7 @@ def runs(record: Record) -> Evidence:
     )
     apart = sorted((record.root / "reports").glob("*/*seeds.csv"))
     if apart:
-        text += "; the models of pages made from run folders are told apart, each by row and seed"
+        text += "; the small models of pages are told apart, each by row and seed"
     listed = (*record.folders, *(p.relative_to(record.root).as_posix() for p in apart))
     return every(record.results, [], text, listed, "is counted")
 

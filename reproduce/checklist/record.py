@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from annealed.evaluation.result import read_result
+from reproduce.results.pack import SUFFIX
 from reproduce.results.published import SMOKE
-from reproduce.results.store import RESULTS
+from reproduce.results.store import RESULTS, every_result
 
 ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text())
 
@@ -34,10 +34,15 @@ class Record:
 
     @cached_property
     def results(self) -> dict[str, dict]:
-        """The committed results by path; smoke runs are none."""
-        paths = sorted((self.root / RESULTS).rglob("seed*.json"))
-        results = {path.relative_to(self.root).as_posix(): read_result(path) for path in paths}
-        return {path: result for path, result in results.items() if result["preset"] != SMOKE}
+        """The committed results by the path of their file and, after #, their name there.
+
+        Smoke runs are none.
+        """
+        results = {}
+        for one in every_result(self.root / RESULTS):
+            path = one.pack.path.relative_to(self.root).as_posix()
+            results[f"{path}#{one.name}"] = one.read()
+        return {place: result for place, result in results.items() if result["preset"] != SMOKE}
 
     @property
     def finished(self) -> dict[str, dict]:
@@ -68,6 +73,12 @@ class Record:
         """The content of a file, empty where there is none."""
         file = self.root / path
         return file.read_text() if file.is_file() else ""
+
+
+def cell_of(place: str) -> str:
+    """What `make reproduce-cell` calls the run that `Record.results` has at `place`."""
+    file, _, name = place.removeprefix(f"{RESULTS.as_posix()}/").partition("#")
+    return f"{file.removesuffix(SUFFIX)}/{name}"
 
 
 def every(results: dict[str, dict], wrong: list[str], text: str, files, what: str) -> Evidence:

@@ -16,8 +16,9 @@ from annealed.runs import cli
 from annealed.runs.folders import run_folder
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
+from reproduce.results.pack import SUFFIX
 from reproduce.results.statistics import t_quantile
-from reproduce.results.store import RESULTS, committed_results
+from reproduce.results.store import RESULTS, Committed, every_result
 
 ERRORS = 3.0  # Monte Carlo standard errors of the difference that are within the tolerance
 ONE_SEED = 0.5  # nats: the seed-level tolerance of a row with one committed seed, chosen by hand
@@ -39,21 +40,24 @@ class Tolerance:
         return self.monte_carlo + self.seeds
 
 
-def committed(name: str, results: Path = RESULTS) -> Path:
+def committed(name: str, results: Path = RESULTS) -> Committed:
     """The committed result of run `name`; raises UsageError where there is none with an NLL."""
-    path = results / f"{name}.json"
-    if len(Path(name).parts) < 4 or not path.is_file():
+    known = {
+        f"{one.pack.path.relative_to(results).with_suffix('').as_posix()}/{one.name}": one
+        for one in every_result(results)
+    }
+    if name not in known:
         raise UsageError(
-            f"{name} is not a committed cell; accepted: a file below {results} without .json, as "
-            "in short/mnist/vae/seed0."
+            f"{name} is not a committed cell; accepted: a file below {results} without {SUFFIX} "
+            "and the name of one of its runs, as in short/mnist/vae/seed0."
         )
-    result = read_result(path)
+    result = known[name].read()
     if result["status"] != "finished" or result["nll_mc_error"] is None:
-        raise UsageError(f"{path} has no NLL with a Monte Carlo error to compare with.")
-    return path
+        raise UsageError(f"{known[name]} has no NLL with a Monte Carlo error to compare with.")
+    return known[name]
 
 
-def configuration(path: Path, result: dict, runs: Path) -> Config:
+def configuration(run: Committed, result: dict, runs: Path) -> Config:
     """The configuration that `result` was made by, alone in a run folder below `runs`.
 
     Raises UsageError where this version of the package does not accept it.
@@ -63,7 +67,7 @@ def configuration(path: Path, result: dict, runs: Path) -> Config:
     except OptionError as error:
         commit = result["provenance"]["commit"]
         raise UsageError(
-            f"{path}: {error}; the commit that scored it, {commit}, takes it."
+            f"{run}: {error}; the commit that scored it, {commit}, takes it."
         ) from None
     alone = replace(config.trainer, replicas=1, devices=1, strategy="auto")
     data, silent = replace(config.data, root=None), replace(config.wandb, mode="disabled")
@@ -84,8 +88,8 @@ def elsewhere(old: dict, new: dict) -> list[str]:
     return list(dict.fromkeys(changes))
 
 
-def tolerance(path: Path, old: dict, new: dict) -> Tolerance:
-    """How far the NLL of `new` may lie from that of `old`, which is committed at `path`.
+def tolerance(run: Committed, old: dict, new: dict) -> Tolerance:
+    """How far the NLL of `new` may lie from that of `old`, the result of `run`.
 
     The same way of training gives the same bits, and Monte Carlo error is room enough; another
     machine rounds sums otherwise and training amplifies that up to another seed's run, so the
@@ -96,10 +100,9 @@ def tolerance(path: Path, old: dict, new: dict) -> Tolerance:
     other = elsewhere(old, new)
     if not other:
         return Tolerance(monte_carlo, 0.0, "the same machine and way of training")
-    root, where = path.parents[3], "; ".join(other)
-    paths = committed_results(old["preset"], old["data"], root)
-    results = [read_result(p) for p in paths if p.parent == path.parent]
-    nll = [r["nll"] for r in results if r["status"] == "finished"]
+    row, where = run.name.rpartition("/")[0], "; ".join(other)
+    results = {name: r for name, r in run.pack.results().items() if name.rpartition("/")[0] == row}
+    nll = [r["nll"] for r in results.values() if r["status"] == "finished"]
     if len(nll) < 2:
         return Tolerance(monte_carlo, ONE_SEED, f"one committed seed; {where}")
     spread = t_quantile(len(nll)) * float(np.std(nll, ddof=1)) * 2**0.5
@@ -112,25 +115,26 @@ def rerun(name: str, runs: Path, results: Path = RESULTS) -> tuple[dict, dict, T
     An interrupted one goes on. Raises UsageError where `runs` has a result of it already or the
     data are not those that the committed one was made with.
     """
-    path = committed(name, results)
-    old = read_result(path)
-    config = configuration(path, old, runs / Path(name).parents[3])
+    run = committed(name, results)
+    old = run.read()
+    below = run.pack.path.relative_to(results).parents[1] / Path(run.name).parents[1]
+    config = configuration(run, old, runs / below)
     folder = run_folder(config)
     if (folder / RESULT).exists():
         raise UsageError(f"{folder} has a result already; remove it, or name another RUNS.")
     new = read_result(fit(config, resume=True) / RESULT)
     if new["data_digest"] != old["data_digest"]:
         raise UsageError(
-            f"the data here have SHA-256 {new['data_digest'][:12]}, those of {path} "
+            f"the data here have SHA-256 {new['data_digest'][:12]}, those of {run} "
             f"{old['data_digest'][:12]}."
         )
-    return old, new, tolerance(path, old, new)
+    return old, new, tolerance(run, old, new)
 
 
 def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.checks.rerun", description=__doc__)
-    parser.add_argument("cell", help="<preset>/<data>/<row>/seed<k> below reports/results/")
+    parser.add_argument("cell", help="<preset>/<data>/<row>/seed<k> of reports/results/")
     parser.add_argument("--runs", default="runs", help="the run goes to RUNS/again/")
     parser.add_argument("--allow-import", action="store_true", help="the row may name a class")
     arguments = parser.parse_args()

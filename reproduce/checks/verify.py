@@ -25,7 +25,7 @@ from reproduce.experiments.warmup import design as warmup, page as warmup_page
 from reproduce.pages import common, trial_page
 from reproduce.results.locations import reports_folder
 from reproduce.results.published import SMOKE
-from reproduce.results.store import RESULTS, committed_results
+from reproduce.results.store import RESULTS, committed_results, every_result
 from reproduce.results.trials import gather
 from reproduce.site import page as overview, pictures
 from reproduce.site.contents import tables
@@ -70,7 +70,7 @@ def make(root: Path, into: Path) -> None:
     """
     results = root / RESULTS
     make_unit_pages(results, into)
-    if not any(results.rglob("seed*.json")):
+    if not every_result(results):
         return
     checklist.write(root, into / "reports")
     for preset in presets():

@@ -1,12 +1,10 @@
 """Paired differences between rows: the same seeds, the same images."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from reproduce.results.statistics import adjust, compare
-from reproduce.results.store import log_prob
+from reproduce.results.store import Committed
 
 PAIRS = (
     ("hvi_avo", "hvi"),
@@ -20,18 +18,18 @@ PAIRS = (
 )
 
 
-def differences(first: dict[int, Path], second: dict[int, Path]) -> np.ndarray:
+def differences(first: dict[int, Committed], second: dict[int, Committed]) -> np.ndarray:
     """NLL of `first` less that of `second`, (seeds, images), over the seeds that both have."""
     seeds = sorted(first.keys() & second.keys())
-    return np.array([log_prob(second[s]) - log_prob(first[s]) for s in seeds])
+    return np.array([second[s].log_prob() - first[s].log_prob() for s in seeds])
 
 
-def table(paths: list[Path]) -> pd.DataFrame:
+def table(results: list[Committed]) -> pd.DataFrame:
     """A line for each of PAIRS of which both rows have a seed in common, adjusted together."""
-    rows: dict[str, dict[int, Path]] = {}
-    for path in paths:
-        if path.with_suffix(".npz").exists():
-            rows.setdefault(path.parent.name, {})[int(path.stem[4:])] = path
+    rows: dict[str, dict[int, Committed]] = {}
+    for one in results:
+        if one.log_prob() is not None:
+            rows.setdefault(one.row, {})[one.seed] = one
     lines = []
     for first, second in PAIRS:
         if first in rows and second in rows and rows[first].keys() & rows[second].keys():

@@ -1,13 +1,17 @@
-"""The committed record of runs: reports/results/<preset>/<data>/<row>/seed<k>.json and beside it.
+"""The committed record of runs: reports/results/<preset>/<data>.jsonl, a line a run, and beside it.
 
-A result is its whole JSON, its metrics an epoch (.csv) and the test images' log p(x) (.npz): every
-table, comparison and curve is made again of them, without a run folder.
+A record is a run's whole result, its metrics by epoch and the test images' log p(x): every table,
+comparison and curve is made again of them, without a run folder.
 """
 
+import re
 from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from annealed.config import read_resolved
 from annealed.config.registry import METHODS
@@ -15,68 +19,137 @@ from annealed.evaluation.result import RESULT, read_result
 from annealed.runs.folders import CONFIG
 from annealed.training.record import METRICS
 from annealed.utils.errors import UsageError
-from annealed.utils.files import replace, replace_text
+from reproduce.results.pack import SUFFIX, Pack
 
 RESULTS = Path("reports", "results")
 
 
-def commit_result(run: Path, results: Path = RESULTS) -> Path:
-    """Copy the record of the finished run in folder `run`; returns the JSON's path.
+@dataclass(frozen=True)
+class Committed:
+    """A run in a pack, by its name there: <row>/seed<k>, of a trial below <setting>/<change>."""
+
+    pack: Pack
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.pack.path}#{self.name}"
+
+    @property
+    def row(self) -> str:
+        """The row that was run."""
+        return self.name.split("/")[-2]
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return int(self.name.rpartition("/seed")[2])
+
+    def read(self) -> dict:
+        """The result; raises UsageError where there is none or it is of another run."""
+        result = self.pack.results().get(self.name)
+        if result is None:
+            raise UsageError(f"{self} is not there.")
+        place = name_of(result) if {"row", "seed"} <= result.keys() else "another run"
+        if self.name != place and not self.name.endswith(f"/{place}"):
+            raise UsageError(f"{self} holds the result of {place}; remove the line.")
+        return result
+
+    def metrics(self) -> pd.DataFrame | None:
+        """The metrics, a line an epoch; None where there are none."""
+        return self.pack.metrics(self.name)
+
+    def log_prob(self) -> np.ndarray | None:
+        """The test images' log p(x) in nats, (N,); None where the run diverged."""
+        return self.pack.log_prob(self.name)
+
+
+def name_of(result: dict) -> str:
+    """What a pack calls the run of a result."""
+    return f"{result['row']}/seed{result['seed']}"
+
+
+def read(result: Path | Committed) -> dict:
+    """The result of a run, in its run folder or committed; raises UsageError where it is none."""
+    return read_result(result) if isinstance(result, Path) else result.read()
+
+
+def pack_of(preset: str, data: str, results: Path = RESULTS) -> Pack:
+    """The committed results of a preset on a data set."""
+    return Pack(results / preset / f"{data}{SUFFIX}")
+
+
+def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Committed:
+    """Put the record of the finished run in folder `run` into its pack, its name below `below`.
 
     Where the runs are on this machine is left out of it.
 
     Raises UsageError where another run's result is there already: a committed number is replaced by
     hand alone.
     """
-    result = read_result(run / RESULT)
-    text = _portable((run / RESULT).read_text(), result["config"]["runs"])
-    place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
-    path = place.with_suffix(".json")
-    if path.exists():
-        if path.read_text() != text:
-            raise UsageError(f"{path} holds another run's result; remove it to keep that of {run}.")
-        return path
+    result = _portable(read_result(run / RESULT))
+    pack = pack_of(result["preset"], result["data"], results)
+    place = Committed(pack, "/".join(filter(None, [below, name_of(result)])))
+    there = pack.results().get(place.name)
+    if there is not None:
+        if there != result:
+            raise UsageError(
+                f"{place} holds another run's result; remove it to keep that of {run}."
+            )
+        return place
     read_resolved(run / CONFIG)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if result["status"] == "finished":
-        arrays = {"log_prob": np.load(run / "result.npz")["log_prob"].astype(np.float32)}
-        replace(place.with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
-    if (run / METRICS).exists():
-        replace_text(place.with_suffix(".csv"), (run / METRICS).read_text())
-    replace_text(path, text)
-    return path
+    metrics = run / METRICS
+    pack.add(
+        place.name,
+        result,
+        pd.read_csv(metrics) if metrics.exists() else None,
+        np.load(run / "result.npz")["log_prob"] if result["status"] == "finished" else None,
+    )
+    return place
 
 
-def _portable(text: str, runs: str) -> str:
-    """A result's JSON without the path at which this machine has its runs."""
-    return text.replace(runs, "runs") if Path(runs).is_absolute() else text
+def _portable(result: dict) -> dict:
+    """A result without the path at which this machine has its runs."""
+    runs = result["config"]["runs"]
+    if not Path(runs).is_absolute():
+        return result
+    result = deepcopy(result)
+    result["config"]["runs"] = "runs"
+    for process in [result["provenance"], *result.get("training", {}).get("sessions", [])]:
+        given = rf"(?<!\S)runs={re.escape(runs)}(?!\S)"
+        process["command"] = re.sub(given, "runs=runs", process["command"])
+    return result
 
 
-def commit_results(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:
+def commit_results(finished: Iterable[Path], results: Path = RESULTS, below: str = "") -> list[str]:
     """`commit_result` of the run of every result.json; returns a sentence for each refusal."""
     refusals = []
     for path in finished:
         try:
-            commit_result(path.parent, results)
+            commit_result(path.parent, results, below)
         except UsageError as error:
             refusals.append(str(error))
     return refusals
 
 
-def committed_results(preset: str, data: str, results: Path = RESULTS) -> list[Path]:
+def committed_results(
+    preset: str, data: str, results: Path = RESULTS, below: str = ""
+) -> list[Committed]:
     """The committed results of a preset on a data set, row by row and seed by seed.
 
-    Rows are in the package's order, a user's own after them.
+    Rows are in the package's order, a user's own after them. Of a name in the pack `below` is what
+    precedes row and seed.
     """
     place = {row: i for i, row in enumerate(METHODS)}
 
-    def order(path: Path) -> tuple[int, str, int]:
-        row = path.parent.name
-        return place.get(row, len(place)), row, int(path.stem[4:])
+    def order(one: Committed) -> tuple[int, str, int]:
+        return place.get(one.row, len(place)), one.row, one.seed
 
-    return sorted((results / preset / data).glob("*/seed*.json"), key=order)
+    pack = pack_of(preset, data, results)
+    names = [name for name in pack.results() if name.rpartition("/")[0].rpartition("/")[0] == below]
+    return sorted((Committed(pack, name) for name in names), key=order)
 
 
-def log_prob(path: Path) -> np.ndarray:
-    """The test images' log p(x) in nats, (N,), of the result at `path`."""
-    return np.load(path.with_suffix(".npz"))["log_prob"].astype(np.float64)
+def every_result(results: Path = RESULTS) -> list[Committed]:
+    """All that is committed below `results`."""
+    packs = [Pack(path) for path in sorted(results.glob(f"**/*/*{SUFFIX}"))]
+    return [Committed(pack, name) for pack in packs for name in pack.results()]

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from annealed.evaluation.result import read_result
 from annealed.utils.errors import UsageError
 from reproduce.results.paired import differences
 from reproduce.results.statistics import compare
-from reproduce.results.store import RESULTS, commit_results, committed_results
+from reproduce.results.store import RESULTS, Committed, commit_results, committed_results
 from reproduce.scheduling import scheduler
 from reproduce.scheduling.run_grid import Run
 
@@ -47,9 +46,10 @@ class Trial:
         """The same row under the same setting with its defaults."""
         return Trial(self.setting, self.row)
 
-    def folder(self, root: Path) -> Path:
-        """Below `root`, a folder of this setting and change."""
-        return root / _slug(self.setting) / _slug(self.change)
+    @property
+    def place(self) -> str:
+        """What is before row and seed in the names of its runs: its setting and change."""
+        return f"{_slug(self.setting)}/{_slug(self.change)}"
 
     def as_run(self, preset: str, data: str, runs: str, **options) -> Run:
         """What the scheduler runs: the trial, scored on the validation set.
@@ -60,11 +60,11 @@ class Trial:
         changes = ["evaluate.split=validation"]
         changes += [o for o in SETTINGS[self.setting] if full or not o.startswith(LENGTHS)]
         changes += [] if self.change == DEFAULTS else [self.change]
-        place, note = str(self.folder(Path(runs, "trials"))), f"({self.setting}, {self.change})"
+        place, note = str(Path(runs, "trials", self.place)), f"({self.setting}, {self.change})"
         return Run(preset, data, self.row, 0, place, changes=tuple(changes), note=note, **options)
 
 
-Results = dict[Trial, dict[int, Path]]  # paths of results by seed
+Results = dict[Trial, dict[int, Committed]]  # by seed
 
 
 def _slug(text: str) -> str:
@@ -88,7 +88,7 @@ def run(
     root = pool(preset, runs)
 
     def done(run: Run) -> list[str]:
-        return commit_results(run.results(), by_run[run].folder(root))
+        return commit_results(run.results(), root, by_run[run].place)
 
     return scheduler.run_on(engine, list(by_run), done)
 
@@ -111,8 +111,8 @@ def gather(trials: list[Trial], root: Path, preset: str, data: str) -> Results:
     """The results below `root` of each trial that has some; `preset` is quick or full."""
     results = {}
     for trial in trials:
-        paths = committed_results(PRESETS[preset], data, trial.folder(root))
-        by_seed = {int(p.stem[4:]): p for p in paths if p.parent.name == trial.row}
+        made = committed_results(PRESETS[preset], data, root, trial.place)
+        by_seed = {one.seed: one for one in made if one.row == trial.row}
         results |= {trial: by_seed} if by_seed else {}
     return results
 
@@ -125,17 +125,16 @@ def table(results: Results) -> pd.DataFrame:
     scored on other images than the validation set's.
     """
     lines = []
-    for trial, paths in results.items():
-        for seed, path in sorted(paths.items()):
-            result = read_result(path)
+    for trial, by_seed in results.items():
+        for seed, one in sorted(by_seed.items()):
+            result = one.read()
             line = {**{key: getattr(trial, key) for key in KEYS}, "seed": seed}
             line |= {"status": result["status"], "commit": result["provenance"]["commit"]}
             if result["status"] == "finished":
                 if result["split"] != "validation":
-                    raise UsageError(f"{path} was scored on {result['split']}, not on validation.")
+                    raise UsageError(f"{one} was scored on {result['split']}, not on validation.")
                 training = result["training"]
-                metrics = pd.read_csv(path.with_suffix(".csv")).set_index("epoch")
-                best = metrics.loc[training["best_epoch"]]
+                best = one.metrics().set_index("epoch").loc[training["best_epoch"]]
                 line |= {key: result[key] for key in ("nll", "nll_mc_error", "elbo", "rate")}
                 line |= {key: result[key] for key in ("samples", "active_units", "k_hat_untrusted")}
                 information = ("mutual_information", "mutual_information_error")
@@ -148,10 +147,10 @@ def table(results: Results) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def between(first: dict[int, Path], second: dict[int, Path]) -> dict[str, float]:
+def between(first: dict[int, Committed], second: dict[int, Committed]) -> dict[str, float]:
     """`compare` of two trials over the finished seeds that both have; empty without any."""
     minuend, subtrahend = (
-        {seed: p for seed, p in side.items() if p.with_suffix(".npz").exists()}
+        {seed: one for seed, one in side.items() if one.log_prob() is not None}
         for side in (first, second)
     )
     if not minuend.keys() & subtrahend.keys():

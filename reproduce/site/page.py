@@ -104,9 +104,9 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
     table, seeds = (_csv(folder / name) for name in (contents.TABLE, "nll_cells.csv"))
     labels = dict(zip(table.row, table.label, strict=True))
     pairs = folder / "paired.csv"
-    paths = committed_results(seeds.preset[0], seeds.data[0], results)
-    paths = [path for path in paths if path.with_suffix(".csv").exists()]
-    drawn = _curves(curves.gather(paths), labels) if paths else []
+    made = committed_results(seeds.preset[0], seeds.data[0], results)
+    made = [one for one in made if one.metrics() is not None]
+    drawn = _curves(curves.gather(made), labels) if made else []
     path = folder / "nll_table.md"
     name = "-".join(place.parts)
     return {

@@ -5,7 +5,7 @@ import json
 from itertools import groupby
 from pathlib import Path
 
-from reproduce.checklist.record import Record
+from reproduce.checklist.record import Record, cell_of
 
 DIRTY = "-dirty"
 
@@ -17,16 +17,15 @@ def config_digest(result: dict) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
-def line(path: str, result: dict) -> dict:
-    """One run as the page prints it; `path` is its result's."""
+def line(place: str, result: dict) -> dict:
+    """One run as the page prints it; `place` is that of `Record.results`."""
     training, code = result.get("training", {}), result["provenance"]
     sessions = [*training.get("sessions", []), code]
     commits = list(dict.fromkeys(session["commit"] for session in sessions))
     seconds = training.get("seconds_a_seed", training.get("seconds"))
     return {
-        "cell": path.removeprefix("reports/results/").removesuffix(".json"),
-        "json": path.removeprefix("reports/"),
-        "csv": path.removeprefix("reports/").replace(".json", ".csv"),
+        "cell": cell_of(place),
+        "link": place.removeprefix("reports/"),
         "status": result["status"],
         "nll": result.get("nll"),
         "commits": [commit.removesuffix(DIRTY) for commit in commits],
@@ -53,7 +52,7 @@ def environment(code: dict) -> tuple[tuple[str, str], ...]:
 
 def gather(root: Path) -> tuple[list[tuple[str, list[dict]]], list[tuple[str, tuple]]]:
     """The runs below `root`, grouped by folder, and each distinct environment by its letter."""
-    lines = [line(path, result) for path, result in Record(root).results.items()]
+    lines = [line(place, result) for place, result in Record(root).results.items()]
     known = {}
     for one in lines:
         known.setdefault(one["environment"], f"E{len(known) + 1}")

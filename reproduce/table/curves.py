@@ -1,7 +1,6 @@
 """Training curves of a table's rows, with bands over seeds."""
 
 from itertools import cycle
-from pathlib import Path
 
 import matplotlib
 import pandas as pd
@@ -11,17 +10,15 @@ from matplotlib import pyplot as plt
 
 from reproduce.pages.pictures import write_png
 from reproduce.results.published import label
+from reproduce.results.store import Committed
 
 SKIP = 0.1  # of the epochs, whose bounds would hide the rest
 
 
-def gather(paths: list[Path]) -> pd.DataFrame:
+def gather(results: list[Committed]) -> pd.DataFrame:
     """Metrics of every run, one row a seed and epoch, with columns `row` and `seed`."""
-    parts = [
-        pd.read_csv(path.with_suffix(".csv")).assign(row=path.parent.name, seed=int(path.stem[4:]))
-        for path in paths
-        if path.with_suffix(".csv").exists()
-    ]
+    read = [(one, one.metrics()) for one in results]
+    parts = [m.assign(row=one.row, seed=one.seed) for one, m in read if m is not None]
     return pd.concat(parts, ignore_index=True)
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from annealed.evaluation.result import read_result, trusted_k
+from annealed.evaluation.result import trusted_k
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 from reproduce.pages.markdown import number
 from reproduce.results import published
 from reproduce.results.statistics import t_quantile
+from reproduce.results.store import Committed, read
 
 MEANS = ("elbo", "k_hat_untrusted", "rate", "active_units")  # that are means over seeds alone
 DIGITS = "%.8g"  # of a number in a CSV: the last bits of a float64 differ between machines
@@ -20,16 +21,16 @@ BINARISATION = {
 }
 
 
-def collect(paths: list[Path]) -> list[dict]:
-    """The results at those paths that exist; raises UsageError where they cannot share a table."""
-    results = [read_result(path) for path in paths if path.exists()]
+def collect(made: list[Path | Committed]) -> list[dict]:
+    """The results, of paths those that exist; UsageError where they cannot share a table."""
+    results = [read(one) for one in made if isinstance(one, Committed) or one.exists()]
     finished = [r for r in results if r["status"] == "finished"]
     differ = [("data_digest", "data"), ("samples", "importance samples"), ("split", "split")]
     for key, name in differ:
         if len({r.get(key, "test") for r in finished}) > 1:
             raise UsageError(
-                f"the results under {paths[0].parents[2]} differ in their {name}, so they cannot "
-                "share a table; remove the odd ones."
+                f"the results of this table, as {made[0]}, differ in their {name}, so they cannot "
+                "share it; remove the odd ones."
             )
     return results
 

@@ -15,7 +15,7 @@ from reproduce.pages.page import save
 from reproduce.results import paired
 from reproduce.results.locations import reports_folder
 from reproduce.results.statistics import outcome
-from reproduce.results.store import RESULTS, committed_results
+from reproduce.results.store import RESULTS, committed_results, pack_of
 from reproduce.table import curves, forest, nll_table, readme
 
 NOTE = (
@@ -58,24 +58,24 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
 
     Raises UsageError where there are no results to report.
     """
-    paths = committed_results(preset, data, results)
-    if not paths:
+    made = committed_results(preset, data, results)
+    if not made:
         raise UsageError(
-            f"{results / preset / data} has no results; `make reproduce-table PRESET={preset} "
-            "KEEP=1` puts them there."
+            f"{pack_of(preset, data, results).path} has no results; `make reproduce-table "
+            f"PRESET={preset} KEEP=1` puts them there."
         )
     folder = folder or reports_folder(preset, data)
-    nll_table.write(paths, folder, preset)
-    runs = nll_table.collect(paths)
+    nll_table.write(made, folder, preset)
+    runs = nll_table.collect(made)
     rows = nll_table.summarise(runs)
     save(forest.draw(rows, runs), folder, "nll")
-    pairs = paired.table(paths)
+    pairs = paired.table(made)
     if len(pairs):
         replace_text(folder / "paired.md", paired_markdown(pairs))
         replace_text(
             folder / "paired.csv", pairs.to_csv(index=False, float_format=nll_table.DIGITS)
         )
-    replace(folder / "curves.png", lambda f: curves.draw(curves.gather(paths), f))
+    replace(folder / "curves.png", lambda f: curves.draw(curves.gather(made), f))
     return folder
 
 

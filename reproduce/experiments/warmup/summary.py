@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from annealed.evaluation.result import read_result
 from reproduce.experiments.warmup.design import ROWS, SETTING, schedules
 from reproduce.results.statistics import adjust, interval
 from reproduce.results.trials import Results, Trial, between
@@ -54,7 +53,7 @@ def latents(results: Results, data: str) -> pd.DataFrame:
     lines, names = [], {change: name for name, change in schedules(data).items()}
     for trial, paths in results.items():
         for seed, path in paths.items():
-            values = read_result(path).get("kl_by_latent") or []
+            values = path.read().get("kl_by_latent") or []
             for place, value in enumerate(np.sort(values)[::-1]):
                 line = {"schedule": names[trial.change], "row": trial.row, "seed": seed}
                 lines.append({**line, "latent": place, "kl": value})

@@ -5,7 +5,6 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
-from annealed.evaluation.result import read_result
 from reproduce.pages.markdown import markdown_table, number, spread
 from reproduce.pages.page import Section
 from reproduce.results import trials
@@ -79,8 +78,8 @@ def figure(results: Results, setting: str) -> plt.Figure:
     drawn, axes = plt.subplots(1, len(SCHEDULES), figsize=(10, 3.2), sharey=True)
     for axis, (name, change) in zip(axes, SCHEDULES.items(), strict=True):
         for row in ROWS:
-            paths = results.get(Trial(setting, row, change), {}).values()
-            kls = [read_result(path).get("kl_by_latent") for path in paths]
+            made = results.get(Trial(setting, row, change), {}).values()
+            kls = [one.read().get("kl_by_latent") for one in made]
             if kls := [sorted(kl, reverse=True) for kl in kls if kl]:
                 sorted_kl = pd.DataFrame(kls)
                 (line,) = axis.plot(sorted_kl.mean(), label=row)
@@ -119,7 +118,7 @@ def section(pool: Path, preset: str, data: str) -> Section:
         f"An autoregressive decoder, {data}",
         blocks,
         [numbers],
-        [read_result(path) for paths in by_trial.values() for path in paths.values()],
+        [one.read() for by_seed in by_trial.values() for one in by_seed.values()],
         {f"nonlinear_{data}": figure(by_trial, name)},
         {f"nonlinear_{data}_runs": runs, f"nonlinear_{data}": lines},
     )
