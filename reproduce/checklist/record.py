@@ -41,7 +41,7 @@ class Record:
         results = {}
         for one in every_result(self.root / RESULTS):
             path = one.pack.path.relative_to(self.root).as_posix()
-            results[f"{path}#{one.name}"] = one.read()
+            results[f"{path}#{one.name}"] = one.pack.results()[one.name]
         return {place: result for place, result in results.items() if result["preset"] != SMOKE}
 
     @property

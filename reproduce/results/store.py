@@ -86,7 +86,7 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     Raises UsageError where another run's result is there already: a committed number is replaced by
     hand alone.
     """
-    result = _portable(read_result(run / RESULT))
+    result = portable(read_result(run / RESULT))
     pack = pack_of(result["preset"], result["data"], results)
     place = Committed(pack, "/".join(filter(None, [below, name_of(result)])))
     there = pack.results().get(place.name)
@@ -107,7 +107,7 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     return place
 
 
-def _portable(result: dict) -> dict:
+def portable(result: dict) -> dict:
     """A result without the path at which this machine has its runs."""
     runs = result["config"]["runs"]
     if not Path(runs).is_absolute():

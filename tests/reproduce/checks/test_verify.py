@@ -1,6 +1,5 @@
 """The reports against the results, and a run against a second run of it."""
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT, TINY
+from results import replace_result
 from scipy import stats
 
 from annealed import config as configuration
@@ -48,7 +48,7 @@ def made(tmp_path_factory):
     changes = ["preset=ablation", "evaluate.split=validation", "trainer.warmup_epochs=0"]
     pool = root / store.RESULTS / "trials"
     for run in seeds("vae", root / "runs", *changes):
-        store.commit_result(run, Trial("all images", "vae").folder(pool))
+        store.commit_result(run, pool, Trial("all images", "vae").place)
     results = root / store.RESULTS
     report.write("short", "digits", results, root / "reports" / "short" / "digits")
     page = root / "reports" / "ablations_digits"
@@ -126,9 +126,9 @@ def test_a_long_line_is_shown_where_it_differs():
 
 
 def test_another_result_changes_every_number_made_of_it(root):
-    path = root / store.RESULTS / "short" / "digits" / "vae" / "seed1.json"
-    result = json.loads(path.read_text())
-    path.write_text(json.dumps({**result, "nll": result["nll"] + 1.0}))
+    pack = store.pack_of("short", "digits", root / store.RESULTS)
+    committed = store.Committed(pack, "vae/seed1")
+    replace_result(committed, nll=committed.read()["nll"] + 1.0)
     sentences = " ".join(verify.verify(root)[0])
     for name in ("nll_table.md", "nll_table.csv", "nll_table.tex", "nll_cells.csv"):
         assert name in sentences
@@ -273,18 +273,16 @@ def test_a_cell_run_again_gives_the_same_bits(alone):
 
 def test_on_another_machine_the_spread_over_seeds_is_allowed(alone, tmp_path):
     _, _, (old, new, _) = alone
-    nll, row = [30.0, 30.2, 30.7], tmp_path / "short" / "digits" / "vae"
-    row.mkdir(parents=True)
+    nll, pack = [30.0, 30.2, 30.7], store.pack_of("short", "digits", tmp_path)
     other = {**old, "provenance": {**old["provenance"], "device": "abacus"}}
     for seed, value in enumerate(nll):
-        (row / f"seed{seed}.json").write_text(json.dumps({**other, "nll": value}))
-    allowed = rerun.tolerance(row / "seed0.json", other, new)
+        pack.add(f"vae/seed{seed}", {**other, "seed": seed, "nll": value}, None, None)
+    pack.add("hvi/seed0", {**other, "row": "hvi", "nll": 90.0}, None, None)
+    allowed = rerun.tolerance(store.Committed(pack, "vae/seed0"), other, new)
     expected = stats.t.ppf(0.975, 2) * np.std(nll, ddof=1) * 2**0.5
     assert allowed.seeds == pytest.approx(expected)
     assert allowed.because.startswith("3 committed seeds; device abacus, here ")
-    (row / "seed1.json").unlink()
-    (row / "seed2.json").unlink()
-    assert rerun.tolerance(row / "seed0.json", other, new).seeds == rerun.ONE_SEED
+    assert rerun.tolerance(store.Committed(pack, "hvi/seed0"), other, new).seeds == rerun.ONE_SEED
 
 
 def test_beside_other_seeds_is_another_way_of_training(alone):
@@ -315,15 +313,14 @@ def test_what_cannot_be_run_again_is_one_sentence(alone, tmp_path):
     for name in ("vae/seed0", "short/digits/vae/seed7", "../x"):
         with pytest.raises(UsageError, match="is not a committed cell"):
             rerun.committed(name, results)
-    path = tmp_path / "short" / "digits" / "vae" / "seed0.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({**old, "status": "diverged"}))
+    one = store.Committed(store.pack_of("short", "digits", tmp_path), "vae/seed0")
+    one.pack.add(one.name, {**old, "status": "diverged"}, None, None)
     with pytest.raises(UsageError, match="has no NLL"):
         rerun.committed("short/digits/vae/seed0", tmp_path)
-    path.write_text(json.dumps({**old, "config": {**old["config"], "later": 1}}))
+    replace_result(one, status="finished", config={**old["config"], "later": 1})
     with pytest.raises(UsageError, match=r"later is not a key.*the commit that scored it"):
         rerun.rerun("short/digits/vae/seed0", tmp_path / "again", tmp_path)
-    path.write_text(json.dumps({**old, "data_digest": "f" * 64}))
+    replace_result(one, config=old["config"], data_digest="f" * 64)
     with pytest.raises(UsageError, match="the data here have SHA-256"):
         rerun.rerun("short/digits/vae/seed0", tmp_path / "again", tmp_path)
 

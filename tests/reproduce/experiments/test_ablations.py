@@ -1,7 +1,5 @@
 """The ablation: its design, its numbers from committed results, its page."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +16,7 @@ from reproduce.experiments.ablations import design, page, summary
 from reproduce.experiments.ablations.design import planned
 from reproduce.pages import trial_page
 from reproduce.results import trials
-from reproduce.results.store import commit_results, log_prob
+from reproduce.results.store import commit_results, committed_results
 from reproduce.results.trials import Trial
 
 BASE = Trial("all images", "vae")
@@ -30,12 +28,12 @@ def pool(tmp_path_factory):
     """Two seeds of a row's defaults and of one change, in a pool of results."""
     root = tmp_path_factory.mktemp("pool")
     for trial in (BASE, OTHER):
-        runs = root / "runs" / trial.folder(root).name
+        runs = root / "runs" / trial.place
         options = [*TINY, f"runs={runs}", "trainer.replicas=2", "evaluate.split=validation"]
         options += [trial.change] if trial == OTHER else []
         first = fit(configuration.load("vae", options))
         paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
-        assert commit_results(paths, trial.folder(root)) == []
+        assert commit_results(paths, root, trial.place) == []
     return root
 
 
@@ -63,13 +61,13 @@ def test_defaults_come_before_their_changes():
 def test_numbers_are_those_of_the_kept_runs(pool):
     results = trials.gather([BASE, OTHER], pool, "quick", "digits")
     table = trials.table(results)
-    place = OTHER.folder(pool) / "quick" / "digits" / "vae"
-    result = json.loads((place / "seed1.json").read_text())
-    metrics = pd.read_csv(place / "seed1.csv")
+    (_, one) = committed_results("quick", "digits", pool, OTHER.place)
+    result = one.read()
+    metrics = pd.read_csv(next((pool / "runs" / OTHER.place).rglob("seed1/metrics.csv")))
     best = metrics.loc[metrics["val/elbo"].idxmax()]
     line = table[(table.change == OTHER.change) & (table.seed == 1)].iloc[0]
     assert line.nll == result["nll"]
-    assert result["test_images"] == len(log_prob(place / "seed1.json"))
+    assert result["test_images"] == len(one.log_prob())
     assert line.gap == pytest.approx(best["train/elbo"] - best["val/elbo"])
     effects = summary.effects([BASE, OTHER], table, results, budget=1).set_index("change")
     assert list(effects.trial) == [1, 2]
@@ -111,7 +109,7 @@ def test_rows_are_compared_under_shared_choices_and_where_the_plan_says_so(pool)
 
 def test_a_result_on_test_images_is_refused(pool, tmp_path):
     options = [*TINY, f"runs={tmp_path}", "trainer.epochs=1"]
-    commit_results([fit(configuration.load("vae", options)) / RESULT], BASE.folder(tmp_path))
+    commit_results([fit(configuration.load("vae", options)) / RESULT], tmp_path, BASE.place)
     results = trials.gather([BASE], tmp_path, "quick", "digits")
     with pytest.raises(UsageError, match="was scored on test, not on validation"):
         trials.table(results)

@@ -1,7 +1,5 @@
 """The section on autoregressive decoders: its plan and its numbers from trials."""
 
-import json
-
 import numpy as np
 import pytest
 from conftest import TINY
@@ -11,7 +9,7 @@ from annealed.evaluation.result import RESULT
 from annealed.runs.run import fit
 from reproduce.experiments.collapse.nonlinear import section as nonlinear
 from reproduce.results import trials
-from reproduce.results.store import commit_results
+from reproduce.results.store import commit_results, every_result
 
 PLAN = [t for t in nonlinear.plan("digits") if t.row != "hvi" and t == t.base]
 
@@ -25,7 +23,7 @@ def pool(tmp_path_factory):
         options += ["evaluate.split=validation", *trials.SETTINGS[trial.setting]]
         first = fit(configuration.load(trial.row, options))
         paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
-        assert commit_results(paths, trial.folder(root)) == []
+        assert commit_results(paths, root, trial.place) == []
     return root
 
 
@@ -41,12 +39,7 @@ def test_every_trial_has_the_autoregressive_decoder_and_a_schedule_of_its_own(pr
 
 def test_the_section_shows_what_the_trials_found(pool):
     section = nonlinear.section(pool, "quick", "digits")
-    results = {
-        (r["row"], r["seed"]): r
-        for p in pool.rglob("seed*.json")
-        if "runs" not in p.parts
-        for r in [json.loads(p.read_text())]
-    }
+    results = {(one.row, one.seed): one.read() for one in every_result(pool)}
     assert len(results) == len(section.results) == 4
     line = section.frames["nonlinear_digits"].set_index("row").loc["vae"]
     values = [results["vae", seed]["mutual_information"] for seed in (0, 1)]

@@ -27,12 +27,12 @@ def pool(tmp_path_factory):
     """Two seeds of both rows under two schedules."""
     root = tmp_path_factory.mktemp("pool")
     for trial in PLAN:
-        options = [*TINY, f"runs={trial.folder(root / 'runs')}", "trainer.replicas=2"]
+        options = [*TINY, f"runs={root / 'runs' / trial.place}", "trainer.replicas=2"]
         options += ["evaluate.split=validation", "network.latent=4"]
         options += [] if trial == trial.base else [trial.change]
         first = fit(configuration.load(trial.row, options))
         paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
-        assert commit_results(paths, trial.folder(root)) == []
+        assert commit_results(paths, root, trial.place) == []
     return root
 
 

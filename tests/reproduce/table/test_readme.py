@@ -18,7 +18,7 @@ from annealed import config as configuration
 from annealed.config import registry
 from annealed.training.record import read_metrics
 from reproduce.results.statistics import interval
-from reproduce.results.store import RESULTS
+from reproduce.results.store import RESULTS, pack_of
 from reproduce.table import readme
 
 README = (ROOT / "README.md").read_text()
@@ -281,8 +281,8 @@ def test_how_far_avo_lies_behind_is_what_the_committed_curves_say():
     epochs = np.arange(20, 51)
 
     def metrics(row, seed):
-        path = ROOT / RESULTS / "short" / "mnist" / row / f"seed{seed}.csv"
-        return pd.read_csv(path).sort_values("epoch")
+        pack = pack_of("short", "mnist", ROOT / RESULTS)
+        return pack.metrics(f"{row}/seed{seed}").sort_values("epoch")
 
     def bounds(row, seed):
         return metrics(row, seed)["val/elbo"].to_numpy()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import TINY
+from results import replace_result
 from scipy import stats
 
 from annealed import config as configuration
@@ -27,21 +28,45 @@ def runs(tmp_path_factory):
 
 def test_a_committed_result_is_the_runs_own_and_is_not_replaced(runs, tmp_path):
     committed = [store.commit_result(run, tmp_path) for run in runs]
-    assert committed[0] == tmp_path / "quick" / "digits" / "vae" / "seed0.json"
-    written = (runs[0] / "result.json").read_text()
-    place = str(runs[0].parents[3])
-    assert place in written
-    assert committed[0].read_text() == written.replace(place, "runs")
+    assert str(committed[0]) == f"{tmp_path}/quick/digits.jsonl#vae/seed0"
+    assert store.committed_results("quick", "digits", tmp_path) == committed
+    assert set(store.every_result(tmp_path)) == set(committed)
+    written = json.loads((runs[0] / "result.json").read_text())
+    assert written["config"]["runs"] == str(runs[0].parents[3])
+    written["config"]["runs"] = "runs"
+    assert committed[0].read() == written
+    metrics = pd.read_csv(runs[0] / "metrics.csv")
+    pd.testing.assert_frame_equal(committed[0].metrics(), metrics, check_exact=True)
     scores = np.load(runs[0] / "result.npz")["log_prob"]
-    np.testing.assert_allclose(store.log_prob(committed[0]), scores, atol=1e-4)
-    assert -store.log_prob(committed[0]).mean() == pytest.approx(
-        json.loads(committed[0].read_text())["nll"], abs=1e-4
-    )
+    assert committed[0].log_prob().tolist() == scores.astype(np.float32).tolist()
+    assert -committed[0].log_prob().mean() == pytest.approx(written["nll"], abs=1e-4)
+    before = committed[0].pack.path.read_bytes()
     assert store.commit_result(runs[0], tmp_path) == committed[0]  # the same again is no harm
-    committed[0].write_text("{}")
-    with pytest.raises(UsageError, match="holds another run's result"):
+    assert committed[0].pack.path.read_bytes() == before
+    replace_result(committed[0], nll=1.0)
+    with pytest.raises(UsageError, match="#vae/seed0 holds another run's result; remove its line"):
         store.commit_result(runs[0], tmp_path)
-    assert committed[0].read_text() == "{}"
+    assert committed[0].read()["nll"] == 1.0
+
+
+def test_the_commands_of_a_committed_result_name_no_folder_of_this_machine(runs):
+    result = json.loads((runs[0] / "result.json").read_text())
+    runs_folder = result["config"]["runs"]
+    command = "python -m annealed.fit runs={0} data.root={0}/d wandb.project=x"
+    result["provenance"]["command"] = command.format(runs_folder)
+    result["training"]["sessions"][0]["command"] = f"fit runs={runs_folder}2"
+    portable = store.portable(result)
+    expected = f"python -m annealed.fit runs=runs data.root={runs_folder}/d wandb.project=x"
+    assert portable["provenance"]["command"] == expected
+    assert portable["training"]["sessions"][0]["command"] == f"fit runs={runs_folder}2"
+    assert store.portable(portable) == portable
+
+
+def test_a_line_of_another_run_is_refused(runs, tmp_path):
+    committed = store.commit_result(runs[0], tmp_path)
+    replace_result(committed, seed=7)
+    with pytest.raises(UsageError, match="#vae/seed0 holds the result of vae/seed7; remove"):
+        report.write("quick", "digits", tmp_path, tmp_path / "report")
 
 
 def test_a_report_needs_nothing_but_the_committed_results(runs, tmp_path):
@@ -95,5 +120,5 @@ def test_pairs_are_of_the_seeds_that_both_rows_have(runs, tmp_path):
 def test_without_results_one_sentence_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["reproduce.table.report", "--preset", "short"])
-    with pytest.raises(UsageError, match="reports/results/short/mnist has no results"):
+    with pytest.raises(UsageError, match=r"reports/results/short/mnist\.jsonl has no results"):
         report.main()
