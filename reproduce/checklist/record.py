@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from annealed.evaluation.result import read_result
+from annealed.evaluation.result import read_placed
 from reproduce.results.published import SMOKE
-from reproduce.results.store import RESULTS
+from reproduce.results.store import RESULTS, result_files
 
 ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text())
 
@@ -35,8 +35,8 @@ class Record:
     @cached_property
     def results(self) -> dict[str, dict]:
         """The committed results by path; smoke runs are none."""
-        paths = sorted((self.root / RESULTS).rglob("seed*.json"))
-        results = {path.relative_to(self.root).as_posix(): read_result(path) for path in paths}
+        paths = sorted(result_files((self.root / RESULTS).rglob("seed*.json")))
+        results = {path.relative_to(self.root).as_posix(): read_placed(path) for path in paths}
         return {path: result for path, result in results.items() if result["preset"] != SMOKE}
 
     @property

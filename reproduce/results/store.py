@@ -4,20 +4,24 @@ A result is its whole JSON, its metrics an epoch (.csv) and the test images' log
 table, comparison and curve is made again of them, without a run folder.
 """
 
+import re
+import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from annealed.config import read_resolved
 from annealed.config.registry import METHODS
-from annealed.evaluation.result import RESULT, read_result
+from annealed.evaluation.result import RESULT, read_placed
 from annealed.runs.folders import CONFIG
 from annealed.training.record import METRICS
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_text
 
 RESULTS = Path("reports", "results")
+SEED = re.compile(r"seed(0|[1-9]\d*)")
 
 
 def commit_result(run: Path, results: Path = RESULTS) -> Path:
@@ -28,7 +32,7 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
     Raises UsageError where another run's result is there already: a committed number is replaced by
     hand alone.
     """
-    result = read_result(run / RESULT)
+    result = read_placed(run / RESULT)
     text = _portable((run / RESULT).read_text(), result["config"]["runs"])
     place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
     path = place.with_suffix(".json")
@@ -74,7 +78,18 @@ def committed_results(preset: str, data: str, results: Path = RESULTS) -> list[P
         row = path.parent.name
         return place.get(row, len(place)), row, int(path.stem[4:])
 
-    return sorted((results / preset / data).glob("*/seed*.json"), key=order)
+    return sorted(result_files((results / preset / data).glob("*/seed*.json")), key=order)
+
+
+def result_files(paths: Iterable[Path]) -> list[Path]:
+    """Those of `paths` that are called seed<k>.json; the others are named on standard error."""
+    return [path for path in paths if SEED.fullmatch(path.stem) or _pass_over(path)]
+
+
+@cache
+def _pass_over(path: Path) -> None:
+    """Say, once, that `path` is no result."""
+    print(f"{path} is passed over: a result is called seed<k>.json", file=sys.stderr)
 
 
 def log_prob(path: Path) -> np.ndarray:
