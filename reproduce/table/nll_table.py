@@ -45,7 +45,7 @@ def summarise(results: list[dict]) -> pd.DataFrame:
         nll = pd.Series([r["nll"] for r in done], dtype=float)
         mc = pd.Series([r["nll_mc_error"] for r in done], dtype=float)
         mean, sd, n = nll.mean(), nll.std(), len(nll)
-        half = t_quantile(n) * sd / n**0.5
+        half = t_quantile(n) * sd / max(n, 1) ** 0.5
         low, high = mean - half, mean + half
         lines.append(
             {

@@ -70,7 +70,8 @@ def imported_files() -> list[Path]:
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     paths = [Path(file).resolve() for file in files if file]
     library = Path(sys.prefix).resolve()
-    return [p for p in paths if Path.cwd() in p.parents and library not in p.parents]
+    below = [p for p in paths if Path.cwd() in p.parents and library not in p.parents]
+    return [path for path in below if path.is_file()]  # torch has modules that name no file
 
 
 def _at(entry: str) -> type:
