@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     {
         "locations": ("choose_data", "reports_folder"),
         "published": ("Published", "label", "verdict"),
+        "selection": ("results_of", "select"),
         "statistics": ("adjust", "compare", "holm", "interval", "outcome", "t_quantile"),
         "store": ("commit_result", "commit_results", "committed_results"),
         "trials": ("Trial",),

@@ -29,7 +29,8 @@ def table(results: list[Committed]) -> pd.DataFrame:
     rows: dict[str, dict[int, Committed]] = {}
     for one in results:
         if one.log_prob() is not None:
-            rows.setdefault(one.row, {})[one.seed] = one
+            result = one.read()
+            rows.setdefault(result["row"], {})[result["seed"]] = one
     lines = []
     for first, second in PAIRS:
         if first in rows and second in rows and rows[first].keys() & rows[second].keys():

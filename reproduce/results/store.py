@@ -15,7 +15,7 @@ import pandas as pd
 
 from annealed.config import read_resolved
 from annealed.config.registry import METHODS
-from annealed.evaluation.result import RESULT, read_result
+from annealed.evaluation.result import RESULT, place, read_placed
 from annealed.runs.folders import CONFIG
 from annealed.training.record import METRICS
 from annealed.utils.errors import UsageError
@@ -41,17 +41,24 @@ class Committed:
 
     @property
     def seed(self) -> int:
-        """Its seed."""
-        return int(self.name.rpartition("/seed")[2])
+        """Its seed; raises UsageError as `read` does."""
+        return self.read()["seed"]
 
     def read(self) -> dict:
         """The result; raises UsageError where there is none or it is of another run."""
         result = self.pack.results().get(self.name)
         if result is None:
             raise UsageError(f"{self} is not there.")
-        place = name_of(result) if {"row", "seed"} <= result.keys() else "another run"
-        if self.name != place and not self.name.endswith(f"/{place}"):
-            raise UsageError(f"{self} holds the result of {place}; remove the line.")
+        try:
+            right = place(result)
+        except (KeyError, TypeError):
+            raise UsageError(f"{self} does not say of which run it is; remove its line.") from None
+        here = (self.pack.path.parent.name, self.pack.path.stem, *self.name.split("/"))
+        if here[:2] != right.parts[:2] or here[2 - len(right.parts) :] != right.parts[2:]:
+            raise UsageError(
+                f"{self} is a copy: it holds the result of {right}. Remove its line; a result "
+                "counts once, where its run put it."
+            )
         return result
 
     def metrics(self) -> pd.DataFrame | None:
@@ -63,14 +70,12 @@ class Committed:
         return self.pack.log_prob(self.name)
 
 
-def name_of(result: dict) -> str:
-    """What a pack calls the run of a result."""
-    return f"{result['row']}/seed{result['seed']}"
+Made = Path | Committed  # the result.json of a run folder, or a committed result
 
 
-def read(result: Path | Committed) -> dict:
-    """The result of a run, in its run folder or committed; raises UsageError where it is none."""
-    return read_result(result) if isinstance(result, Path) else result.read()
+def read(made: Made) -> dict:
+    """The result of a run; raises UsageError where it is none, or of another run than it says."""
+    return read_placed(made) if isinstance(made, Path) else made.read()
 
 
 def pack_of(preset: str, data: str, results: Path = RESULTS) -> Pack:
@@ -86,25 +91,25 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     Raises UsageError where another run's result is there already: a committed number is replaced by
     hand alone.
     """
-    result = portable(read_result(run / RESULT))
+    result = portable(read_placed(run / RESULT))
     pack = pack_of(result["preset"], result["data"], results)
-    place = Committed(pack, "/".join(filter(None, [below, name_of(result)])))
-    there = pack.results().get(place.name)
+    committed = Committed(pack, "/".join(filter(None, [below, *place(result).parts[2:]])))
+    there = pack.results().get(committed.name)
     if there is not None:
         if there != result:
             raise UsageError(
-                f"{place} holds another run's result; remove it to keep that of {run}."
+                f"{committed} holds another run's result; remove its line to keep that of {run}."
             )
-        return place
+        return committed
     read_resolved(run / CONFIG)
     metrics = run / METRICS
     pack.add(
-        place.name,
+        committed.name,
         result,
         pd.read_csv(metrics) if metrics.exists() else None,
         np.load(run / "result.npz")["log_prob"] if result["status"] == "finished" else None,
     )
-    return place
+    return committed
 
 
 def portable(result: dict) -> dict:
@@ -139,10 +144,10 @@ def committed_results(
     Rows are in the package's order, a user's own after them. Of a name in the pack `below` is what
     precedes row and seed.
     """
-    place = {row: i for i, row in enumerate(METHODS)}
+    rank = {row: i for i, row in enumerate(METHODS)}
 
-    def order(one: Committed) -> tuple[int, str, int]:
-        return place.get(one.row, len(place)), one.row, one.seed
+    def order(one: Committed) -> tuple[int, str, int, str]:  # seed10 after seed9
+        return rank.get(one.row, len(rank)), one.row, len(one.name), one.name
 
     pack = pack_of(preset, data, results)
     names = [name for name in pack.results() if name.rpartition("/")[0].rpartition("/")[0] == below]

@@ -16,7 +16,7 @@ from pathlib import Path
 from annealed.evaluation.result import RESULT
 from annealed.runs import cli
 from annealed.runs.wandb_logger import has_key, server
-from annealed.utils.errors import UsageError
+from annealed.utils.errors import InUse, UsageError
 from annealed.utils.files import locked
 
 ANSWER = 15  # seconds that the server may take to answer at all
@@ -77,7 +77,8 @@ def sync(runs: Path) -> tuple[int, int, int]:
     """Send what is whole below `runs`: how many runs were sent, had been, and are not whole yet.
 
     A run is whole when it has its result and no process works on it. Raises UsageError where there
-    is nothing to send at all, no key or no server, or where W&B did not take everything.
+    is nothing to send at all, no key or no server, where W&B did not take everything, or where a
+    folder cannot be locked.
     """
     by_run = pieces(runs)
     if not by_run:
@@ -90,7 +91,7 @@ def sync(runs: Path) -> tuple[int, int, int]:
         for run in left:
             try:
                 stack.enter_context(locked(run, "the run folder"))
-            except UsageError:
+            except InUse:
                 continue  # in training: its turn comes
             if (run / RESULT).is_file():
                 whole.append(run)

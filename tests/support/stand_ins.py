@@ -47,10 +47,13 @@ class Cheap(Run):
         return self.command(self)
 
     def folder(self):
-        return Path(self.runs, self.row, f"seed{self.seed}")
+        return Path(self.runs, self.preset, self.data, self.row, f"seed{self.seed}")
 
     def locks(self):
         return [self.folder()]
+
+    def finished(self):
+        return [path for path in self.results() if path.exists()], []
 
     def done(self):
         return self.results()[0].exists()

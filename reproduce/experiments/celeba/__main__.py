@@ -8,8 +8,9 @@ from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from reproduce.experiments.celeba import design, fid, page
 from reproduce.pages import common
+from reproduce.results.selection import results_of
 from reproduce.results.store import commit_results
-from reproduce.scheduling import engines, scheduler
+from reproduce.scheduling import engines, failed, scheduler
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -32,12 +33,13 @@ def main() -> None:
     keeping = {"done": lambda run: commit_results(run.results())} if arguments.keep else {}
     failures = scheduler.run_on(engines.chosen(arguments), runs, **keeping)
     folder = common.folder("celeba", arguments.preset)
-    print(page.write(runs, folder, arguments.preset, weights))
-    for failure in failures:
-        print(failure, file=sys.stderr)
+    try:
+        failures = failed.joined(failures, results_of(runs)[1])
+        print(page.write(runs, folder, arguments.preset, weights))
+    except UsageError as error:
+        failed.conclude(failures, str(error))
     print(f"page: {folder / 'index.md'}", flush=True)
-    if failures:
-        raise UsageError(f"{len(failures)} runs failed or could not be kept, as told above.")
+    failed.conclude(failures)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ import sys
 from types import SimpleNamespace
 
 from annealed.runs import cli
-from annealed.utils.errors import UsageError
 from reproduce.experiments import committed, page_work
 from reproduce.experiments.collapse import page
 from reproduce.experiments.collapse.linear.design import BUDGETS
 from reproduce.experiments.collapse.nonlinear import section as nonlinear
 from reproduce.pages import common
 from reproduce.results import trials
-from reproduce.scheduling import engines
+from reproduce.scheduling import engines, failed
 
 SEEDS = {"quick": 2, "full": trials.SEEDS}  # of the trials
 BY_PART = SimpleNamespace(seeds=None)  # without --seeds each part has its own number
@@ -30,10 +29,7 @@ def main() -> None:
         failures += trials.run(planned, preset, data, runs, seeds, engines.chosen(arguments))
     folder = common.folder("collapse", preset)
     print(f"page: {folder / 'index.md'} (numbers {page.make(source, folder)})")
-    for failure in failures:
-        print(failure, file=sys.stderr)
-    if failures:
-        raise UsageError(f"{len(failures)} trials failed or could not be kept, as told above.")
+    failed.conclude(failures)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "write_errors_explained",
         ),
         "lazy": ("lazy_names",),
-        "provenance": ("commit",),
+        "provenance": ("commit", "outside_commit"),
         "randomness": (
             "STREAMS",
             "binarise",

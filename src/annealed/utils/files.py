@@ -1,5 +1,6 @@
 """Writing so that a kill at any moment leaves the old file or the new one, and locking a folder."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -67,7 +68,7 @@ def locked(folder: Path, label: str, wait: bool = False) -> Iterator[None]:
 
     What a process that was killed left half written there is removed. Where another process holds
     it: with `wait` says so on standard error and waits, else raises InUse. Messages call the folder
-    `label`. Raises UsageError where nothing can be written.
+    `label`. Raises UsageError where nothing can be written or the disk has no locks.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,23 +76,35 @@ def locked(folder: Path, label: str, wait: bool = False) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"{label} {folder} cannot be written: {error.strerror}.") from None
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _lock(handle, f"{label} {folder}", fcntl.LOCK_EX | fcntl.LOCK_NB):
             if not wait:
                 raise InUse(
                     f"{label} {folder} is in use by another process; wait for it to end, or name "
                     "another folder with runs=..."
-                ) from None
+                )
             print(f"waiting for another process that has {label} {folder}", file=sys.stderr)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _lock(handle, f"{label} {folder}", fcntl.LOCK_EX)
         for partial in folder.glob(".*.partial"):
             partial.unlink()
         yield
 
 
+def _lock(handle: IO, name: str, how: int) -> bool:
+    """Whether the lock of `handle` was to be had; UsageError where its disk gives no locks."""
+    try:
+        fcntl.flock(handle, how)
+        return True
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
+            return False
+        raise UsageError(
+            f"{name} cannot be locked: {error.strerror}, as on network disks that are mounted "
+            "without locks; name a folder on another disk."
+        ) from None
+
+
 def in_use(folder: Path) -> bool:
-    """Whether another process holds the lock of `folder`."""
+    """Whether another process holds the lock of `folder`; raises UsageError as `locked` does."""
     if not (folder / ".lock").exists():
         return False
     try:

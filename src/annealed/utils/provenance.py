@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import torch
 
 from annealed import __version__
+from annealed.utils.files import sha256
 
+OUTSIDE = "outside_commit"  # the key of files that decided a run and are not of its commit
 PACKAGES = (
     "torch",
     "pytorch-lightning",
@@ -42,6 +45,38 @@ def commit() -> str:
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def outside_commit(paths: Iterable[Path]) -> list[dict[str, str]]:
+    """Path and SHA-256 of each file that decides a run and is not of the commit or the package.
+
+    A path is relative to the current folder where it is below it.
+    """
+    files, here = list(dict.fromkeys(Path(path).resolve() for path in paths)), Path.cwd()
+    committed = _committed(files)
+    return [
+        {
+            "path": str(path.relative_to(here) if here in path.parents else path),
+            "sha256": sha256(path.read_bytes()),
+        }
+        for path in files
+        if path not in committed
+    ]
+
+
+def _committed(files: list[Path]) -> set[Path]:
+    """Those of `files` that git tracks beside this one; without a checkout, the package's."""
+    this = Path(__file__).resolve()
+    try:
+        root = Path(_git("rev-parse", "--show-toplevel"))
+        below = [str(path) for path in (this, *files) if root in path.parents]
+        names = _git("ls-files", "-z", "--full-name", "--", *below).split("\0")
+        listed = {root / name for name in names}
+        if this in listed:
+            return listed
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    return {path for path in files if this.parents[1] in path.parents}
 
 
 def processor() -> str:

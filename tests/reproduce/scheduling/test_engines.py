@@ -169,7 +169,7 @@ def test_what_a_node_gets_is_the_command_with_its_own_folder_of_runs(tmp_path):
     assert str(Path(ray_node.RUNS, "vae", "seed0")) in assigned.arguments
     assert not any(str(tmp_path) in argument for argument in assigned.arguments)
     assert (assigned.key, assigned.folder) == (7, "vae/seed0")
-    assert assigned.results == ["vae/seed0/result.json"]
+    assert assigned.results == ["short/mnist/vae/seed0/result.json"]
     assert assigned.files[-1] == assigned.results[-1]
     config = Run("quick", "digits", "vae", 0, str(tmp_path / "runs"))
     arguments = Cluster.assignment(cluster, config, tmp_path / "runs").arguments
@@ -196,7 +196,7 @@ def test_what_a_node_made_on_its_own_disk_is_written_here_under_the_locks(
     assert outcome["status"] == 0
     assert reports == [(1, {"phase": "train", "done": 1, "total": 4})]
     assert run.done() == shared
-    assert list(outcome["files"]) == ([] if shared else ["vae/seed0/result.json"])
+    assert list(outcome["files"]) == ([] if shared else ["short/mnist/vae/seed0/result.json"])
     ray = SimpleNamespace(wait=lambda *a, **k: (["it"], []), get=lambda reference: outcome)
     job = ClusterJob(SimpleNamespace(ray=ray), run, 1, "it", 2)
     with locked(run.folder(), "the run folder"):
@@ -204,7 +204,7 @@ def test_what_a_node_made_on_its_own_disk_is_written_here_under_the_locks(
             assert job.receive() == InUse.status
     assert job.status() == 0
     assert run.done()
-    assert (node / "vae" / "seed0" / "result.json").exists() != shared
+    assert (node / "short/mnist/vae/seed0/result.json").exists() != shared
 
 
 def trainings(places):

@@ -65,8 +65,9 @@ def test_the_commands_of_a_committed_result_name_no_folder_of_this_machine(runs)
 def test_a_line_of_another_run_is_refused(runs, tmp_path):
     committed = store.commit_result(runs[0], tmp_path)
     replace_result(committed, seed=7)
-    with pytest.raises(UsageError, match="#vae/seed0 holds the result of vae/seed7; remove"):
-        report.write("quick", "digits", tmp_path, tmp_path / "report")
+    sentence = "#vae/seed0 is a copy: it holds the result of quick/digits/vae/seed7. Remove its"
+    with pytest.raises(UsageError, match=sentence):
+        committed.read()
 
 
 def test_a_report_needs_nothing_but_the_committed_results(runs, tmp_path):

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import re
@@ -91,7 +92,7 @@ def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
 
 
 def test_a_quick_table_says_in_its_first_line_that_it_is_a_smoke_run(tmp_path, monkeypatch):
-    first = written(tmp_path, [result("vae", 0, 90.0)], monkeypatch, preset="quick")
+    first = written(tmp_path, [result("vae", 0, 90.0, preset="quick")], monkeypatch, preset="quick")
     assert "SMOKE RUN" in first.splitlines()[0]
 
 
@@ -150,7 +151,8 @@ def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(tmp_path, c
     assert json.loads(cells[1].results()[0].read_text())["seed"] == 1
     shown = capfd.readouterr().err
     assert "1 of 2 runs have their result already and are skipped" in shown
-    assert re.search(r"vae seed 1 ended with status (-9|130); trying again", shown)
+    why = "-9, killed by SIGKILL|130, annealed: interrupted"
+    assert re.search(rf"vae seed 1 ended with status ({why}).*; trying again", shown)
     assert "[2/2] vae seed 1: done" in shown
 
 
@@ -260,6 +262,14 @@ def test_a_users_own_row_enters_the_table(tmp_path):
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert "| full_rank |" in out
+    files = {"full_rank.yaml", "full_rank.py"}
+    result = json.loads((tmp_path / "runs/quick/digits/full_rank/seed0/result.json").read_text())
+    for process in (result["provenance"], *result["training"]["sessions"]):
+        assert {file["path"] for file in process["outside_commit"]} == files
+        for file in process["outside_commit"]:
+            content = (tmp_path / file["path"]).read_bytes()
+            assert file["sha256"] == hashlib.sha256(content).hexdigest()
+            assert f"{file['path']} (SHA-256 {file['sha256'][:12]})" in out
     assert "1 seed;" in out
     refused = reproduce(tmp_path, *arguments)
     _, err = refused.communicate()

@@ -1,5 +1,6 @@
 """Offline runs that W&B's own client sends to a server here, and the dashboard made for them."""
 
+import errno
 import json
 import sys
 
@@ -125,6 +126,15 @@ def test_what_w_and_b_does_not_take_is_told_and_stays(run, tmp_path, monkeypatch
 def test_a_run_that_a_process_works_on_is_left_alone(run):
     with locked(run / "a", "the run folder"):
         assert sync(run) == (0, 0, 1)
+
+
+def test_a_run_that_cannot_be_locked_is_not_taken_for_one_in_training(run, monkeypatch):
+    def flock(handle, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(UsageError, match="cannot be locked: No locks available"):
+        sync(run)
 
 
 def panels(part):
