@@ -103,6 +103,7 @@ def _lines(path: Path, version: tuple[int, int] | None) -> dict[str, dict]:
         try:
             result = json.loads(line)
             name, _ = result.pop("run"), result["status"]
+            _, _ = name.rsplit("/", 1)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UsageError(f"{path}, line {number}, is not a readable result.") from None
         if name in results:

@@ -1,6 +1,5 @@
 """The page on warm-up: its plan, its numbers from trials."""
 
-import json
 
 import numpy as np
 import pandas as pd
@@ -57,9 +56,9 @@ def test_numbers_are_those_of_the_trials(pool):
     by_trial = trials.gather(PLAN, pool, "quick", "digits")
     runs = trials.table(by_trial)
     results = {
-        (t.row, t.change, seed): json.loads(path.read_text())
-        for t, paths in by_trial.items()
-        for seed, path in paths.items()
+        (t.row, t.change, seed): one.read()
+        for t, by_seed in by_trial.items()
+        for seed, one in by_seed.items()
     }
     assert len(results) == len(runs) == 8
     line = (

@@ -74,7 +74,17 @@ def test_two_processes_lose_no_result_of_each_other(tmp_path):
     assert all(pack.log_prob(name) is not None for name in pack.results())
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "1", '{"status": "finished"}', '{"run": "vae/seed7"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        "1",
+        '{"status": "finished"}',
+        '{"run": "vae/seed7"}',
+        '{"run": "vae", "status": 1}',
+    ],
+)
 def test_a_line_that_is_no_result_is_named(pack, line):
     with pack.path.open("a") as file:
         file.write(line + "\n")
