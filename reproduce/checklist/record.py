@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from annealed.evaluation.result import read_placed
+from annealed.evaluation.result import read_result
 from reproduce.results.published import SMOKE
 from reproduce.results.store import RESULTS, result_files
 
@@ -36,7 +36,7 @@ class Record:
     def results(self) -> dict[str, dict]:
         """The committed results by path; smoke runs are none."""
         paths = sorted(result_files((self.root / RESULTS).rglob("seed*.json")))
-        results = {path.relative_to(self.root).as_posix(): read_placed(path) for path in paths}
+        results = {path.relative_to(self.root).as_posix(): read_result(path) for path in paths}
         return {path: result for path, result in results.items() if result["preset"] != SMOKE}
 
     @property
