@@ -96,7 +96,12 @@ def plan(page: str, preset: str, runs: str, seeds: int) -> list[PageWork]:
 
 
 def run(arguments: Namespace, works: Sequence[Work]) -> None:
-    """Run `works` where the command line says; raises UsageError where one failed."""
+    """Run `works` where the command line says; raises UsageError where one failed.
+
+    A page needs all of them, so that one with another's result is refused before anything runs.
+    """
+    for work in works:
+        work.done()
     failed.conclude(scheduler.run_on(engines.chosen(arguments), works))
 
 

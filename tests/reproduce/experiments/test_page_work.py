@@ -89,7 +89,7 @@ def test_a_worker_that_is_killed_is_tried_again_and_gives_the_same_numbers(alone
     work, engine = work_of(tmp_path, UNITS[0]), KillOnce(1)
     assert scheduler.run_on(engine, [work]) == []
     assert begun(work) == 2
-    assert "ended with status -9; trying again" in capfd.readouterr().err
+    assert "ended with status -9, killed by SIGKILL" in capfd.readouterr().err
     for made, expected in zip(numbers(work), numbers(alone[0]), strict=True):
         assert made[:2] == pytest.approx(expected[:2], rel=1e-4)
         assert made[2] == pytest.approx(expected[2], rel=1e-4)
@@ -135,6 +135,9 @@ def test_what_is_there_is_skipped_and_another_setup_is_one_sentence(
         assert cli.run(main, "") == 2
         said = [line for line in capsys.readouterr().err.splitlines() if "annealed: " in line]
         assert said == [f"annealed: {path} was made by another setup; remove it and run again."]
+    path.write_text(json.dumps({**result, "seed": 3}))
+    with pytest.raises(UsageError, match=r"is a copy: it holds the result of seed 3; remove it"):
+        work.done()
 
 
 def test_a_unit_that_another_process_makes_is_in_use(monkeypatch, tmp_path, capsys):
