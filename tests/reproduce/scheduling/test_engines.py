@@ -166,9 +166,9 @@ def test_what_a_node_gets_is_the_command_with_its_own_folder_of_runs(tmp_path):
     run = cheap(tmp_path / "runs", 1, stand_in(0.0))[0]
     cluster = SimpleNamespace(count=7, threads=2, marker=".seen")
     assigned = Cluster.assignment(cluster, run, tmp_path / "runs")
-    assert str(Path(ray_node.RUNS, "vae", "seed0")) in assigned.arguments
+    assert str(Path(ray_node.RUNS, "short", "mnist", "vae", "seed0")) in assigned.arguments
     assert not any(str(tmp_path) in argument for argument in assigned.arguments)
-    assert (assigned.key, assigned.folder) == (7, "vae/seed0")
+    assert (assigned.key, assigned.folder) == (7, "short/mnist/vae/seed0")
     assert assigned.results == ["short/mnist/vae/seed0/result.json"]
     assert assigned.files[-1] == assigned.results[-1]
     config = Run("quick", "digits", "vae", 0, str(tmp_path / "runs"))
