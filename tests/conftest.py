@@ -120,7 +120,7 @@ def annealed(*arguments: str, cwd: Path, **environment: str) -> subprocess.Compl
         process = SERVER.Process(target=_command, args=(command, *where))
         process.start()
         process.join()
-        streams = [Path(folder, name).read_text() for name in ("out", "err")]
+        streams = [Path(folder, name).read_text(encoding="utf-8") for name in ("out", "err")]
     return subprocess.CompletedProcess(command, process.exitcode, *streams)
 
 

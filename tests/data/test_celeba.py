@@ -91,7 +91,7 @@ def test_faces_are_cropped_resized_and_split_as_torchvision_would(root, size):
     like = v2.Compose(
         [v2.CenterCrop(148), v2.Resize(size, v2.InterpolationMode.BILINEAR), v2.PILToTensor()]
     )
-    rows = [line.split() for line in listing(root).read_text().splitlines()]
+    rows = [line.split() for line in listing(root).read_text(encoding="utf-8").splitlines()]
     for k, split in enumerate(images):
         paths = [photos(root) / name for name, number in rows if number == str(k)]
         expected = torch.stack([like(Image.open(path)) for path in paths])
@@ -126,7 +126,9 @@ def test_images_are_mapped_and_the_file_is_safe_from_writes(root, home):
     before = file.read_bytes()
     if Path("/proc/self/maps").exists():
         (line,) = (
-            row for row in Path("/proc/self/maps").read_text().splitlines() if str(file) in row
+            row
+            for row in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+            if str(file) in row
         )
         first, last = (int(end, 16) for end in line.split()[0].split("-"))
         assert all(first <= split.data_ptr() < last for split in images)
@@ -206,9 +208,9 @@ def test_the_official_list_is_known_and_wants_all_its_images(root):
 
 def edit(line: int, text: str):
     def spoil(root: Path) -> None:
-        rows = listing(root).read_text().splitlines()
+        rows = listing(root).read_text(encoding="utf-8").splitlines()
         rows[line] = text
-        listing(root).write_text("\n".join(rows))
+        listing(root).write_text("\n".join(rows), encoding="utf-8")
 
     return spoil
 
@@ -233,7 +235,7 @@ BROKEN = {
     "twice": (edit(4, "000004.jpg 0"), r"list_eval.*lists an image twice"),
     "no test": (
         lambda root: listing(root).write_text(
-            listing(root).read_text().replace(".jpg 2", ".jpg 1")
+            listing(root).read_text(encoding="utf-8").replace(".jpg 2", ".jpg 1"), encoding="utf-8"
         ),
         r"list_eval.*lists no image of the test split",
     ),
@@ -250,7 +252,9 @@ BROKEN = {
         r"img_align_celeba holds 61 images where .*list_eval_partition.txt lists 60",
     ),
     "a shorter list": (
-        lambda root: listing(root).write_text("\n".join(listing(root).read_text().split("\n")[2:])),
+        lambda root: listing(root).write_text(
+            "\n".join(listing(root).read_text(encoding="utf-8").split("\n")[2:]), encoding="utf-8"
+        ),
         r"img_align_celeba holds 60 images where .*list_eval_partition.txt lists 58",
     ),
     "truncated": (picture(9, cut=-900), r"000009.jpg is truncated or no JPEG"),
@@ -339,7 +343,7 @@ def test_a_bit_flip_and_a_truncation_are_seen_and_mended(root, home, capsys):
         assert file.read_bytes() == whole
     file.unlink()
     assert load_images("celeba", str(root), 0).digest() == digest
-    (cached(home) / "cache.json").write_text('{"made_from"')
+    (cached(home) / "cache.json").write_text('{"made_from"', encoding="utf-8")
     assert load_images("celeba", str(root), 0).digest() == digest
     assert file.read_bytes() == whole
 
@@ -353,7 +357,7 @@ def test_a_touched_file_is_verified_once_and_kept(root, home, capsys):
     assert decoded(capsys_before.err) == 1
     assert decoded(capsys.readouterr().err) == 0
     assert file.stat().st_ino == node
-    assert '"mtime_ns": 1\n' in record.read_text()
+    assert '"mtime_ns": 1\n' in record.read_text(encoding="utf-8")
 
 
 def test_the_explicit_check_sees_what_left_the_files_time_alone(root, home, capsys):
@@ -451,7 +455,7 @@ def child(root: Path, kill: int = 0, limit: int = 0) -> subprocess.Popen:
     """A process that loads the faces, dies at an image, or may write no file beyond `limit`."""
     command = [sys.executable, "-c", CHILD, str(root), str(kill), str(limit)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, encoding="utf-8")
 
 
 def test_caching_killed_outright_goes_on(root, home, counted):
@@ -490,12 +494,12 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(root, home):
 def test_a_cache_in_a_folder_that_cannot_be_written_is_used(root, home):
     digest = load_images("celeba", str(root), 0).digest()
     os.utime(photos(root))  # so that the record would be written again
-    record = (cached(home) / "cache.json").read_text()
+    record = (cached(home) / "cache.json").read_text(encoding="utf-8")
     (
         cached(home) / f".cache.json.{os.getpid()}.partial"
     ).mkdir()  # in the way of that, even for root
     assert load_images("celeba", str(root), 0).digest() == digest
-    assert (cached(home) / "cache.json").read_text() == record
+    assert (cached(home) / "cache.json").read_text(encoding="utf-8") == record
 
 
 def test_missing_files_say_where_to_put_which(home):
@@ -504,7 +508,7 @@ def test_missing_files_say_where_to_put_which(home):
     for _, md5, name in CelebA.file_list:
         wanted = name in ("list_eval_partition.txt", "img_align_celeba.zip")
         assert (f"{name} (MD5 {md5})" in str(error.value)) == wanted
-        assert (f"`celeba/{name}` (MD5 {md5})" in GUIDE.read_text()) == wanted
+        assert (f"`celeba/{name}` (MD5 {md5})" in GUIDE.read_text(encoding="utf-8")) == wanted
     assert "'gdown' is required" in str(error.value)
     assert not [p for p in home.rglob("*") if p.is_file() and p.name != ".lock"]
 

@@ -63,7 +63,11 @@ def check_claim(config: Config, folder: Path, group: Path, resume: bool) -> None
                 "or name another with runs=..."
             )
         _same_run(config, folder)
-        begun = (folder / GROUP).read_text() if (folder / GROUP).exists() else folder.name
+        begun = (
+            (folder / GROUP).read_text(encoding="utf-8")
+            if (folder / GROUP).exists()
+            else folder.name
+        )
         if begun != group.name:
             raise UsageError(
                 f"{folder} was begun in {begun} and not in {group.name}: seeds that were trained "

@@ -71,7 +71,7 @@ def locked(folder: Path, label: str, wait: bool = False) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "w")  # noqa: SIM115 - held until the block ends
+        handle = open(folder / ".lock", "w", encoding="utf-8")  # noqa: SIM115 - held until the block ends
     except OSError as error:
         raise UsageError(f"{label} {folder} cannot be written: {error.strerror}.") from None
     with handle:
