@@ -1,5 +1,6 @@
 """The commit a result names, and when it says that the code was changed."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -38,6 +39,86 @@ def test_a_page_that_runs_wrote_is_not(checkout):
     assert provenance.commit().endswith("-dirty")
 
 
-def test_code_outside_a_checkout_is_unknown(tmp_path, monkeypatch):
+def test_code_outside_a_checkout_is_unknown(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
-    assert provenance.commit().startswith("unknown")
+    assert provenance.commit() == "unknown: not run from a git checkout"
+    assert message(capsys) == ""  # so is every installed wheel
+
+
+def test_code_that_a_checkout_does_not_track_is_no_part_of_it(checkout, monkeypatch, capsys):
+    environment = checkout / ".venv" / "provenance.py"
+    environment.parent.mkdir()
+    environment.write_text("", encoding="utf-8")
+    monkeypatch.setattr(provenance, "__file__", str(environment))
+    assert provenance.commit() == "unknown: not run from a git checkout"
+    assert message(capsys) == ""
+
+
+def message(capsys) -> str:
+    """What the start of a run says of the commit."""
+    capsys.readouterr()
+    provenance.tell_unknown_commit(provenance.commit())
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GIT_DIR", "/nowhere"),
+        ("GIT_WORK_TREE", "/"),
+        ("GIT_INDEX_FILE", "/nowhere/index"),
+        ("GIT_OBJECT_DIRECTORY", "/nowhere"),
+        ("GIT_CEILING_DIRECTORIES", "/"),
+        ("GIT_LITERAL_PATHSPECS", "1"),
+    ],
+)
+def test_variables_of_git_that_point_elsewhere_change_nothing(checkout, monkeypatch, name, value):
+    expected = provenance.commit()
+    monkeypatch.setenv(name, str(checkout.parent) if name == "GIT_CEILING_DIRECTORIES" else value)
+    assert provenance.commit() == expected
+    assert len(expected) == 40
+
+
+def test_a_checkout_of_another_user_is_explained_with_what_mends_it(checkout, monkeypatch, capsys):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert "git does not trust the checkout, which another user owns" in provenance.commit()
+    sentence = message(capsys)
+    assert f"`git config --global --add safe.directory {checkout}`" in sentence
+    assert len(sentence.splitlines()) == 1
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(checkout))
+    assert len(provenance.commit()) == 40
+    assert message(capsys) == ""
+
+
+def without_head(checkout):
+    (checkout / ".git" / "HEAD").unlink()
+
+
+def without_objects(checkout):
+    shutil.rmtree(checkout / ".git" / "objects")
+
+
+def with_a_half_index(checkout):
+    (checkout / ".git" / "index").write_bytes(b"DIRC")
+
+
+def of_a_worktree_that_is_gone(checkout):
+    shutil.rmtree(checkout / ".git")
+    (checkout / ".git").write_text("gitdir: /nowhere/worktrees/a", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "spoil", [without_head, without_objects, with_a_half_index, of_a_worktree_that_is_gone]
+)
+def test_a_broken_repository_is_explained_in_one_sentence(checkout, spoil, capsys):
+    spoil(checkout)
+    assert provenance.commit().startswith("unknown: git cannot read the checkout (fatal: ")
+    assert len(message(capsys).splitlines()) == 1
+
+
+def test_a_checkout_without_git_is_explained(checkout, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(checkout))
+    assert provenance.commit() == "unknown: git is not installed"
+    assert message(capsys) == "results will not name their commit: git is not installed\n"
