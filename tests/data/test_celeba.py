@@ -19,7 +19,7 @@ from torchvision.datasets import CelebA
 from torchvision.transforms import v2
 
 from annealed import config as configuration
-from annealed.data.celeba import archive, dataset, pixel_cache
+from annealed.data.celeba import archive, dataset, partition, pixel_cache
 from annealed.data.images import load_images
 from annealed.data.locations import DataNotFound
 from annealed.prepare import prepare
@@ -197,8 +197,8 @@ def test_the_official_list_is_known_and_wants_all_its_images(root):
     assert hashlib.md5(official).hexdigest() == md5["list_eval_partition.txt"]
     for content in (official, official.replace(b"\r\n", b"\n")):
         listing(root).write_bytes(content)
-        partition = archive.read_partition(listing(root))
-        assert partition.counts == (162_770, 19_867, 19_962)
+        counts = partition.read_partition(listing(root)).counts
+        assert counts == (162_770, 19_867, 19_962)
         with pytest.raises(UsageError, match=r"202539 are not in .*, 000061.jpg the first"):
             load_images("celeba", str(root), 0)
     listing(root).write_bytes(official.replace(b"162770.jpg 0", b"162770.jpg 1"))
@@ -388,7 +388,7 @@ def counted(monkeypatch):
         return decode(content, size)
 
     monkeypatch.setattr(dataset, "decode", counting)
-    monkeypatch.setattr(dataset, "THREADS", 1)
+    monkeypatch.setattr(archive, "THREADS", 1)
     return state
 
 
@@ -430,9 +430,9 @@ def test_a_half_cache_that_was_damaged_or_is_of_other_images_is_not_gone_on_with
 CHILD = """
 import os, sys
 from pathlib import Path
-from annealed.data.celeba import dataset, pixel_cache
+from annealed.data.celeba import archive, dataset, pixel_cache
 from annealed.utils.errors import UsageError
-pixel_cache.CHUNK, dataset.THREADS = 16, 1
+pixel_cache.CHUNK, archive.THREADS = 16, 1
 root, kill, limit = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 decode, seen = dataset.decode, []
 def counting(content, size):
@@ -493,7 +493,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(root, home):
 
 def test_a_cache_in_a_folder_that_cannot_be_written_is_used(root, home):
     digest = load_images("celeba", str(root), 0).digest()
-    os.utime(photos(root))  # so that the record would be written again
+    os.utime(photos(root) / "000001.jpg")  # so that the record would be written again
     record = (cached(home) / "cache.json").read_text(encoding="utf-8")
     (
         cached(home) / f".cache.json.{os.getpid()}.partial"
@@ -567,8 +567,8 @@ def test_what_drive_gives_whole_is_used(root, home, monkeypatch):
     monkeypatch.setattr(
         "annealed.data.celeba.download.ADDRESSES", {name: (name, md5[name]) for name in md5}
     )
-    monkeypatch.setattr(archive, "OFFICIAL", COUNT)  # the fixture's own list and checksums
-    monkeypatch.setattr(archive, "LIST_MD5", md5["list_eval_partition.txt"])
+    monkeypatch.setattr(partition, "OFFICIAL", COUNT)  # the fixture's own list and checksums
+    monkeypatch.setattr(partition, "LIST_MD5", md5["list_eval_partition.txt"])
     drive(monkeypatch, lambda path: shutil.copyfile(store / path.name, path))
     assert len(load_images("celeba", str(target), 0).train) == 48
     assert sorted(p.name for p in (target / "celeba").iterdir()) == sorted(md5)

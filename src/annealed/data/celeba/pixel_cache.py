@@ -68,7 +68,7 @@ class PixelCache:
         """Write a record of the same pixels if the folder can be written."""
         try:
             replace_json(self.folder / RECORD, record)
-        except OSError:
+        except (OSError, UsageError):
             return
 
     def open(self) -> Tensor:
