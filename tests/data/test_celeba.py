@@ -189,6 +189,228 @@ def test_other_images_under_the_same_list_are_decoded_anew(root, capsys):
     assert "was made from other images" in capsys.readouterr().err
 
 
+def overwrite(path: Path, content: bytes) -> None:
+    """Write into a file as it lies, so that its folder does not change."""
+    with open(path, "r+b") as f:
+        f.write(content)
+        f.truncate()
+
+
+def test_one_image_overwritten_in_place_is_decoded_anew(root, capsys):
+    digest = load_images("celeba", str(root), 0).digest()
+    first, second = (photos(root) / f"{k:06d}.jpg" for k in (1, 2))
+    whole = first.read_bytes()
+    overwrite(first, second.read_bytes())
+    other = load_images("celeba", str(root), 0).digest()
+    assert other != digest
+    assert "was made from other images" in capsys.readouterr().err
+    overwrite(first, whole)
+    assert prepare("celeba", str(root), 64, check=True).endswith(digest)
+
+
+def same_size(content: bytes) -> bytes:
+    """Another picture of as many bytes, as its last bytes are no part of it."""
+    small = io.BytesIO()
+    faces.draw(7, 7).save(small, "JPEG", quality=50)
+    return small.getvalue().ljust(len(content), b"\0")
+
+
+def test_an_image_of_the_same_size_is_seen_and_the_check_sees_it_whatever_its_times_say(
+    root, monkeypatch, capsys
+):
+    first = photos(root) / "000001.jpg"
+    digest, before = load_images("celeba", str(root), 0).digest(), first.stat()
+    overwrite(first, same_size(first.read_bytes()))
+    os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert first.stat().st_size == before.st_size
+    other = load_images("celeba", str(root), 0).digest()  # by the time of the record
+    assert other != digest
+    stamp = archive.JpegFolder(photos(root)).stamp()
+    monkeypatch.setattr(archive.JpegFolder, "stamp", lambda self: stamp)  # as if nothing differed
+    capsys.readouterr()
+    faces.draw(7, 8).save(first)
+    assert load_images("celeba", str(root), 0).digest() == other
+    assert decoded(capsys.readouterr().err) == 0
+    assert not prepare("celeba", str(root), 64, check=True).endswith(other)
+    assert "was made from other images" in capsys.readouterr().err
+
+
+def test_the_check_reads_the_zip_to_its_last_image(root, capsys):
+    path = to_zip(root)
+    message = prepare("celeba", str(root), 64, check=False)
+    stamp = archive.JpegArchive(path).stamp()
+    flip(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive.JpegArchive, "stamp", lambda self: stamp)
+        assert prepare("celeba", str(root), 64, check=False) == message
+        with pytest.raises(UsageError, match=r"img_align_celeba.zip is damaged at .*000030.jpg"):
+            prepare("celeba", str(root), 64, check=True)
+    path.unlink()
+    capsys.readouterr()
+    assert prepare("celeba", str(root), 64, check=True) == message
+    assert f"no images are below {root} to compare" in capsys.readouterr().err
+
+
+def test_images_that_were_touched_alone_are_read_once_and_kept(root, monkeypatch, capsys):
+    load_images("celeba", str(root), 0)
+    os.utime(photos(root) / "000001.jpg")
+    capsys.readouterr()
+    load_images("celeba", str(root), 0)
+    monkeypatch.setattr(archive, "fingerprint", None)  # the second time it is not needed
+    load_images("celeba", str(root), 0)
+    assert decoded(capsys.readouterr().err) == 0
+
+
+def test_a_link_to_nothing_is_named_not_its_folder(root, home):
+    digest = load_images("celeba", str(root), 0).digest()
+    link = photos(root) / "000007.jpg"
+    kept = home / "elsewhere.jpg"
+    shutil.move(link, kept)
+    link.symlink_to(kept)
+    assert load_images("celeba", str(root), 0).digest() == digest
+    kept.rename(home / "moved.jpg")
+    with pytest.raises(UsageError, match=r"000007.jpg is a link to \S*elsewhere.jpg, which is not"):
+        load_images("celeba", str(root), 0)
+    shutil.rmtree(home / "cache")
+    with pytest.raises(UsageError, match=r"000007.jpg is a link to") as error:
+        load_images("celeba", str(root), 0)
+    assert f"{photos(root)};" not in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["celeba", "celeba/list_eval_partition.txt"])
+def test_links_to_nothing_in_place_of_celebas_folder_and_list_are_named(home, place):
+    link = home / "data" / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/nowhere")
+    with pytest.raises(UsageError, match=rf"{link} is a link to /nowhere, which is not there"):
+        load_images("celeba", str(home / "data"), 0)
+    assert link.is_symlink()
+
+
+def kaggle(root: Path) -> None:
+    """As Kaggle's copy unpacks."""
+    nested = photos(root) / "img_align_celeba"
+    nested.mkdir()
+    for photo in list(photos(root).glob("*.jpg")):
+        photo.rename(nested / photo.name)
+    rows = listing(root).read_text(encoding="utf-8").split()
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    text = "image_id,partition\n" + "".join(f"{name},{split}\n" for name, split in pairs)
+    listing(root).with_suffix(".csv").write_text(text, encoding="utf-8")
+    listing(root).unlink()
+
+
+def drive_folders(root: Path) -> None:
+    """As the authors' drive has it."""
+    to_zip(root)
+    for folder, name in (("Eval", listing(root).name), ("Img", "img_align_celeba.zip")):
+        (root / "celeba" / folder).mkdir()
+        (root / "celeba" / name).rename(root / "celeba" / folder / name)
+
+
+def upper_case(root: Path) -> None:
+    text = listing(root).read_text(encoding="utf-8")
+    listing(root).write_text(text.replace(".jpg", ".JPG"), encoding="utf-8")
+    for photo in list(photos(root).iterdir()):
+        photo.rename(photo.with_suffix(".JPG"))
+
+
+def upper_case_files(root: Path) -> None:
+    for photo in list(photos(root).iterdir()):
+        photo.rename(photo.with_suffix(".JPG"))
+
+
+def mark_and_count(root: Path) -> None:
+    text = listing(root).read_text(encoding="utf-8")
+    listing(root).write_text(f"{COUNT}\n{text}", encoding="utf-8-sig")
+
+
+def directly(root: Path) -> None:
+    for path in list((root / "celeba").iterdir()):
+        path.rename(root / path.name)
+    (root / "celeba").rmdir()
+
+
+def flat_zip(root: Path) -> None:
+    with zipfile.ZipFile(root / "celeba" / "img_align_celeba.zip", "w") as archive:
+        for photo in photos(root).iterdir():
+            archive.write(photo, photo.name)
+    shutil.rmtree(photos(root))
+
+
+def empty_folder_and_zip(root: Path) -> None:
+    to_zip(root)
+    photos(root).mkdir()
+
+
+LAYOUTS = [
+    kaggle,
+    drive_folders,
+    upper_case,
+    upper_case_files,
+    mark_and_count,
+    directly,
+    flat_zip,
+    empty_folder_and_zip,
+]
+
+
+@pytest.mark.parametrize("arrange", LAYOUTS)
+def test_common_layouts_give_the_same_images(root, arrange, capsys):
+    digest = load_images("celeba", str(root), 0).digest()
+    arrange(root)
+    assert load_images("celeba", str(root), 0).digest() == digest
+    assert decoded(capsys.readouterr().err) == 1  # and need no cache of their own
+    assert prepare("celeba", str(root), 64, check=True).endswith(digest)
+
+
+def test_a_broken_image_is_named_as_it_is_called(root):
+    upper_case_files(root)
+    (photos(root) / "000007.JPG").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"000007.JPG is truncated or no JPEG"):
+        load_images("celeba", str(root), 0)
+    shutil.copyfile(photos(root) / "000008.JPG", photos(root) / "000008.jpeg")
+    with pytest.raises(UsageError, match=r"000008.* is there as 000008.* too"):
+        load_images("celeba", str(root), 0)
+
+
+def test_a_zip_that_nests_as_kaggles_folder_does_is_read(root, capsys):
+    digest = load_images("celeba", str(root), 0).digest()
+    with zipfile.ZipFile(root / "celeba" / "img_align_celeba.zip", "w") as archive:
+        for photo in photos(root).iterdir():
+            archive.write(photo, f"img_align_celeba/img_align_celeba/{photo.name}")
+    shutil.rmtree(photos(root))
+    assert load_images("celeba", str(root), 0).digest() == digest
+
+
+def test_what_lies_there_instead_is_said(home):
+    folder = home / "data" / "celeba"
+    folder.mkdir(parents=True)
+    for name in ("archive.zip", "list_attr_celeba.csv", ".DS_Store"):
+        (folder / name).write_bytes(b"")
+    message = rf"\({folder} holds archive.zip, list_attr_celeba.csv\)"
+    with pytest.raises(DataNotFound, match=message):
+        load_images("celeba", str(home / "data"), 0)
+
+
+def test_a_folder_of_images_that_may_not_be_read_is_one_sentence(root, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path) == photos(root):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UsageError, match=r"img_align_celeba cannot be read: Permission denied"):
+        load_images("celeba", str(root), 0)
+
+
+def test_without_a_home_celeba_says_what_to_set(root, homeless):
+    with pytest.raises(UsageError, match=r"no home folder for a cache; set XDG_CACHE_HOME"):
+        load_images("celeba", str(root), 0)
+
+
 def test_the_official_list_is_known_and_wants_all_its_images(root):
     ends = (162_770, 182_637)
     rows = [f"{k:06d}.jpg {sum(k > e for e in ends)}" for k in range(1, 202_600)]
@@ -242,6 +464,12 @@ BROKEN = {
     "binary list": (
         lambda root: listing(root).write_bytes(b"\xff\xfe\x00"),
         r"list_eval.*cannot be read as text",
+    ),
+    "another count": (
+        lambda root: listing(root).write_text(
+            f"61\n{listing(root).read_text(encoding='utf-8')}", encoding="utf-8"
+        ),
+        r"list_eval.*says that it lists 61 images and lists 60",
     ),
     "an image gone": (
         lambda root: (photos(root) / "000007.jpg").unlink(),
