@@ -5,7 +5,6 @@ import torch
 from side_by_side import training, walk
 from test_compiled_step import assert_same, traced  # noqa: F401
 
-from annealed.compute.compiled_step import WholeStep
 from annealed.compute.cuda_graph import WARM_UP, Captured
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is visible")
@@ -56,14 +55,11 @@ def test_captured_steps_are_the_plain_ones_also_after_a_seed_left_and_a_state_wa
 
 @CUDA
 def test_on_a_gpu_steps_as_cuda_graphs_are_those_without(grey):
-    device = torch.device("cuda")
+    options = ["trainer.compile=true", "method.avo.rho=0.5"]
     metrics = []
     for graphs in (True, False):
-        module, adam = training("hvi_avo", range(2), "trainer.compile=true", "method.avo.rho=0.5")
-        module.to(device)
-        for method in module.methods:
-            method.to(device)
+        module, adam = training("hvi_avo", range(2), *options, device="cuda")
         if not graphs:
-            module.whole = WholeStep(module.replicas, module.whole.function)
-        metrics.append(walk(module, adam, 20, grey.to(device)))
+            module.whole.capture = None
+        metrics.append(walk(module, adam, 20, grey.cuda()))
     torch.testing.assert_close(*metrics, rtol=0, atol=1e-8)
