@@ -61,5 +61,5 @@ def test_on_a_gpu_steps_as_cuda_graphs_are_those_without(grey):
         module, adam = training("hvi_avo", range(2), *options, device="cuda")
         if not graphs:
             module.whole.capture = None
-        metrics.append(walk(module, adam, 20, grey.cuda()))
+        metrics.append(walk(module, adam, 12, grey.cuda()))
     torch.testing.assert_close(*metrics, rtol=0, atol=1e-8)
