@@ -119,7 +119,7 @@ class Killed(Exception):
     """What stands for a kill."""
 
 
-def killed_at(epoch, row, runs, monkeypatch):
+def killed_at(epoch, row, runs, monkeypatch, *overrides):
     """A run that ended in `epoch`, of five, after its training and before its record."""
 
     def die():
@@ -128,7 +128,7 @@ def killed_at(epoch, row, runs, monkeypatch):
     hook = Training.on_validation_epoch_end
     monkeypatch.setattr(Training, "on_validation_epoch_end", stopping(hook, epoch, die))
     with pytest.raises(Killed):
-        fit(tiny(row, runs, "trainer.epochs=5"))
+        fit(tiny(row, runs, "trainer.epochs=5", *overrides))
     monkeypatch.setattr(Training, "on_validation_epoch_end", hook)
     return folder_of(runs, row)
 
@@ -145,6 +145,18 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(tmp_path, monkeyp
     fit(tiny("hvi_avo", tmp_path / "killed", "trainer.epochs=5"), resume=True)
     lines = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt" in line]
     assert lines == [f"{last} is damaged or gone: going on from the epoch before it"]
+    assert_same_run(whole, folder)
+
+
+def test_a_run_that_saves_seldom_goes_on_from_its_last_checkpoint_to_the_same_bits(
+    tmp_path, monkeypatch
+):
+    seldom = "trainer.checkpoint_seconds=1000.0"
+    whole = fit(tiny("hvi_avo", tmp_path / "whole", "trainer.epochs=5"))
+    folder = killed_at(3, "hvi_avo", tmp_path / "killed", monkeypatch, seldom)
+    assert [load(folder / name)["epoch"] for name in ("last.ckpt", "best.ckpt")] == [0, 0]
+    assert len(read_metrics(folder)) == 3
+    fit(tiny("hvi_avo", tmp_path / "killed", "trainer.epochs=5", seldom), resume=True)
     assert_same_run(whole, folder)
 
 

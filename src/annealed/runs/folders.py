@@ -17,7 +17,9 @@ KEYS_WITHOUT_EFFECT = ("runs", "data.root", "evaluate.memory_mb", "wandb.")
 KEYS_WITHOUT_EFFECT += tuple(
     f"trainer.{name}" for name in ("threads", "replicas", "steps_per_call", "compile")
 )
-KEYS_WITHOUT_EFFECT += ("trainer.devices", "trainer.strategy", "trainer.products")
+KEYS_WITHOUT_EFFECT += tuple(
+    f"trainer.{name}" for name in ("devices", "strategy", "products", "checkpoint_seconds")
+)
 
 
 def run_folder(config: Config) -> Path:
