@@ -307,13 +307,14 @@ def test_a_file_that_may_not_be_read_is_named_and_nothing_is_tried_again(
         load_images(name, str(root), 0)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_folders_and_files_closed_to_this_user_are_one_sentence(small_mnist):
     root, contents = small_mnist
     place(root, contents, "gzipped")
     for path in (root / "MNIST" / "raw" / "train-images-idx3-ubyte.gz", root / "MNIST", root):
         path.chmod(0)
         try:
+            if os.access(path, os.R_OK):
+                pytest.skip("this user may read everything")
             with pytest.raises(UsageError, match=rf"{path.name}.*: Permission denied"):
                 mnist.load(root)
         finally:

@@ -29,8 +29,8 @@ UNKNOWN, NO_CHECKOUT = "unknown: ", "not run from a git checkout"
 GIT_KEPT = ("GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_TEST_")  # the others may name another repository
 
 
-class NoCommit(Exception):
-    """Git does not name the commit; the message says why, in one clause."""
+class GitFailed(OSError):
+    """Git does not answer; the message says why, in one clause."""
 
 
 def commit() -> str:
@@ -40,8 +40,8 @@ def commit() -> str:
     runs write there, and no training reads from it.
     """
     try:
-        return _commit(Path(__file__))
-    except NoCommit as cause:
+        return _commit()
+    except GitFailed as cause:
         return f"{UNKNOWN}{cause}"
 
 
@@ -55,30 +55,31 @@ def tell_unknown_commit(commit: str) -> None:
         print(f"results will not name their commit: {cause}", file=sys.stderr)
 
 
-def _commit(file: Path) -> str:
+def _commit() -> str:
+    file = Path(__file__)
     in_checkout = any((folder / ".git").exists() for folder in file.parents)
-    if not in_checkout or not _git(file.parent, "ls-files", "--", file.name):
-        raise NoCommit(NO_CHECKOUT)
+    if not in_checkout or not _git("ls-files", "--", file.name):
+        raise GitFailed(NO_CHECKOUT)
     pathspec = (":/", ":(exclude,top)reports")
     options = ("--porcelain", "--untracked-files=no")
-    changed = _git(file.parent, "status", *options, "--", *pathspec)
-    return _git(file.parent, "rev-parse", "--verify", "HEAD") + ("-dirty" if changed else "")
+    changed = _git("status", *options, "--", *pathspec)
+    return _git("rev-parse", "--verify", "HEAD") + ("-dirty" if changed else "")
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    """What git prints for the repository that `folder` lies in, whatever the environment names."""
-    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+def _git(*arguments: str) -> str:
+    """What git prints for the repository that this file lies in, whatever the environment names."""
+    command = ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), *arguments]
     kept = {k: v for k, v in os.environ.items() if k[:4] != "GIT_" or k.startswith(GIT_KEPT)}
     environment = {**kept, "LC_ALL": "C"}  # its messages in English
     text = {"encoding": "utf-8", "errors": "replace"}
     try:
         done = subprocess.run(command, capture_output=True, env=environment, **text)
     except FileNotFoundError:
-        raise NoCommit("git is not installed") from None
+        raise GitFailed("git is not installed") from None
     except OSError as error:
-        raise NoCommit(f"git cannot be run ({error.strerror})") from None
+        raise GitFailed(f"git cannot be run ({error.strerror})") from None
     if done.returncode:
-        raise NoCommit(_cause(done.stderr))
+        raise GitFailed(_cause(done.stderr))
     return done.stdout.strip()
 
 
