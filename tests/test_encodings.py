@@ -4,6 +4,9 @@ Ruff's PLW1514 sees the calls whose type it can infer, a tenth of them.
 """
 
 import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +78,27 @@ def test_a_planted_text_without_encoding_is_seen(code, count, tmp_path):
     path = tmp_path / "planted.py"
     path.write_text(code, encoding="utf-8")
     assert len(list(unnamed(path))) == count
+
+
+def in_ascii(code: str, **options) -> subprocess.CompletedProcess:
+    """Run Python under a locale that has ASCII alone."""
+    locale = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env={**os.environ, **locale}, capture_output=True, **options)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_terminal_of_ascii_is_shown_escapes_and_no_traceback(stream):
+    code = "import sys; from annealed.runs import cli\n"
+    code += f"sys.exit(cli.run(lambda: print('d\\u00e9j\\u00e0 \\u2713', file=sys.{stream}), ''))"
+    done = in_ascii(code)
+    assert (done.returncode, getattr(done, stream)) == (0, b"d\\xe9j\\xe0 \\u2713\n")
+
+
+def test_what_is_written_and_read_back_is_the_same_in_any_locale(tmp_path):
+    code = "from pathlib import Path; from annealed.utils.files import replace_text\n"
+    code += "from reproduce.table.readme import read\n"
+    code += "replace_text(Path('README.md'), 'd\\u00e9j\\u00e0'); assert len(read(Path())) == 4"
+    done = in_ascii(code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "d\u00e9j\u00e0"
