@@ -64,15 +64,15 @@ def not_found(
 def _held(folder: Path, root: Path) -> str:
     """What lies in `folder`, or in the first of the folders around it, up to `root`, that is there.
 
-    A clause in brackets; empty where there is none of them.
+    A clause in brackets; empty where there is none of them, or where it may not be listed.
     """
     around = (folder, *folder.parents)
-    for place in around[: len(around) - len(root.parents)]:
-        if place.is_dir():
-            names = sorted(islice((p.name for p in place.iterdir() if p.name[0] != "."), 1000))
-            shown = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
-            return f" ({place} holds {shown or 'nothing'})"
-    return ""
+    place = next((p for p in around[: len(around) - len(root.parents)] if p.is_dir()), None)
+    if place is None or not os.access(place, os.R_OK):
+        return ""
+    names = sorted(islice((p.name for p in place.iterdir() if p.name[0] != "."), 1000))
+    shown = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+    return f" ({place} holds {shown or 'nothing'})"
 
 
 def corrupt(path: Path, problem: str) -> UsageError:

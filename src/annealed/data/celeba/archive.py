@@ -25,7 +25,8 @@ class Entry(NamedTuple):
 
     file: str  # its name there
     bytes: int
-    times: tuple[int, int]  # of the last change of its content, and of its record; nanoseconds
+    mtime_ns: int  # when its content was last written
+    ctime_ns: int  # when content, name or rights were last changed
 
 
 class JpegFolder:
@@ -53,12 +54,13 @@ class JpegFolder:
         except OSError as error:
             path = self.path / file.name
             raise dangling(path) or corrupt(path, f"cannot be read ({error.strerror})") from None
-        return Entry(file.name, stat.st_size, (stat.st_mtime_ns, stat.st_ctime_ns))
+        return Entry(file.name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
     def stamp(self) -> dict[str, str | int]:
         """A record that changes when an image is added, removed or written to; none is read."""
-        files = sha256("".join(f"{n} {e}\n" for n, e in sorted(self.entries.items())).encode())
-        return {"kind": "folder", "path": str(self.path.resolve()), "files": files}
+        files = "".join([f"{n} {b} {m} {c}\n" for n, (_, b, m, c) in sorted(self.entries.items())])
+        path = str(self.path.resolve())
+        return {"kind": "folder", "path": path, "files": sha256(files.encode())}
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each image, by name."""

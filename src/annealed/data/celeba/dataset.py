@@ -79,11 +79,11 @@ def _problem(cache: PixelCache, root: Path, partition: Partition, size: int, tho
     if made_from != _made_from(partition, size, made_from.get("contents")):
         return f"{cache.folder} was made by another version"
     source = files.find(root)
+    stamp = source.stamp() if source else record["source"]
     if source is None and thorough:
         print(f"celeba: no images are below {root} to compare {cache.folder} with", file=sys.stderr)
-    if source is not None and (thorough or source.stamp() != record["source"]):
+    if source and (thorough or stamp != record["source"]):
         with closing(source):
-            stamp = source.stamp()
             if files.fingerprint(source, partition, thorough) != made_from["contents"]:
                 return f"{cache.folder} was made from other images"
         if stamp != record["source"]:
