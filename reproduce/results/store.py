@@ -33,11 +33,11 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
     hand alone.
     """
     result = read_placed(run / RESULT)
-    text = _portable((run / RESULT).read_text(), result["config"]["runs"])
+    text = _portable((run / RESULT).read_text(encoding="utf-8"), result["config"]["runs"])
     place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
     path = place.with_suffix(".json")
     if path.exists():
-        if path.read_text() != text:
+        if path.read_text(encoding="utf-8") != text:
             raise UsageError(f"{path} holds another run's result; remove it to keep that of {run}.")
         return path
     read_resolved(run / CONFIG)
@@ -46,7 +46,7 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
         arrays = {"log_prob": np.load(run / "result.npz")["log_prob"].astype(np.float32)}
         replace(place.with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     if (run / METRICS).exists():
-        replace_text(place.with_suffix(".csv"), (run / METRICS).read_text())
+        replace_text(place.with_suffix(".csv"), (run / METRICS).read_text(encoding="utf-8"))
     replace_text(path, text)
     return path
 
