@@ -11,7 +11,7 @@ from reproduce.results.pack import SUFFIX
 from reproduce.results.published import SMOKE
 from reproduce.results.store import RESULTS, every_result
 
-ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text())
+ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Record:
     def text(self, path: str) -> str:
         """The content of a file, empty where there is none."""
         file = self.root / path
-        return file.read_text() if file.is_file() else ""
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def cell_of(place: str) -> str:

@@ -149,7 +149,7 @@ def main() -> None:
         f"({allowed.because})"
     )
     if abs(difference) > allowed.total:
-        commits = [r["provenance"]["commit"][:12] for r in (old, new)]
+        commits = [r["provenance"]["commit"].split(":")[0][:12] for r in (old, new)]
         raise UsageError(
             f"not reproduced: {comparison}; commit {commits[0]} there, {commits[1]} here."
         )

@@ -4,9 +4,7 @@ A record is a run's whole result, its metrics by epoch and the test images' log 
 comparison and curve is made again of them, without a run folder.
 """
 
-import re
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,16 +111,10 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
 
 
 def portable(result: dict) -> dict:
-    """A result without the path at which this machine has its runs."""
-    runs = result["config"]["runs"]
-    if not Path(runs).is_absolute():
-        return result
-    result = deepcopy(result)
-    result["config"]["runs"] = "runs"
-    for process in [result["provenance"], *result.get("training", {}).get("sessions", [])]:
-        given = rf"(?<!\S)runs={re.escape(runs)}(?!\S)"
-        process["command"] = re.sub(given, "runs=runs", process["command"])
-    return result
+    """A result without the path at which this machine has its runs, all else as it was."""
+    config = result["config"]
+    absolute = Path(config["runs"]).is_absolute()
+    return {**result, "config": {**config, "runs": "runs"}} if absolute else result
 
 
 def commit_results(finished: Iterable[Path], results: Path = RESULTS, below: str = "") -> list[str]:

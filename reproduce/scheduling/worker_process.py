@@ -54,7 +54,7 @@ class Process:
         """Why the process ended, as far as this try's part of its log and its status say."""
         with open(self.log, "rb") as log:
             log.seek(self.begin)
-            text = log.read().decode(errors="replace")
+            text = log.read().decode("utf-8", errors="replace")
         return reason(text, self.popen.poll())
 
 
@@ -97,7 +97,8 @@ def start(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             env={**os.environ, **of_worker, **environment},
             cwd=cwd,
         )

@@ -65,7 +65,12 @@ def send(batch: list[Path], runs: Path) -> str:
     call = [sys.executable, "-m", "wandb", "sync", *map(str, batch)]
     try:
         done = subprocess.run(
-            call, capture_output=True, text=True, env=environment, timeout=START + EACH * len(batch)
+            call,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            timeout=START + EACH * len(batch),
         )
     except subprocess.TimeoutExpired:
         return "the server did not take them in time"

@@ -14,6 +14,7 @@ from annealed.runs.problems import sentence
 from annealed.training.progress import Progress
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, replace_json
+from annealed.utils.provenance import commit, tell_unknown_commit
 
 
 def evaluate(folder: Path, samples: int | None = None, replace_result: bool = False) -> dict:
@@ -33,6 +34,7 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
         raise UsageError(
             f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
         )
+    tell_unknown_commit(commit())
     name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
     with locked(folder, "the run folder"):
         machine = resolve(config)

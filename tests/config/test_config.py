@@ -49,7 +49,10 @@ def test_a_group_without_keys_says_so():
 
 def test_a_row_by_path_takes_its_name_from_the_file(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("method: {name: hvi, transitions: {steps: 2}}\ntrainer: {warmup_epochs: 3}\n")
+    path.write_text(
+        "method: {name: hvi, transitions: {steps: 2}}\ntrainer: {warmup_epochs: 3}\n",
+        encoding="utf-8",
+    )
     config = load(str(path))
     assert (config.row, config.method, config.method_options.transitions.steps) == (
         "mine",
@@ -61,7 +64,7 @@ def test_a_row_by_path_takes_its_name_from_the_file(tmp_path):
 def test_the_resolved_yaml_gives_the_same_configuration(tmp_path):
     config = load("hvi_avo", ["seed=3", "data.name=digits"])
     assert from_dict(to_dict(config)) == config
-    (tmp_path / "config.yaml").write_text(to_yaml(config))
+    (tmp_path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     assert read_resolved(tmp_path / "config.yaml") == config
 
 
@@ -115,7 +118,7 @@ def test_a_bad_override_is_one_sentence_that_names_the_key_and_what_is_accepted(
 
 def test_a_bad_key_in_a_file_names_the_file(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("method: {name: vae}\ntrainer: {epochs: -1}\npreset: paper\n")
+    path.write_text("method: {name: vae}\ntrainer: {epochs: -1}\npreset: paper\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"mine\.yaml: trainer\.epochs is -1"):
         load(str(path), ["trainer.patience=1"])
 
@@ -123,7 +126,7 @@ def test_a_bad_key_in_a_file_names_the_file(tmp_path):
 @pytest.mark.parametrize("text", ["a: [1", "just text", "- a\n- b", "a: ${nothing}", "\x00"])
 def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
     path = tmp_path / "broken.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"broken\.yaml"):
         load(str(path))
 

@@ -42,7 +42,7 @@ def save(entity: str | None, project: str, memory: Path) -> dict[str, str]:
     """
     check_server()
     build = builder()
-    known = json.loads(memory.read_text()) if memory.is_file() else {}
+    known = json.loads(memory.read_text(encoding="utf-8")) if memory.is_file() else {}
     try:
         entity = entity or wandb.Api().default_entity
         report, workspace = build.report(entity, project), build.workspace(entity, project)

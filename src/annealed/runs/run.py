@@ -30,7 +30,7 @@ from annealed.training.record import Record
 from annealed.training.trainer import train
 from annealed.utils.errors import Diverged
 from annealed.utils.files import locked, replace_json
-from annealed.utils.provenance import OUTSIDE, outside_commit, provenance
+from annealed.utils.provenance import OUTSIDE, outside_commit, provenance, tell_unknown_commit
 
 
 def fit(
@@ -127,6 +127,7 @@ def _run(
     session["products"] = machine.products
     if foreign := outside_commit([*files, *imported_files()]):
         session[OUTSIDE] = foreign
+    tell_unknown_commit(session["commit"])
     records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
     loggers = wandb_logger.start([(cell, run_folder(cell)) for cell in unfinished], "train")
     ended = False

@@ -53,7 +53,9 @@ def made(tmp_path_factory):
     report.write("short", "digits", results, root / "reports" / "short" / "digits")
     page = root / "reports" / "ablations_digits"
     ablations.write(design.planned("full", "digits"), pool, page, "full", "digits")
-    (root / "README.md").write_text(f"# x\n<!-- the rows of {TABLE}.md -->\n<!-- end -->\nend\n")
+    (root / "README.md").write_text(
+        f"# x\n<!-- the rows of {TABLE}.md -->\n<!-- end -->\nend\n", encoding="utf-8"
+    )
     assert readme.refresh(root, root / "reports" / "short" / "digits")
     checklist.write(root, root / "reports")
     overview.write(root)
@@ -74,9 +76,9 @@ def differences(root):
 
 
 def spoil(path, old, new):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def test_what_the_results_give_is_verified_without_a_word(root):
@@ -98,10 +100,10 @@ def test_what_the_results_give_is_verified_without_a_word(root):
 )
 def test_a_number_that_was_changed_is_named_by_file_line_and_column(root, name, line, column):
     path = root / "reports" / name
-    lines = [text.split(",") for text in path.read_text().splitlines()]
+    lines = [text.split(",") for text in path.read_text(encoding="utf-8").splitlines()]
     value = lines[line - 1][lines[0].index(column)]
     lines[line - 1][lines[0].index(column)] = value + "1"
-    path.write_text("\n".join(map(",".join, lines)) + "\n")
+    path.write_text("\n".join(map(",".join, lines)) + "\n", encoding="utf-8")
     (sentence,) = differences(root)
     expected = f"column {column}: '{value}1' where the results give '{value}'."
     assert sentence == f"reports/{name}, line {line}, {expected}"
@@ -154,14 +156,14 @@ def test_the_checklist_is_verified_too(root):
 
 def test_the_page_is_held_to_the_reports_byte_for_byte(root):
     page = root / overview.PAGE
-    before = page.read_text()
-    page.write_text(before + " ")
+    before = page.read_text(encoding="utf-8")
+    page.write_text(before + " ", encoding="utf-8")
     (sentence,) = verify.verify(root)[0]
     assert sentence.startswith("reports/index.html is not that of the reports")
     page.unlink()
     (sentence,) = verify.verify(root)[0]
     assert sentence == "reports/index.html is not there; `make page` writes it."
-    assert overview.write(root).read_text() == before
+    assert overview.write(root).read_text(encoding="utf-8") == before
     assert verify.verify(root)[0] == []
 
 
@@ -180,15 +182,15 @@ def test_readme_is_held_to_its_table(root):
     assert sentence == f"README.md, line 5, column 1: 'VAF' where {TABLE}.csv has 'VAE'."
     readme.refresh(root, root / "reports" / "short" / "digits")
     assert verify.verify(root)[0] == []
-    text = (root / "README.md").read_text()
+    text = (root / "README.md").read_text(encoding="utf-8")
     assert text.startswith("# x\n<!-- ")
     assert text.endswith(f"(reports/short/digits/{readme.FIGURE})\n<!-- end -->\nend\n")
 
 
 def test_readme_is_not_touched_by_another_report(root):
-    before = (root / "README.md").read_text()
+    before = (root / "README.md").read_text(encoding="utf-8")
     assert not readme.refresh(root, root / "reports" / "paper")
-    assert (root / "README.md").read_text() == before
+    assert (root / "README.md").read_text(encoding="utf-8") == before
     with pytest.raises(UsageError, match=r"README\.md has no '<!-- the rows of FILE -->'"):
         readme.update("nothing", root)
     with pytest.raises(UsageError, match="which is not there"):
@@ -326,4 +328,4 @@ def test_what_cannot_be_run_again_is_one_sentence(alone, tmp_path):
 
 
 def test_the_repositorys_own_marks_are_read():
-    assert (ROOT / readme.table_of((ROOT / "README.md").read_text())).is_file()
+    assert (ROOT / readme.table_of((ROOT / "README.md").read_text(encoding="utf-8"))).is_file()

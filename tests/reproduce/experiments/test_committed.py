@@ -19,10 +19,14 @@ CODE = {"commit": "abc", "command": "python"}
 SEEDS = 2
 
 
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
 def make(source, folder):
     """The text of every file of the page."""
     page.make(source, folder)
-    return {p.name: p.read_text() for p in folder.iterdir() if p.suffix in (".md", ".csv")}
+    return {p.name: read(p) for p in folder.iterdir() if p.suffix in (".md", ".csv")}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +69,7 @@ def test_committed_again_the_files_are_the_same_bytes_and_hold_no_curve(made, tm
     committed.commit(page.PAGE, again)
     for name in ("noise.jsonl", "noise.npz"):
         assert (tmp_path / name).read_bytes() == (source.results / name).read_bytes()
-    lines = (tmp_path / "noise.jsonl").read_text().splitlines()
+    lines = read(tmp_path / "noise.jsonl").splitlines()
     assert len(lines) == len(source.plan("noise"))
     assert all(list(json.loads(line)["results"]) == ["seed0.json", "seed1.json"] for line in lines)
     assert not any("curve" in line for line in lines)
@@ -76,14 +80,15 @@ def test_seeds_of_another_process_have_a_line_of_their_own(made, tmp_path):
     copy = replace(source, runs=str(tmp_path / "runs"), results=tmp_path)
     committed.restore(page.PAGE, source.results, tmp_path / "runs")
     path = copy.plan("noise")[1].places[0].path(1)
-    path.write_text(path.read_text().replace('"abc"', '"def"'))
+    text = read(path).replace('"abc"', '"def"')
+    path.write_text(text, encoding="utf-8")
     committed.commit(page.PAGE, copy)
-    lines = [json.loads(line) for line in (tmp_path / "noise.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in read(tmp_path / "noise.jsonl").splitlines()]
     assert len(lines) == len(source.plan("noise")) + 1
     committed.restore(page.PAGE, tmp_path, tmp_path / "again")
-    assert json.loads((tmp_path / "again" / path.relative_to(copy.runs)).read_text()) == json.loads(
-        path.read_text()
-    )
+    assert json.loads(
+        (tmp_path / "again" / path.relative_to(copy.runs)).read_text(encoding="utf-8")
+    ) == json.loads(read(path))
 
 
 def test_a_smoke_run_is_not_committed(made, tmp_path):
@@ -105,7 +110,7 @@ def test_files_that_are_not_of_the_page_of_today_are_one_sentence(
     results, tmp_path, old, new, phrase
 ):
     path = results / "noise.jsonl"
-    path.write_text(path.read_text().replace(old, new, 1))
+    path.write_text(read(path).replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UsageError, match=f"noise.jsonl.* {phrase}"):
         committed.restore(page.PAGE, results, tmp_path / "runs")
 
@@ -116,12 +121,13 @@ def test_runs_beside_the_units_are_committed_with_them(tmp_path, monkeypatch):
     source = Source("full", 1, str(tmp_path / "runs"), tmp_path / "results")
     (path,) = beside.works(source)[0].results()
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"status": "finished", "seed": 0, "provenance": CODE}))
+    record = {"status": "finished", "seed": 0, "provenance": CODE}
+    path.write_text(json.dumps(record), encoding="utf-8")
     np.savez(path.with_suffix(".npz"), log_prob=np.array([-1.5, -2.5]), k_hat=np.zeros(2))
     committed.commit(beside, source)
     committed.restore(beside, source.results, tmp_path / "again")
     again = tmp_path / "again" / path.relative_to(source.runs)
-    assert json.loads(again.read_text()) == json.loads(path.read_text())
+    assert json.loads(read(again)) == json.loads(read(path))
     with np.load(again.with_suffix(".npz")) as stored:
         assert list(stored) == ["log_prob"]
         assert stored["log_prob"].tolist() == [-1.5, -2.5]

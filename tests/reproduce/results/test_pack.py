@@ -45,9 +45,9 @@ def test_what_was_put_in_comes_out_to_the_bit(pack):
 
 
 def test_one_result_more_is_one_line_more_wherever_it_comes_in_order(pack, tmp_path):
-    before, arrays = pack.path.read_text(), pack.arrays.read_bytes()
+    before, arrays = pack.path.read_text(encoding="utf-8"), pack.arrays.read_bytes()
     pack.add("iaf/seed0", result(0, nll=86.0), METRICS, LOG_PROB)
-    assert pack.path.read_text().splitlines()[1:] == before.splitlines()
+    assert pack.path.read_text(encoding="utf-8").splitlines()[1:] == before.splitlines()
     pack.add("iaf/seed0", result(0, nll=87.0), None, None)
     assert pack.results()["iaf/seed0"]["nll"] == 87.0
     assert pack.metrics("iaf/seed0") is None
@@ -55,7 +55,7 @@ def test_one_result_more_is_one_line_more_wherever_it_comes_in_order(pack, tmp_p
     other = Pack(tmp_path / "other.jsonl")
     other.add("vae/seed0", result(0), None, None)
     other.add("vae/seed1", result(1), METRICS, LOG_PROB)
-    assert (other.path.read_text(), other.arrays.read_bytes()) == (before, arrays)
+    assert (other.path.read_text(encoding="utf-8"), other.arrays.read_bytes()) == (before, arrays)
 
 
 def test_two_processes_lose_no_result_of_each_other(tmp_path):
@@ -86,14 +86,16 @@ def test_two_processes_lose_no_result_of_each_other(tmp_path):
     ],
 )
 def test_a_line_that_is_no_result_is_named(pack, line):
-    with pack.path.open("a") as file:
+    with pack.path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     with pytest.raises(UsageError, match=r"mnist\.jsonl, line 3, is not a readable result"):
         pack.results()
 
 
 def test_a_run_that_has_two_lines_is_named(pack):
-    pack.path.write_text(pack.path.read_text() + json.dumps({"run": "vae/seed0", **result(5)}))
+    line = json.dumps({"run": "vae/seed0", **result(5)})
+    text = pack.path.read_text(encoding="utf-8") + line
+    pack.path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"line 3: vae/seed0 has a line above; remove one"):
         pack.results()
 

@@ -59,25 +59,25 @@ def test_a_copied_run_folder_is_not_another_seeds_run(folder, tmp_path):
 
 def test_a_result_of_another_configuration_is_refused_whatever_lies_beside_it(folder, tmp_path):
     path = folder / "result.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     record["config"]["optimiser"]["learning_rate"] = 0.5
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(UsageError, match=r"result.json: optimiser.learning_rate is 0.5 there"):
         is_finished(tiny(tmp_path), folder)
 
 
 def test_a_result_that_was_scored_anew_is_still_of_its_run(folder, tmp_path):
     path = folder / "result.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     record["config"]["evaluate"]["samples"] = 5000
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), encoding="utf-8")
     assert is_finished(tiny(tmp_path), folder)
 
 
 @pytest.mark.parametrize("content", ['{"status": "finished"}', '{"status": 1, "data": {}}', "[]"])
 def test_a_result_that_names_no_run_is_one_sentence(tmp_path, content):
     path = tmp_path / "result.json"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(UsageError, match=r"result.json (does not say|is not a readable result)"):
         read_placed(path)
 
@@ -87,7 +87,7 @@ def test_a_bad_result_costs_the_table_no_other_row(tmp_path):
     copy = put(tmp_path, result("vae", 0, 87.0), "seed2")
     broken = tmp_path / "seed0" / "result.json"
     broken.parent.mkdir()
-    broken.write_text("{")
+    broken.write_text("{", encoding="utf-8")
     odd = put(tmp_path, result("hvi", 1, 86.0, samples=50))
     chosen, refused = select([*good, copy, broken, odd, tmp_path / "nothing.json"])
     assert list(chosen) == good
@@ -120,7 +120,7 @@ def test_a_refused_result_is_named_by_its_run(tmp_path):
     runs = cheap(tmp_path, 2, shell("true"))
     for run in runs:
         run.folder().mkdir(parents=True)
-        run.results()[0].write_text(json.dumps(result("vae", 0, 87.0)))
+        run.results()[0].write_text(json.dumps(result("vae", 0, 87.0)), encoding="utf-8")
     chosen, (sentence,) = results_of(runs)
     assert list(chosen) == runs[0].results()
     assert sentence.startswith("vae seed 1: ")
@@ -128,7 +128,7 @@ def test_a_refused_result_is_named_by_its_run(tmp_path):
 
 def test_a_row_counts_once_however_it_is_spelt(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.yaml").write_text("method: {name: vae}\n")
+    (tmp_path / "mine.yaml").write_text("method: {name: vae}\n", encoding="utf-8")
     shutil.copytree(tmp_path, tmp_path / "deep" / "er")
     rows = ["vae", "vae.yaml", "mine.yaml", "./mine.yaml", str(tmp_path / "mine.yaml")]
     rows += ["deep/er/mine.yaml", "vae"]
@@ -140,13 +140,15 @@ def test_two_configurations_of_one_name_are_refused_with_both_files(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     for name, content in {"a": "{name: vae}", "b": "{name: hvm}"}.items():
         (tmp_path / name).mkdir()
-        (tmp_path / name / "mine.yaml").write_text(f"method: {content}\n")
+        (tmp_path / name / "mine.yaml").write_text(f"method: {content}\n", encoding="utf-8")
     rows = ["a/mine.yaml", "b/mine.yaml"]
     with pytest.raises(UsageError, match=r"a/mine.yaml and b/mine.yaml, two configurations of one"):
         run_grid("quick", "digits", rows, 1)
-    (tmp_path / "b" / "mine.yaml").write_text("row: other\nmethod: {name: hvm}\n")
+    (tmp_path / "b" / "mine.yaml").write_text("row: other\nmethod: {name: hvm}\n", encoding="utf-8")
     assert len(run_grid("quick", "digits", rows, 1)) == 2
-    (tmp_path / "vae.yaml").write_text("method: {name: vae}\noptimiser: {clip_norm: 1.0}\n")
+    (tmp_path / "vae.yaml").write_text(
+        "method: {name: vae}\noptimiser: {clip_norm: 1.0}\n", encoding="utf-8"
+    )
     with pytest.raises(UsageError, match=r"configs/vae.yaml and vae.yaml, two configurations"):
         run_grid("quick", "digits", ["vae", "vae.yaml"], 1)
 
@@ -174,7 +176,7 @@ def test_a_copy_among_committed_results_is_refused_and_costs_the_report_no_other
     pack.add("vae/seed1", committed.read(), pack.metrics(name), pack.log_prob(name))
     with pytest.raises(UsageError, match="#vae/seed1 is a copy"):
         report.write("quick", "digits", tmp_path / "results", tmp_path / "report")
-    assert "one seed" in (tmp_path / "report" / "nll_table.md").read_text()
+    assert "one seed" in (tmp_path / "report" / "nll_table.md").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="#vae/seed1 is a copy"):
         paired.table(store.committed_results("quick", "digits", tmp_path / "results"))
 

@@ -15,7 +15,9 @@ def finished(runs, row, seed=0, **changes):
     """A finished run of `row`."""
     run = Cheap("short", "mnist", row, seed, str(runs))
     run.folder().mkdir(parents=True)
-    run.results()[0].write_text(json.dumps(result(row, seed, 87.0 + seed, **changes)))
+    run.results()[0].write_text(
+        json.dumps(result(row, seed, 87.0 + seed, **changes)), encoding="utf-8"
+    )
     return run
 
 
@@ -52,7 +54,7 @@ def test_what_does_not_fit_the_runs_asked_for_goes_and_is_named(tmp_path, capsys
 
 def test_a_table_of_before_that_cannot_be_read_is_no_obstacle(tmp_path):
     (tmp_path / "table").mkdir()
-    (tmp_path / "table" / "nll_cells.csv").write_text("row\n\x00")
+    (tmp_path / "table" / "nll_cells.csv").write_text("row\n\x00", encoding="utf-8")
     write_table([finished(tmp_path, "vae")], tmp_path / "table", "", [])
     assert lines(tmp_path / "table") == [("vae", 0)]
 
