@@ -15,7 +15,7 @@ from annealed.evaluation.result import RESULT, read_result
 from annealed.runs.folders import CONFIG
 from annealed.training.record import METRICS
 from annealed.utils.errors import UsageError
-from annealed.utils.files import replace, replace_text
+from annealed.utils.files import replace, replace_json, replace_text
 
 RESULTS = Path("reports", "results")
 
@@ -29,11 +29,11 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
     hand alone.
     """
     result = read_result(run / RESULT)
-    text = _portable((run / RESULT).read_text(), result["config"]["runs"])
+    record = _portable(result)
     place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
     path = place.with_suffix(".json")
     if path.exists():
-        if path.read_text() != text:
+        if read_result(path) != record:
             raise UsageError(f"{path} holds another run's result; remove it to keep that of {run}.")
         return path
     read_resolved(run / CONFIG)
@@ -43,13 +43,15 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
         replace(place.with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     if (run / METRICS).exists():
         replace_text(place.with_suffix(".csv"), (run / METRICS).read_text())
-    replace_text(path, text)
+    replace_json(path, record)
     return path
 
 
-def _portable(text: str, runs: str) -> str:
-    """A result's JSON without the path at which this machine has its runs."""
-    return text.replace(runs, "runs") if Path(runs).is_absolute() else text
+def _portable(result: dict) -> dict:
+    """A result without the path at which this machine has its runs; all else is as it was."""
+    config = result["config"]
+    absolute = Path(config["runs"]).is_absolute()
+    return {**result, "config": {**config, "runs": "runs"}} if absolute else result
 
 
 def commit_results(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from annealed.config.scalars import SHOWN, opened, read, shown
-from annealed.utils.paths import expanded
+from annealed.utils.path_text import expanded
 
 WHOLE = 2**63  # whole numbers are below it
 NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|\$\{")  # what no key of text may hold
@@ -109,7 +109,7 @@ def build(schema: type, values: dict, prefix: str = "") -> Any:
 def _checked(key: str, text: str, entry: Field) -> str:
     """The text of a key, a path written out; raises OptionError."""
     if not text or NOT_TEXT.search(text):
-        problem = "control characters or ${...}" if text else "no character"
+        problem = "bytes of no text, control characters or ${...}" if text else "no character"
         raise OptionError(key, f"is {shown(text)}, which holds {problem}; accepted: other text")
     if "path" not in entry.metadata:
         return text

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from annealed.utils.errors import UsageError
+from annealed.utils.path_text import named
 
 
 class DataNotFound(UsageError):
@@ -11,9 +12,14 @@ class DataNotFound(UsageError):
 
 
 def data_root(configured: str | None) -> Path:
-    """`data.root` where it is set, else $ANNEALED_DATA, else a folder in the user's cache."""
-    root = configured or os.environ.get("ANNEALED_DATA")
-    return Path(root).expanduser() if root else cache_root() / "data"
+    """`data.root` where it is set, else $ANNEALED_DATA, else a folder in the user's cache.
+
+    Raises UsageError where what is set is no path on a disk of this machine.
+    """
+    if configured:
+        return Path(named("data.root", configured))
+    root = os.environ.get("ANNEALED_DATA")
+    return Path(named("ANNEALED_DATA", root)) if root else cache_root() / "data"
 
 
 def cache_root() -> Path:

@@ -31,6 +31,8 @@ from annealed.utils.errors import Diverged
 from annealed.utils.files import locked, replace_json
 from annealed.utils.provenance import provenance
 
+ELSEWHERE = "name another folder with runs=.."
+
 
 def fit(config: Config, resume: bool = False, ranks: Ranks | None = None) -> Path:
     """Train and score a cell, `trainer.replicas` seeds of it side by side.
@@ -47,7 +49,7 @@ def fit(config: Config, resume: bool = False, ranks: Ranks | None = None) -> Pat
     cells, folder = each_seed(config), group_folder(config)
     with ExitStack() as stack:
         for path in dict.fromkeys([folder, *map(run_folder, cells)]):
-            stack.enter_context(locked(path, "the run folder"))
+            stack.enter_context(locked(path, "the run folder", otherwise=ELSEWHERE))
         unfinished = _unfinished(cells, resume)
         if resume and unfinished:
             recover(folder)

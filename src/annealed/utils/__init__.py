@@ -16,6 +16,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "write_errors_explained",
         ),
         "lazy": ("lazy_names",),
+        "path_text": ("argument", "expanded", "named"),
         "provenance": ("commit",),
         "randomness": (
             "STREAMS",

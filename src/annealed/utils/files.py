@@ -62,27 +62,26 @@ def sha256(content: bytes | memoryview) -> str:
 
 
 @contextmanager
-def locked(folder: Path, label: str, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, label: str, wait: bool = False, otherwise: str = "") -> Iterator[None]:
     """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
 
     What a process that was killed left half written there is removed. Where another process holds
     it: with `wait` says so on standard error and waits, else raises InUse. Messages call the folder
-    `label`. Raises UsageError where nothing can be written.
+    `label`, and end in what one may do `otherwise`. Raises UsageError where nothing can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / ".lock", "w")  # noqa: SIM115 - held until the block ends
     except OSError as error:
-        raise UsageError(f"{label} {folder} cannot be written: {error.strerror}.") from None
+        reason = "; ".join(filter(None, [error.strerror, otherwise]))
+        raise UsageError(f"{label} {folder} cannot be written: {reason}.") from None
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if not wait:
-                raise InUse(
-                    f"{label} {folder} is in use by another process; wait for it to end, or name "
-                    "another folder with runs=..."
-                ) from None
+                advice = ", or ".join(filter(None, ["wait for it to end", otherwise]))
+                raise InUse(f"{label} {folder} is in use by another process; {advice}.") from None
             print(f"waiting for another process that has {label} {folder}", file=sys.stderr)
             fcntl.flock(handle, fcntl.LOCK_EX)
         for partial in folder.glob(".*.partial"):
