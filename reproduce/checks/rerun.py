@@ -146,9 +146,8 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     if arguments.allow_import:
         allow_import()
-    old, new, allowed = rerun(
-        arguments.cell, Path(arguments.runs, "again"), overrides=arguments.overrides
-    )
+    place = Path(arguments.runs, "again")
+    old, new, allowed = rerun(arguments.cell, place, RESULTS, arguments.overrides)
     difference = new["nll"] - old["nll"]
     comparison = (
         f"{arguments.cell}: NLL {old['nll']:.4f} committed, {new['nll']:.4f} here, difference "

@@ -87,7 +87,7 @@ class Run:
 
 
 def rows_of(text: str) -> list[str]:
-    """The rows that `text` lists, apart by commas, or by spaces that are no part of a file's name."""
+    """The rows of `text`, apart by commas, or by spaces that are not in a file's name."""
     parts = [part.strip() for part in text.split(",")]
     files = [os.path.isfile(os.path.expanduser(part)) for part in parts]
     return [
