@@ -7,7 +7,7 @@ from annealed.config.datasets import BINARY
 from annealed.config.registry import METHODS, allow_import
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
 from reproduce.results.locations import choose_data, reports_folder
 from reproduce.results.store import commit_results
 from reproduce.scheduling import engines, scheduler

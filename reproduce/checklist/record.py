@@ -11,7 +11,7 @@ from annealed.evaluation.result import read_result
 from reproduce.results.published import SMOKE
 from reproduce.results.store import RESULTS
 
-ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text())
+ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Record:
     def text(self, path: str) -> str:
         """The content of a file, empty where there is none."""
         file = self.root / path
-        return file.read_text() if file.is_file() else ""
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def every(results: dict[str, dict], wrong: list[str], text: str, files, what: str) -> Evidence:

@@ -18,7 +18,7 @@ from annealed.runs.folders import run_folder
 from annealed.runs.load import MACHINE_KEYS, OVERRIDES_HELP
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
 from reproduce.results.statistics import t_quantile
 from reproduce.results.store import RESULTS, committed_results
 
@@ -156,7 +156,7 @@ def main() -> None:
         f"({allowed.because})"
     )
     if abs(difference) > allowed.total:
-        commits = [r["provenance"]["commit"][:12] for r in (old, new)]
+        commits = [r["provenance"]["commit"].split(":")[0][:12] for r in (old, new)]
         raise UsageError(
             f"not reproduced: {comparison}; commit {commits[0]} there, {commits[1]} here."
         )

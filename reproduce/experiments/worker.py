@@ -35,7 +35,7 @@ def main() -> None:
 
     from annealed.utils.errors import UsageError
     from annealed.utils.files import locked
-    from annealed.utils.path_text import argument
+    from annealed.utils.paths import argument
     from annealed.utils.provenance import provenance
     from reproduce.experiments.page_work import PAGES, PageWork, units_of
     from reproduce.experiments.units import finish

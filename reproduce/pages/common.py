@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from annealed.utils.errors import UsageError
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
 from reproduce.scheduling import engines
 
 

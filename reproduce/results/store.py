@@ -4,6 +4,7 @@ A result is its whole JSON, its metrics an epoch (.csv) and the test images' log
 table, comparison and curve is made again of them, without a run folder.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from annealed.evaluation.result import RESULT, read_result
 from annealed.runs.folders import CONFIG
 from annealed.training.record import METRICS
 from annealed.utils.errors import UsageError
-from annealed.utils.files import replace, replace_json, replace_text
+from annealed.utils.files import replace, replace_text
 
 RESULTS = Path("reports", "results")
 
@@ -29,11 +30,11 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
     hand alone.
     """
     result = read_result(run / RESULT)
-    record = _portable(result)
+    text = _portable(result)
     place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
     path = place.with_suffix(".json")
     if path.exists():
-        if read_result(path) != record:
+        if path.read_text(encoding="utf-8") != text:
             raise UsageError(f"{path} holds another run's result; remove it to keep that of {run}.")
         return path
     read_resolved(run / CONFIG)
@@ -42,16 +43,17 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
         arrays = {"log_prob": np.load(run / "result.npz")["log_prob"].astype(np.float32)}
         replace(place.with_suffix(".npz"), lambda f: np.savez_compressed(f, **arrays))
     if (run / METRICS).exists():
-        replace_text(place.with_suffix(".csv"), (run / METRICS).read_text())
-    replace_json(path, record)
+        replace_text(place.with_suffix(".csv"), (run / METRICS).read_text(encoding="utf-8"))
+    replace_text(path, text)
     return path
 
 
-def _portable(result: dict) -> dict:
-    """A result without the path at which this machine has its runs; all else is as it was."""
+def _portable(result: dict) -> str:
+    """A result's JSON without the path at which this machine has its runs, all else as it was."""
     config = result["config"]
-    absolute = Path(config["runs"]).is_absolute()
-    return {**result, "config": {**config, "runs": "runs"}} if absolute else result
+    if Path(config["runs"]).is_absolute():
+        result = {**result, "config": {**config, "runs": "runs"}}
+    return json.dumps(result, indent=2, allow_nan=False) + "\n"
 
 
 def commit_results(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:

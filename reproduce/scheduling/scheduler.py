@@ -9,6 +9,7 @@ from typing import Protocol
 
 from annealed.utils.errors import Diverged, InUse, UsageError
 from annealed.utils.files import in_use
+from annealed.utils.provenance import commit, tell_unknown_commit
 from reproduce.scheduling.display import Display
 from reproduce.scheduling.work import Work
 
@@ -83,6 +84,8 @@ class _Session:
 
     def work(self) -> list[str]:
         """Run until nothing is left."""
+        if self.waiting:
+            tell_unknown_commit(commit())
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
             while self.waiting or self.running:

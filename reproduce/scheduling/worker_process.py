@@ -45,7 +45,7 @@ class Process:
 
     def last_line(self) -> str:
         """The last line that the process wrote to its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "it left no message"
 
 
@@ -63,7 +63,8 @@ def start(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             env={**os.environ, **of_worker, **environment},
             cwd=cwd,
         )

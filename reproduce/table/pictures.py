@@ -15,7 +15,7 @@ from annealed.runs.load import OVERRIDES_HELP, configured, trained
 from annealed.training.checkpoints import BEST
 from annealed.utils.errors import UsageError
 from annealed.utils.files import write_errors_explained
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
 from reproduce.pages.page import save
 from reproduce.results.locations import reports_folder
 

@@ -18,7 +18,7 @@ from annealed.runs import cli
 from annealed.runs.wandb_logger import has_key, server
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
 
 ANSWER = 15  # seconds that the server may take to answer at all
 BATCH = 10  # run folders a call of the client
@@ -66,7 +66,12 @@ def send(batch: list[Path], runs: Path) -> str:
     call = [sys.executable, "-m", "wandb", "sync", *map(str, batch)]
     try:
         done = subprocess.run(
-            call, capture_output=True, text=True, env=environment, timeout=START + EACH * len(batch)
+            call,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            timeout=START + EACH * len(batch),
         )
     except subprocess.TimeoutExpired:
         return "the server did not take them in time"

@@ -16,7 +16,8 @@ from annealed.runs.problems import sentence
 from annealed.training.progress import Progress
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, replace_json
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
+from annealed.utils.provenance import commit, tell_unknown_commit
 
 
 def evaluate(
@@ -45,6 +46,7 @@ def evaluate(
         raise UsageError(
             f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
         )
+    tell_unknown_commit(commit())
     name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
     place = folder if output is None else output
     label = "the run folder" if output is None else "the folder of --output"

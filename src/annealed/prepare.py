@@ -8,14 +8,14 @@ from annealed.data import celeba
 from annealed.data.images import load_images
 from annealed.data.locations import data_root
 from annealed.runs import cli
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
 
 
 def prepare(name: str, root: str | None, size: int, check: bool) -> str:
     """Find, or download, the data set `name` and make its cache; returns a line on what is there.
 
-    With `check` a cache is compared with its digest to the last byte, and made again where it
-    differs. Raises what `load_images` does.
+    With `check` images and cache are read to the last byte, and the cache is made again where one
+    is not what was recorded. Raises what `load_images` does.
     """
     if name == "celeba" and check:
         celeba.load(data_root(root), size, thorough=True)
@@ -32,7 +32,9 @@ def main() -> None:
     parser.add_argument("name", choices=NAMES, help="the data set")
     parser.add_argument("--root", type=argument("--root"), help="as data.root")
     parser.add_argument("--size", type=int, choices=FACE_SIZES, default=64, help="of celeba")
-    parser.add_argument("--check", action="store_true", help="compare the cache with its digest")
+    parser.add_argument(
+        "--check", action="store_true", help="read images and cache to the last byte"
+    )
     arguments = parser.parse_args()
     print(prepare(arguments.name, arguments.root, arguments.size, arguments.check))
 

@@ -50,7 +50,10 @@ def test_a_group_without_keys_says_so():
 
 def test_a_row_by_path_takes_its_name_from_the_file(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("method: {name: hvi, transitions: {steps: 2}}\ntrainer: {warmup_epochs: 3}\n")
+    path.write_text(
+        "method: {name: hvi, transitions: {steps: 2}}\ntrainer: {warmup_epochs: 3}\n",
+        encoding="utf-8",
+    )
     config = load(str(path))
     assert (config.row, config.method, config.method_options.transitions.steps) == (
         "mine",
@@ -62,7 +65,7 @@ def test_a_row_by_path_takes_its_name_from_the_file(tmp_path):
 def test_the_resolved_yaml_gives_the_same_configuration(tmp_path):
     config = load("hvi_avo", ["seed=3", "data.name=digits"])
     assert from_dict(to_dict(config)) == config
-    (tmp_path / "config.yaml").write_text(to_yaml(config))
+    (tmp_path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     assert read_resolved(tmp_path / "config.yaml") == config
 
 
@@ -146,7 +149,7 @@ def test_a_bad_override_is_one_sentence_that_names_the_key_and_what_is_accepted(
 )
 def test_a_bad_key_in_a_file_names_the_file_and_the_key(tmp_path, text, overrides, problem):
     path = tmp_path / "my row.yaml"
-    path.write_text(f"method: {{name: vae}}\n{text}\n")
+    path.write_text(f"method: {{name: vae}}\n{text}\n", encoding="utf-8")
     with pytest.raises(UsageError) as error:
         load(str(path), overrides)
     assert str(error.value).startswith(f"{path}")
@@ -162,7 +165,9 @@ def test_what_the_command_line_does_not_fit_to_is_blamed_on_the_command_line():
 
 def test_a_file_of_the_users_wins_over_the_preset(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("method: hvi\noptimiser: {learning_rate: 1e-4}\ntrainer: {epochs: 7}\n")
+    path.write_text(
+        "method: hvi\noptimiser: {learning_rate: 1e-4}\ntrainer: {epochs: 7}\n", encoding="utf-8"
+    )
     config = load(str(path), ["preset=short", "data=digits"])
     assert (config.optimiser.learning_rate, config.trainer.epochs) == (1e-4, 7)
     assert config.trainer.warmup_epochs == 50  # of the preset, which the file leaves as it is
@@ -179,7 +184,7 @@ def test_a_file_of_the_users_wins_over_the_preset(tmp_path):
 )
 def test_a_whole_number_is_decimal_or_refused(text, number, tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text(f"method: {{name: vae}}\nseed: {text}\n")
+    path.write_text(f"method: {{name: vae}}\nseed: {text}\n", encoding="utf-8")
     for name, overrides in (("vae", [f"seed={text}"]), (str(path), [])):
         if number is not None:
             assert load(name, overrides).seed == number
@@ -227,11 +232,13 @@ def test_a_key_of_text_takes_what_was_typed_and_keeps_it(text, tmp_path):
 
 def test_a_key_of_text_in_a_file_is_its_text(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("method: vae\nruns: 20240101\nwandb: {project: on, entity: 2024-01-01}\n")
+    path.write_text(
+        "method: vae\nruns: 20240101\nwandb: {project: on, entity: 2024-01-01}\n", encoding="utf-8"
+    )
     config = load(str(path))
     assert (config.runs, config.wandb.project) == ("20240101", "on")
     assert config.wandb.entity == "2024-01-01"
-    path.write_text("method: vae\nwandb: {project: ~}\n")
+    path.write_text("method: vae\nwandb: {project: ~}\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"mine\.yaml: wandb\.project is null; accepted: text"):
         load(str(path))
 
@@ -278,7 +285,7 @@ def test_a_row_of_a_name_that_is_too_long_for_a_folder_is_refused():
 @pytest.mark.parametrize("text", ["a: [1", "just text", "- a\n- b", "a: ${nothing}", "\x00"])
 def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
     path = tmp_path / "broken.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"broken\.yaml"):
         load(str(path))
 

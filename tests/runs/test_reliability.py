@@ -66,7 +66,7 @@ def run_code(code, *arguments):
     path = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-c", code, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -119,7 +119,7 @@ class Killed(Exception):
     """What stands for a kill."""
 
 
-def killed_at(epoch, row, runs, monkeypatch):
+def killed_at(epoch, row, runs, monkeypatch, *overrides):
     """A run that ended in `epoch`, of five, after its training and before its record."""
 
     def die():
@@ -128,7 +128,7 @@ def killed_at(epoch, row, runs, monkeypatch):
     hook = Training.on_validation_epoch_end
     monkeypatch.setattr(Training, "on_validation_epoch_end", stopping(hook, epoch, die))
     with pytest.raises(Killed):
-        fit(tiny(row, runs, "trainer.epochs=5"))
+        fit(tiny(row, runs, "trainer.epochs=5", *overrides))
     monkeypatch.setattr(Training, "on_validation_epoch_end", hook)
     return folder_of(runs, row)
 
@@ -145,6 +145,18 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(tmp_path, monkeyp
     fit(tiny("hvi_avo", tmp_path / "killed", "trainer.epochs=5"), resume=True)
     lines = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt" in line]
     assert lines == [f"{last} is damaged or gone: going on from the epoch before it"]
+    assert_same_run(whole, folder)
+
+
+def test_a_run_that_saves_seldom_goes_on_from_its_last_checkpoint_to_the_same_bits(
+    tmp_path, monkeypatch
+):
+    seldom = "trainer.checkpoint_seconds=1000.0"
+    whole = fit(tiny("hvi_avo", tmp_path / "whole", "trainer.epochs=5"))
+    folder = killed_at(3, "hvi_avo", tmp_path / "killed", monkeypatch, seldom)
+    assert [load(folder / name)["epoch"] for name in ("last.ckpt", "best.ckpt")] == [0, 0]
+    assert len(read_metrics(folder)) == 3
+    fit(tiny("hvi_avo", tmp_path / "killed", "trainer.epochs=5", seldom), resume=True)
     assert_same_run(whole, folder)
 
 
@@ -235,7 +247,7 @@ DOUBLING = "a0: xxxxxxxxxx\n" + "".join(f"a{i + 1}: ${{a{i}}}${{a{i}}}\n" for i 
 def test_a_hostile_yaml_is_refused_in_one_sentence(text, phrase, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.yaml"
-    path.write_text("method: {name: vae}\n" * ("method" not in text) + text)
+    path.write_text("method: {name: vae}\n" * ("method" not in text) + text, encoding="utf-8")
     with pytest.raises(UsageError, match=phrase) as error:
         load_config(str(path))
     assert "\n" not in str(error.value)
@@ -250,22 +262,24 @@ def test_a_hostile_yaml_is_refused_in_one_sentence(text, phrase, tmp_path, monke
 
 def test_a_plain_yaml_may_have_anchors(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("method: {name: vae}\nseed: &n 3\ndata: {seed: *n, batch_size: !!int 7}\n")
+    path.write_text(
+        "method: {name: vae}\nseed: &n 3\ndata: {seed: *n, batch_size: !!int 7}\n", encoding="utf-8"
+    )
     config = load_config(str(path))
     assert (config.seed, config.data.seed, config.data.batch_size) == (3, 3, 7)
 
 
 def test_a_run_folder_of_before_a_key_is_still_read(tmp_path):
     folder = fit(tiny("vae", tmp_path, "trainer.epochs=1"))
-    text = (folder / "config.yaml").read_text()
+    text = (folder / "config.yaml").read_text(encoding="utf-8")
     kept = [li for li in text.splitlines(True) if li.split(":")[0].strip() not in NEWER]
     assert len(kept) == len(text.splitlines()) - len(NEWER)
-    (folder / "config.yaml").write_text("".join(kept))
+    (folder / "config.yaml").write_text("".join(kept), encoding="utf-8")
     old = read_resolved(folder / "config.yaml").trainer
     assert (old.devices, old.products) == (1, "torch")
-    before = json.loads((folder / "result.json").read_text())
+    before = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     fit(tiny("vae", tmp_path, "trainer.epochs=1"), resume=True)
-    assert json.loads((folder / "result.json").read_text()) == before
+    assert json.loads((folder / "result.json").read_text(encoding="utf-8")) == before
 
 
 NEWER = ("devices", "strategy", "precision", "products")

@@ -12,10 +12,10 @@ SMALL = ["data.name=digits", "preset=quick", "network.hidden=8", "network.latent
 SMALL += ["wandb.mode=disabled", "optimiser.learning_rate=0.01"]
 
 
-def training(row, seeds, *overrides, kind=torch.float64):
-    """A small model of `kind` for each seed, and its Adam."""
+def training(row, seeds, *overrides, kind=torch.float64, device="cpu"):
+    """A small model of `kind` on `device` for each seed, and its Adam."""
     cells = [configuration.load(row, [*SMALL, f"seed={seed}", *overrides]) for seed in seeds]
-    methods = [method_class(c.method)(c, 64).to(kind) for c in cells]
+    methods = [method_class(c.method)(c, 64).to(device, kind) for c in cells]
     module = Training(methods, cells[0], steps_an_epoch=10)
     return module, module.configure_optimizers()
 

@@ -98,7 +98,7 @@ def background(run_on):
 def trained(runs):
     """How often each run was begun."""
     marks = [run.folder() / "trained" for run in runs]
-    return [len(mark.read_text()) if mark.exists() else 0 for mark in marks]
+    return [len(mark.read_text(encoding="utf-8")) if mark.exists() else 0 for mark in marks]
 
 
 def until(condition):

@@ -24,7 +24,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         replace(path, fail)
     with pytest.raises(ValueError, match="JSON compliant"):
         replace_json(path, {"a": float("nan")})
-    assert json.loads(path.read_text()) == {"a": 1}
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": 1}
     assert os.listdir(tmp_path) == ["result.json"]
 
 
@@ -35,13 +35,13 @@ def test_a_folder_is_locked_for_another_process_until_this_one_lets_go(tmp_path)
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     with locked(tmp_path, "the run folder"):
-        refused = subprocess.run(command, capture_output=True, text=True)
+        refused = subprocess.run(command, capture_output=True, encoding="utf-8")
         assert f"the run folder {tmp_path} is in use by another process" in refused.stderr
-    assert subprocess.run(command, capture_output=True, text=True).stdout == "held\n"
+    assert subprocess.run(command, capture_output=True, encoding="utf-8").stdout == "held\n"
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with (
         pytest.raises(UsageError, match=r"the run folder .*file/run cannot be written"),
         locked(tmp_path / "file" / "run", "the run folder"),

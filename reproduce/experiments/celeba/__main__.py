@@ -6,7 +6,7 @@ from pathlib import Path
 
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
 from reproduce.experiments.celeba import design, fid, page
 from reproduce.pages import common
 from reproduce.results.store import commit_results

@@ -147,7 +147,7 @@ def setting(config: dict, curves: pd.DataFrame, rows: pd.DataFrame) -> str:
     """The text on what was run, with the numbers of `config` and the median gradient norms."""
     labels, norms = rows.set_index("row").label, curves.groupby("row").norm.median()
     return (
-        SETTING.read_text()
+        SETTING.read_text(encoding="utf-8")
         .strip()
         .format(
             clip=config["optimiser"]["clip_norm"],

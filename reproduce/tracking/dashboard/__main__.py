@@ -19,7 +19,7 @@ from annealed.runs import cli
 from annealed.runs.wandb_logger import resolve_mode, server
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_json
-from annealed.utils.path_text import argument
+from annealed.utils.paths import argument
 from reproduce.tracking.sync import check_server
 
 SPECIFICATION = Path("reports", "dashboard.json")
@@ -43,7 +43,7 @@ def save(entity: str | None, project: str, memory: Path) -> dict[str, str]:
     """
     check_server()
     build = builder()
-    known = json.loads(memory.read_text()) if memory.is_file() else {}
+    known = json.loads(memory.read_text(encoding="utf-8")) if memory.is_file() else {}
     try:
         entity = entity or wandb.Api().default_entity
         report, workspace = build.report(entity, project), build.workspace(entity, project)

@@ -8,6 +8,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "allocator": ("keep_freed",),
         "compiled_step": ("WholeStep", "whole_steps"),
         "compiling": ("compiled",),
+        "cuda_graph": ("Captured",),
         "device": ("device_of",),
         "machine": ("Machine", "resolve"),
         "ranks": ("Ranks",),

@@ -9,10 +9,13 @@ import torch
 GRAPHS = 256  # of one function; torch's default is 8
 
 
-def compiled(function: Callable, device: torch.device, products: str = "torch") -> Callable | None:
-    """`function` compiled for static shapes, on a GPU with CUDA graphs; None without a compiler.
+def compiled(
+    function: Callable, device: torch.device, products: str = "torch", graphs: bool = True
+) -> Callable | None:
+    """`function` compiled for static shapes; None without a compiler.
 
-    With `products` "onednn" its large products are oneDNN's, see `annealed.compute.onednn`.
+    On a GPU torch records it as a CUDA graph, unless the caller does (`graphs` false). With
+    `products` "onednn" its large products are oneDNN's, see `annealed.compute.onednn`.
     """
     if not _works(device.type):
         return None
@@ -20,7 +23,8 @@ def compiled(function: Callable, device: torch.device, products: str = "torch") 
     dynamo = torch._dynamo.config
     limit = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"  # 2.6
     setattr(dynamo, limit, max(getattr(dynamo, limit), GRAPHS))
-    settings: dict = {"mode": "reduce-overhead" if device.type == "cuda" else "default"}
+    recorded = graphs and device.type == "cuda"
+    settings: dict = {"mode": "reduce-overhead" if recorded else "default"}
     if products == "onednn":
         from annealed.compute.onednn_pass import BY_ONEDNN  # the compiler takes a second to import
 

@@ -6,7 +6,7 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from annealed.config.scalars import SHOWN, opened, read, shown
-from annealed.utils.path_text import expanded
+from annealed.utils.paths import expanded
 
 WHOLE = 2**63  # whole numbers are below it
 NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|\$\{")  # what no key of text may hold

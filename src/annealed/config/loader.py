@@ -15,7 +15,7 @@ from annealed.config.registry import METHODS, method_class
 from annealed.config.scalars import SHOWN, opened, read, shown
 from annealed.config.schema import Config
 from annealed.config.toys import check_toy
-from annealed.utils import path_text
+from annealed.utils import paths
 from annealed.utils.errors import UsageError
 
 
@@ -27,7 +27,7 @@ def config_folder() -> Path:
 
 def find_file(name: str) -> Path:
     """A configuration by path, or by name among the packaged ones, `.yaml` optional."""
-    given = path_text.named("--config", name)
+    given = paths.named("--config", name)
     candidates = [Path(given), config_folder() / given, config_folder() / f"{given}.yaml"]
     for path in candidates:
         try:
@@ -139,7 +139,7 @@ def _check(config: Config) -> None:
     check_toy(config)
     if config.data.name != TOY:
         _check_pixels(config)
-    too_long = len(os.fsencode(config.row)) > path_text.LONGEST_NAME
+    too_long = len(os.fsencode(config.row)) > paths.LONGEST_NAME
     if too_long or config.row in ("", ".", "..") or Path(config.row).name != config.row:
         raise OptionError("row", f"is {shown(config.row)}; accepted: the name of one folder")
     if config.row in METHODS and config.row != config.method:

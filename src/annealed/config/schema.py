@@ -77,6 +77,7 @@ class TrainerOptions:
     strategy: str = choice("auto", "ddp", default="auto")
     precision: str = choice("32", "tf32", "bf16", default="32")
     products: str = choice("auto", "torch", "onednn", default="torch")
+    checkpoint_seconds: float = number(0.0, low=0.0)
 
 
 @dataclass

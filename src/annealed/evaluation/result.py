@@ -30,7 +30,7 @@ def trusted_k(samples: int) -> float:
 def read_result(path: Path) -> dict:
     """A result.json; raises UsageError where it is not one."""
     try:
-        result = json.loads(path.read_text())
+        result = json.loads(path.read_text(encoding="utf-8"))
         return {**result, "status": result["status"]}
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{path} is not a readable result; delete it and run again.") from None

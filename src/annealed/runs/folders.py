@@ -17,7 +17,9 @@ KEYS_WITHOUT_EFFECT = ("runs", "data.root", "evaluate.memory_mb", "wandb.")
 KEYS_WITHOUT_EFFECT += tuple(
     f"trainer.{name}" for name in ("threads", "replicas", "steps_per_call", "compile")
 )
-KEYS_WITHOUT_EFFECT += ("trainer.devices", "trainer.strategy", "trainer.products")
+KEYS_WITHOUT_EFFECT += tuple(
+    f"trainer.{name}" for name in ("devices", "strategy", "products", "checkpoint_seconds")
+)
 
 
 def run_folder(config: Config) -> Path:
@@ -63,7 +65,11 @@ def check_claim(config: Config, folder: Path, group: Path, resume: bool) -> None
                 "or name another with runs=..."
             )
         _same_run(config, folder)
-        begun = (folder / GROUP).read_text() if (folder / GROUP).exists() else folder.name
+        begun = (
+            (folder / GROUP).read_text(encoding="utf-8")
+            if (folder / GROUP).exists()
+            else folder.name
+        )
         if begun != group.name:
             raise UsageError(
                 f"{folder} was begun in {begun} and not in {group.name}: seeds that were trained "

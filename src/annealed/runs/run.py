@@ -29,7 +29,7 @@ from annealed.training.record import Record
 from annealed.training.trainer import train
 from annealed.utils.errors import Diverged
 from annealed.utils.files import locked, replace_json
-from annealed.utils.provenance import provenance
+from annealed.utils.provenance import provenance, tell_unknown_commit
 
 ELSEWHERE = "name another folder with runs=.."
 
@@ -118,6 +118,7 @@ def _run(config: Config, unfinished: list[Config], folder: Path, ranks: Ranks) -
     # taken before training: the checkout may change meanwhile
     session = {**provenance(machine.device), "devices": machine.ranks.world}
     session["products"] = machine.products
+    tell_unknown_commit(session["commit"])
     records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
     loggers = wandb_logger.start([(cell, run_folder(cell)) for cell in unfinished], "train")
     ended = False

@@ -1,5 +1,6 @@
 """The record of training: metrics.csv, best and last checkpoint, early stopping."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Record:
         # of training; the part of it that counts as this seed's, of those trained side by side
         self.seconds, self.share = 0.0, 0.0
         self.diverged: str | None = None  # the reason
+        self.best: dict[str, Any] | None = None  # the best checkpoint while it is not on disk
         self.sessions = [session]  # provenance of every process that trained
 
     def state_dict(self) -> dict[str, Any]:
@@ -63,7 +65,7 @@ class Record:
     def add(
         self, step: int, metrics: dict[str, float], seconds: float, seeds: int, method: nn.Module
     ) -> None:
-        """Record an epoch that ended at `step`; the weights of `method` are saved if it is best.
+        """Record an epoch that ended at `step`; the weights of `method` are kept if it is best.
 
         `seconds` is the time since training began, `seeds` the number of seeds in training.
         """
@@ -80,7 +82,13 @@ class Record:
         if self.logger:
             self.logger.log_metrics(metrics, step)
         if better:
-            save(self.folder / BEST, {"epoch": epoch, "state_dict": _copied(method.state_dict())})
+            self.best = {"epoch": epoch, "state_dict": _copied(method.state_dict())}
+
+    def save_best(self) -> None:
+        """Write the best checkpoint where it is newer than the one on disk."""
+        if self.best:
+            save(self.folder / BEST, self.best)
+            self.best = None
 
     def ended(self) -> bool:
         """Whether training is over, for divergence or patience."""
@@ -93,14 +101,21 @@ class Record:
         """Drop rows of metrics beyond the epochs that are recorded."""
         path = self.folder / METRICS
         if self.writes and path.exists():
-            lines = [line for line in path.read_text().splitlines(True) if line.endswith("\n")]
+            lines = [
+                line
+                for line in path.read_text(encoding="utf-8").splitlines(True)
+                if line.endswith("\n")
+            ]
             recorded = [line for line in lines[1:] if int(line.split(",")[0]) < self.epochs]
             replace_text(path, "".join([lines[0], *recorded])) if recorded else path.unlink()
 
     def _append(self, row: dict[str, Any]) -> None:
         path = self.folder / METRICS
         line = pd.DataFrame([row]).to_csv(index=False, header=not path.exists())
-        with write_errors_explained(path, "the last checkpoint is kept"), open(path, "a") as f:
+        with (
+            write_errors_explained(path, "the last checkpoint is kept"),
+            open(path, "a", encoding="utf-8") as f,
+        ):
             f.write(line)
 
 
@@ -113,7 +128,8 @@ class Recorder(Checkpoint):
     """Writes the records of all seeds in training, and their common last checkpoint in `folder`.
 
     The records are complete before the last checkpoint of an epoch is written, so a run killed
-    anywhere goes on from there as if nothing had happened.
+    anywhere goes on from there as if nothing had happened. Between two of these lie at least
+    `trainer.checkpoint_seconds`: where an epoch is short, writing would take longer than training.
     """
 
     def __init__(self, folder: Path, records: dict[int, Record]):
@@ -134,6 +150,7 @@ class Recorder(Checkpoint):
         self.began = time.monotonic() - max(record.seconds for record in records)
         for record in records:
             record.trim()
+        self.saved = -math.inf
         trainer.should_stop = all(record.ended() for record in records)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Training) -> None:
@@ -146,10 +163,18 @@ class Recorder(Checkpoint):
                 count = len(pl_module.methods)
                 self.records[seed].add(trainer.global_step, metrics, seconds, count, method)
         remaining = [seed for seed in pl_module.seeds if not self.records[seed].ended()]
-        if remaining and remaining != pl_module.seeds:
+        left = remaining != pl_module.seeds
+        if remaining and left:
             pl_module.select(remaining)
-        trainer.save_checkpoint(self.folder / LAST)
         trainer.should_stop = trainer.should_stop or not remaining
+        over = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        since = seconds - self.saved
+        due = left or over or since >= pl_module.config.trainer.checkpoint_seconds
+        if trainer.strategy.broadcast(due):  # processes of one run save together
+            for record in self.records.values():
+                record.save_best()
+            trainer.save_checkpoint(self.folder / LAST)
+            self.saved = seconds
 
 
 def read_metrics(folder: Path) -> pd.DataFrame:

@@ -43,6 +43,17 @@ def write_errors_explained(path: Path, consequence: str) -> Iterator[None]:
         raise UsageError(f"{path} cannot be written: {error.strerror}; {consequence}.") from None
 
 
+@contextmanager
+def read_errors_explained(path: Path) -> Iterator[None]:
+    """Raise UsageError where a file cannot be read in this block: the system's, else `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise UsageError(f"{error.filename or path} cannot be read: {error.strerror}.") from None
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write `text` to `path` by `replace`."""
     replace(path, lambda f: f.write(text.encode()))
@@ -71,7 +82,7 @@ def locked(folder: Path, label: str, wait: bool = False, otherwise: str = "") ->
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "w")  # noqa: SIM115 - held until the block ends
+        handle = open(folder / ".lock", "w", encoding="utf-8")  # noqa: SIM115 - held until the block ends
     except OSError as error:
         reason = "; ".join(filter(None, [error.strerror, otherwise]))
         raise UsageError(f"{label} {folder} cannot be written: {reason}.") from None

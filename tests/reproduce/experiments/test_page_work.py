@@ -37,7 +37,7 @@ MAINS = {
 UNITS = ("correlated-Gaussian/householder-4/ELBO", "correlated-Gaussian/householder-4/AVO")
 NUMBERS = ("kl", "log_z_error", "curve")
 # a setting of each page, by its folder, as commit 2f533a9 wrote it
-SETUPS = json.loads((Path(__file__).parent / "setups.json").read_text())
+SETUPS = json.loads((Path(__file__).parent / "setups.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
@@ -52,14 +52,14 @@ def work_of(runs, *keys, preset="quick", seeds=1):
 
 def numbers(work):
     """What the results of a work say, without what says where and how fast."""
-    read = [json.loads(path.read_text()) for path in work.results()]
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in work.results()]
     return [[result[name] for name in NUMBERS] for result in read]
 
 
 def begun(work):
     """How often a process began to make results of a work."""
     log = work.folder() / "log.txt"
-    return log.read_text().count(" 1 results to make") if log.exists() else 0
+    return log.read_text(encoding="utf-8").count(" 1 results to make") if log.exists() else 0
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +124,10 @@ def test_what_is_there_is_skipped_and_another_setup_is_one_sentence(
     work = work_of(tmp_path, UNITS[0])
     (path,) = work.results()
     path.parent.mkdir(parents=True)
-    result = json.loads(alone[0].results()[0].read_text())
-    path.write_text(json.dumps({**result, "setup": {**result["setup"], "steps": 7}}))
+    result = json.loads(alone[0].results()[0].read_text(encoding="utf-8"))
+    path.write_text(
+        json.dumps({**result, "setup": {**result["setup"], "steps": 7}}), encoding="utf-8"
+    )
     commands = {
         worker.main: ["worker", *work.arguments(1)[2:]],
         invertible: ["invertible", "--runs", str(tmp_path)],

@@ -36,7 +36,7 @@ def test_two_schedulers_on_one_folder_train_each_run_once(tmp_path, monkeypatch,
         process.join(60)
     assert [process.exitcode for process in both] == [0, 0]
     assert trained(runs) == [1] * 5
-    first, second = ((folder / "nll_table.csv").read_text() for folder in reports)
+    first, second = ((folder / "nll_table.csv").read_text(encoding="utf-8") for folder in reports)
     assert first == second
     assert "89" in first.splitlines()[1]  # the mean of 87 to 91
     shown = capfd.readouterr().err
@@ -67,7 +67,7 @@ def test_two_hundred_runs_leave_no_process_thread_or_descriptor_behind(tmp_path)
     assert (threading.active_count(), len(os.listdir("/dev/fd"))) == before
     for run in runs:
         with pytest.raises(ProcessLookupError):  # a zombie would still have its number
-            os.kill(int((run.folder() / "pid").read_text()), 0)
+            os.kill(int((run.folder() / "pid").read_text(encoding="utf-8")), 0)
 
 
 @pytest.mark.parametrize(("status", "tries"), [(7, 3), (2, 1)])
@@ -79,7 +79,7 @@ def test_a_run_that_fails_is_tried_three_times_and_one_that_cannot_run_once(
     runs = cheap(tmp_path, 2, lambda run: (works if run.seed else fails)(run))
     (failure,) = scheduler.run_on(Local(1), runs)
     assert failure == f"vae seed 0: no luck (see {runs[0].folder() / 'log.txt'})"
-    assert (runs[0].folder() / "tries").read_text().count("x") == tries
+    assert (runs[0].folder() / "tries").read_text(encoding="utf-8").count("x") == tries
     assert runs[1].done()
 
 
@@ -98,7 +98,9 @@ def test_each_process_sees_its_own_device_and_slots_are_spread_evenly(tmp_path, 
         command = shell(note + meet * (jobs == 4) + "echo '{}' > result.json")
         runs = cheap(tmp_path / str(wanted), 4, command)
         assert scheduler.run_on(Local(jobs, 1, devices), runs) == []
-        seen[wanted] = Counter((run.folder() / "device").read_text() for run in runs)
+        seen[wanted] = Counter(
+            (run.folder() / "device").read_text(encoding="utf-8") for run in runs
+        )
     assert seen["0,2"] == {"GPU-a": 2, "GPU-c": 2}
     assert seen["2,"] == {"GPU-c": 4}
     assert seen[None] == {"GPU-a,GPU-b,GPU-c": 4}
@@ -115,7 +117,7 @@ def test_a_work_that_uses_no_gpu_sees_none(tmp_path, devices):
     command = shell("printf '<%s>' \"$CUDA_VISIBLE_DEVICES\" > device; echo '{}' > result.json")
     run = OnCpu("short", "mnist", "vae", 0, str(tmp_path), command=command)
     assert scheduler.run_on(Local(1, 1, devices), [run]) == []
-    assert (run.folder() / "device").read_text() == "<>"
+    assert (run.folder() / "device").read_text(encoding="utf-8") == "<>"
 
 
 def test_devices_are_a_count_or_a_list(monkeypatch, capsys):

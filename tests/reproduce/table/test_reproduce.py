@@ -54,7 +54,7 @@ def written(tmp_path, results, monkeypatch, preset="short", note=""):
         cell = Run(preset, r["data"], r["row"], r["seed"], str(tmp_path / "runs"))
         (path,) = cell.results()
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(r))
+        path.write_text(json.dumps(r), encoding="utf-8")
         paths.append(path)
     return nll_table.write(paths, tmp_path / "reports", preset, note)
 
@@ -65,7 +65,7 @@ def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
     results.append({**diverged, "status": "diverged", "reason": "x"})
     text = written(tmp_path, results, monkeypatch)
     folder = tmp_path / "reports"
-    assert (folder / "nll_table.md").read_text() == text
+    assert (folder / "nll_table.md").read_text(encoding="utf-8") == text
     for phrase in (
         "preset short",
         "mnist",
@@ -85,7 +85,7 @@ def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
     frame = pd.read_csv(folder / "nll_table.csv").set_index("row")
     assert frame.loc["vae", "nll"] == pytest.approx(87.25)
     assert len(pd.read_csv(folder / "nll_cells.csv")) == 4
-    tex = (folder / "nll_table.tex").read_text()
+    tex = (folder / "nll_table.tex").read_text(encoding="utf-8")
     assert r"VAE & 87.50 & 87.25 $\pm$ 0.21" in tex
     assert tex.count(r"\\") == 3
 
@@ -162,7 +162,7 @@ def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(tmp_path, c
     assert scheduler.run_on(engine, cells) == []
     assert engine.killed == [cells[1]]
     assert cells[0].results()[0].stat().st_mtime_ns == before
-    assert json.loads(cells[1].results()[0].read_text())["seed"] == 1
+    assert json.loads(cells[1].results()[0].read_text(encoding="utf-8"))["seed"] == 1
     shown = capfd.readouterr().err
     assert "1 of 2 runs have their result already and are skipped" in shown
     assert re.search(r"vae seed 1 ended with status (-9|130); trying again", shown)
@@ -195,7 +195,7 @@ def test_a_cell_that_cannot_run_is_reported_with_its_sentence(tmp_path):
 def test_lines_that_are_no_progress_are_passed_over(tmp_path):
     lines = ["3", "[]", '{"a": 1}', "not json", '{"phase": "train", "done": 1, "total": 4}', "x"]
     command = [sys.executable, "-c", f"print({chr(10).join(lines)!r})"]
-    popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    popen = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
     heard = Process(popen, tmp_path / "log.txt")
     heard.listen()
     assert heard.state == {"phase": "train", "done": 1, "total": 4}
@@ -222,7 +222,7 @@ def reproduce(tmp_path, *arguments, **environment):
         env={**os.environ, **paths, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -253,7 +253,7 @@ def test_without_mnist_the_quick_table_is_of_digits_and_says_so(tmp_path):
     assert process.returncode == 0
     assert "scikit-learn's digits" in lines[0]
     assert "scikit-learn's digits" in lines[-1]
-    text = (tmp_path / "reports" / "quick" / "digits" / "nll_table.md").read_text()
+    text = (tmp_path / "reports" / "quick" / "digits" / "nll_table.md").read_text(encoding="utf-8")
     assert "SMOKE RUN" in text.splitlines()[0]
     assert "scikit-learn's digits" in text.splitlines()[0]
     for arguments in (["--preset", "short"], ["--data", "mnist"]):
@@ -266,9 +266,9 @@ def test_without_mnist_the_quick_table_is_of_digits_and_says_so(tmp_path):
 
 def test_a_users_own_row_enters_the_table(tmp_path):
     for name, text in blocks().items():
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "full_rank.yaml").write_text(
-        blocks()["full_rank.yaml"] + "trainer: {warmup_epochs: 0}\n"
+        blocks()["full_rank.yaml"] + "trainer: {warmup_epochs: 0}\n", encoding="utf-8"
     )
     arguments = ["--data", "digits", "--rows", "full_rank.yaml,full_rank.yaml", "--seeds", "1"]
     process = reproduce(tmp_path, *arguments, "--allow-import")

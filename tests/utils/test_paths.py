@@ -7,7 +7,7 @@ import pytest
 
 from annealed.data.locations import data_root
 from annealed.utils.errors import UsageError
-from annealed.utils.path_text import argument, expanded
+from annealed.utils.paths import argument, expanded
 
 
 def test_a_home_folder_is_written_out_at_the_start_alone(monkeypatch):

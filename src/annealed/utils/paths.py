@@ -2,7 +2,9 @@
 
 import os
 import re
+import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from annealed.utils.errors import UsageError
@@ -24,8 +26,13 @@ def expanded(text: str) -> str:
             "begins with the home folder of a user who is not known here; accepted: a path on a "
             "disk of this machine, as in ./~name for a name with ~"
         )
-    longest = max(len(os.fsencode(name)) for name in path.split(os.sep))
-    if longest > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ValueError(
+            "has letters that the locale does not; accepted: any under a locale of UTF-8"
+        ) from None
+    if max(map(len, encoded.split(b"/"))) > LONGEST_NAME or len(encoded) > LONGEST_PATH:
         raise ValueError(
             f"is too long; accepted: names of up to {LONGEST_NAME} bytes, {LONGEST_PATH} in all"
         )
@@ -46,3 +53,23 @@ def named(name: str, text: str) -> str:
 def argument(name: str, kind: Callable[[str], Any] = str) -> Callable[[str], Any]:
     """The `type` of argparse for the option `name`: its path, as `kind`."""
     return lambda text: kind(named(name, text))
+
+
+def user_folder(text: str, label: str) -> Path:
+    """The folder that `text` names, looked at; it need not be there.
+
+    Raises UsageError, which calls it `label`, as `expanded` does, and where it is a file or a link
+    to nothing or the system cannot serve it.
+    """
+    path = Path(named(label, text))
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return path
+        reason = "it is no folder"
+    except FileNotFoundError:
+        if not path.is_symlink():
+            return path
+        reason = f"it is a link to {os.readlink(path)}, which is not there"
+    except OSError as error:
+        reason = error.strerror
+    raise UsageError(f"{label} is {text!r}: {reason}; accepted: a folder's path.")
