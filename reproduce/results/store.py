@@ -4,6 +4,7 @@ A result is its whole JSON, its metrics an epoch (.csv) and the test images' log
 table, comparison and curve is made again of them, without a run folder.
 """
 
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -33,7 +34,7 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
     hand alone.
     """
     result = read_placed(run / RESULT)
-    text = _portable((run / RESULT).read_text(encoding="utf-8"), result["config"]["runs"])
+    text = _portable(result)
     place = results / result["preset"] / result["data"] / result["row"] / f"seed{result['seed']}"
     path = place.with_suffix(".json")
     if path.exists():
@@ -51,9 +52,12 @@ def commit_result(run: Path, results: Path = RESULTS) -> Path:
     return path
 
 
-def _portable(text: str, runs: str) -> str:
-    """A result's JSON without the path at which this machine has its runs."""
-    return text.replace(runs, "runs") if Path(runs).is_absolute() else text
+def _portable(result: dict) -> str:
+    """A result's JSON without the path at which this machine has its runs, all else as it was."""
+    config = result["config"]
+    if Path(config["runs"]).is_absolute():
+        result = {**result, "config": {**config, "runs": "runs"}}
+    return json.dumps(result, indent=2, allow_nan=False) + "\n"
 
 
 def commit_results(finished: Iterable[Path], results: Path = RESULTS) -> list[str]:

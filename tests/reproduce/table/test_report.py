@@ -28,10 +28,11 @@ def runs(tmp_path_factory):
 def test_a_committed_result_is_the_runs_own_and_is_not_replaced(runs, tmp_path):
     committed = [store.commit_result(run, tmp_path) for run in runs]
     assert committed[0] == tmp_path / "quick" / "digits" / "vae" / "seed0.json"
-    written = (runs[0] / "result.json").read_text(encoding="utf-8")
-    place = str(runs[0].parents[3])
-    assert place in written
-    assert committed[0].read_text(encoding="utf-8") == written.replace(place, "runs")
+    written = json.loads((runs[0] / "result.json").read_text(encoding="utf-8"))
+    assert written["config"]["runs"] == str(runs[0].parents[3])
+    written["config"]["runs"] = "runs"
+    kept = committed[0].read_text(encoding="utf-8")
+    assert kept == json.dumps(written, indent=2) + "\n"
     scores = np.load(runs[0] / "result.npz")["log_prob"]
     np.testing.assert_allclose(store.log_prob(committed[0]), scores, atol=1e-4)
     assert -store.log_prob(committed[0]).mean() == pytest.approx(
