@@ -8,11 +8,12 @@ from annealed.config.datasets import BINARY
 from annealed.config.registry import METHODS, allow_import
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
+from annealed.utils.paths import argument
 from reproduce.results.locations import choose_data, reports_folder
 from reproduce.results.selection import results_of
 from reproduce.results.store import commit_results
 from reproduce.scheduling import engines, failed, scheduler
-from reproduce.scheduling.run_grid import ROWS, Run, run_grid
+from reproduce.scheduling.run_grid import ROWS, Run, rows_of, run_grid
 from reproduce.table import nll_table
 from reproduce.table.earlier import changes, runs_before
 
@@ -26,7 +27,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=2, help="seeds 0 to SEEDS - 1")
     parser.add_argument("--replicas", type=int, default=1, help="seeds trained side by side")
     parser.add_argument("--compile", action="store_true", help="compile the training step")
-    parser.add_argument("--runs", default="runs", help="where run folders are")
+    runs = argument("--runs")
+    parser.add_argument("--runs", default="runs", type=runs, help="where run folders are")
     parser.add_argument("--keep", action="store_true", help="copy results to reports/results/")
     parser.add_argument("--allow-import", action="store_true", help="rows may name a class")
     engines.add_options(parser)
@@ -81,7 +83,7 @@ def main() -> None:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name} is {value}; accepted: 1 or more.")
-    rows = [row for row in arguments.rows.replace(" ", ",").split(",") if row]
+    rows = rows_of(arguments.rows)
     if not rows:
         raise UsageError(f"--rows is empty; accepted: some of {', '.join(METHODS)}.")
     if arguments.allow_import:

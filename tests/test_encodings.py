@@ -83,6 +83,7 @@ def test_a_planted_text_without_encoding_is_seen(code, count, tmp_path):
 def in_ascii(code: str, **options) -> subprocess.CompletedProcess:
     """Run Python under a locale that has ASCII alone."""
     locale = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    locale["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-c", code]
     return subprocess.run(command, env={**os.environ, **locale}, capture_output=True, **options)
 

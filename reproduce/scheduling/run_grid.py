@@ -1,10 +1,11 @@
 """The grid: which runs a table needs, and which of them have a result."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from annealed.config import load
+from annealed.config import load, override
 from annealed.config.loader import find_file
 from annealed.config.registry import METHODS
 from annealed.config.schema import Config
@@ -50,7 +51,7 @@ class Run:
             f"preset={self.preset}",
             f"data.name={self.data}",
             f"seed={self.seed}",
-            f"runs={self.runs}",
+            override("runs", self.runs),
             f"trainer.replicas={self.replicas}",
             *["trainer.compile=true"] * self.compile,
             *self.changes,
@@ -96,6 +97,17 @@ class Run:
     def done(self) -> bool:
         """Whether the results are there; raises UsageError where another configuration made one."""
         return all([is_finished(c, run_folder(c)) for c in each_seed(self.config())])
+
+
+def rows_of(text: str) -> list[str]:
+    """The rows of `text`, apart by commas, or by spaces that are not in a file's name."""
+    parts = [part.strip() for part in text.split(",")]
+    files = [os.path.isfile(os.path.expanduser(part)) for part in parts]
+    return [
+        row
+        for part, file in zip(parts, files, strict=True)
+        for row in ([part] if file else part.split())
+    ]
 
 
 def run_grid(

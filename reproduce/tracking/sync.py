@@ -18,6 +18,7 @@ from annealed.runs import cli
 from annealed.runs.wandb_logger import has_key, server
 from annealed.utils.errors import InUse, UsageError
 from annealed.utils.files import locked
+from annealed.utils.paths import argument
 
 ANSWER = 15  # seconds that the server may take to answer at all
 BATCH = 10  # run folders a call of the client
@@ -120,7 +121,8 @@ def sync(runs: Path) -> tuple[int, int, int]:
 def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.tracking.sync", description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are")
+    folder = argument("--runs", Path)
+    parser.add_argument("--runs", type=folder, default="runs", help="where run folders are")
     sent, before, unfinished = sync(parser.parse_args().runs)
     print(f"sent {sent} runs; {before} had been sent before, {unfinished} are not finished yet.")
 

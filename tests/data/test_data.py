@@ -324,9 +324,9 @@ def test_folders_and_files_closed_to_this_user_are_one_sentence(small_mnist):
 @pytest.mark.parametrize(
     ("root", "reason"),
     [
-        ("~nosuchuser/data", "home directory"),
-        ("a\0b", "null byte"),
-        ("d" * 300, "File name too long"),
+        ("~nosuchuser/data", "a user who is not known"),
+        ("a\0b", "null character"),
+        ("d" * 300, "is too long"),
         ("{folder}/file", "it is no folder"),
         ("{folder}/file/data", "Not a directory"),
         ("{folder}/link", "it is a link to /nowhere, which is not there"),
@@ -340,7 +340,7 @@ def test_a_root_that_can_be_no_folder_is_one_sentence(offline, monkeypatch, root
     configured = value if label == "data.root" else None
     if not configured:
         monkeypatch.setattr(os, "environ", {label: value, "HOME": "/"})
-    with pytest.raises(UsageError, match=rf"^{label} is .*: .*{reason}"):
+    with pytest.raises(UsageError, match=rf"^{label} is .*{reason}"):
         cache_root() if label == "XDG_CACHE_HOME" else load_images("mnist", configured, 0)
 
 
@@ -348,7 +348,10 @@ def test_an_ascii_locale_has_no_letters_for_some_folders(offline):
     code = "from annealed.data.locations import data_root; data_root('donn\\u00e9es')"
     plain = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
     done = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True)
-    assert b"UsageError: data.root is 'donn\\xe9es': 'ascii' codec can't encode" in done.stderr
+    assert (
+        b"UsageError: data.root is 'donn\\xe9es', which has letters that the locale does not"
+        in done.stderr
+    )
 
 
 def test_without_a_home_caches_are_optional_and_data_need_a_root(small_static, homeless):

@@ -363,7 +363,11 @@ def test_usage_errors_of_the_command_line_are_one_sentence(tmp_path):
         (["--config", "vae", "trainer.epoch=1"], {}, "command line: trainer.epoch is not a key"),
         (["--config", "vae", *TINY, "runs=file"], {}, "cannot be written"),
         (["--config", "vae", *TINY, "trainer.accelerator=gpu"], {}, "no GPU is visible"),
-        (["--config", "vae", *TINY, "data.name=mnist"], missing, "ANNEALED_DATA or data.root"),
+        (
+            ["--config", "vae", *TINY, "data.name=mnist"],
+            missing,
+            "data.root, or ANNEALED_DATA where",
+        ),
         (["--config", "vae", *TINY, "wandb.mode=online"], {}, "no key is set"),
     ]
     for arguments, environment, phrase in cases:

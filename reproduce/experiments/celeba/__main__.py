@@ -6,6 +6,7 @@ from pathlib import Path
 
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
+from annealed.utils.paths import argument
 from reproduce.experiments.celeba import design, fid, page
 from reproduce.pages import common
 from reproduce.results.selection import results_of
@@ -15,7 +16,8 @@ from reproduce.scheduling import engines, failed, scheduler
 
 def add_options(parser: ArgumentParser) -> None:
     """The options that other pages do not have."""
-    parser.add_argument("--fid-weights", type=Path, help="torchvision's inception_v3 state dict")
+    weights = argument("--fid-weights", Path)
+    parser.add_argument("--fid-weights", type=weights, help="torchvision's inception_v3 state dict")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="key=value", help="of every run, as in data.size=32"
     )

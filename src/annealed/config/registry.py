@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from annealed.config.fields import OptionError, shown
+from annealed.config.fields import OptionError
+from annealed.config.scalars import shown
 
 METHODS = {  # imported when asked for: a configuration is read without its row
     "vae": "annealed.methods.rows:VAE",

@@ -56,7 +56,7 @@ def not_found(
     failure = f" and could not be downloaded ({reason})" if reason else ""
     return DataNotFound(
         f"{name}: {missing} is not in {folder}{_held(folder, root)}{failure}; place {files} there, "
-        "or point ANNEALED_DATA or data.root at a folder that has them "
+        "or point data.root, or ANNEALED_DATA where that is null, at a folder that has them "
         "(src/annealed/data/README.md)."
     )
 

@@ -32,6 +32,8 @@ from annealed.utils.errors import Diverged
 from annealed.utils.files import locked, replace_json
 from annealed.utils.provenance import OUTSIDE, outside_commit, provenance, tell_unknown_commit
 
+ELSEWHERE = "name another folder with runs=.."
+
 
 def fit(
     config: Config,
@@ -54,7 +56,7 @@ def fit(
     cells, folder = each_seed(config), group_folder(config)
     with ExitStack() as stack:
         for path in dict.fromkeys([folder, *map(run_folder, cells)]):
-            stack.enter_context(locked(path, "the run folder"))
+            stack.enter_context(locked(path, "the run folder", otherwise=ELSEWHERE))
         unfinished = _unfinished(cells, resume)
         if resume and unfinished:
             recover(folder)

@@ -17,7 +17,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "write_errors_explained",
         ),
         "lazy": ("lazy_names",),
-        "paths": ("user_folder",),
+        "paths": ("argument", "expanded", "named", "user_folder"),
         "provenance": ("commit", "outside_commit", "tell_unknown_commit"),
         "randomness": (
             "STREAMS",

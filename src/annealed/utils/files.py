@@ -74,25 +74,25 @@ def sha256(content: bytes | memoryview) -> str:
 
 
 @contextmanager
-def locked(folder: Path, label: str, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, label: str, wait: bool = False, otherwise: str = "") -> Iterator[None]:
     """Hold `folder`'s lock; the kernel drops it when the process ends, however it ends.
 
     What a process that was killed left half written there is removed. Where another process holds
     it: with `wait` says so on standard error and waits, else raises InUse. Messages call the folder
-    `label`. Raises UsageError where nothing can be written or the disk has no locks.
+    `label`, and end in what one may do `otherwise`. Raises UsageError where nothing can be written
+    or the disk has no locks.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / ".lock", "w", encoding="utf-8")  # noqa: SIM115 - held until the block ends
     except OSError as error:
-        raise UsageError(f"{label} {folder} cannot be written: {error.strerror}.") from None
+        reason = "; ".join(filter(None, [error.strerror, otherwise]))
+        raise UsageError(f"{label} {folder} cannot be written: {reason}.") from None
     with handle:
         if not _lock(handle, f"{label} {folder}", fcntl.LOCK_EX | fcntl.LOCK_NB):
             if not wait:
-                raise InUse(
-                    f"{label} {folder} is in use by another process; wait for it to end, or name "
-                    "another folder with runs=..."
-                )
+                advice = ", or ".join(filter(None, ["wait for it to end", otherwise]))
+                raise InUse(f"{label} {folder} is in use by another process; {advice}.") from None
             print(f"waiting for another process that has {label} {folder}", file=sys.stderr)
             _lock(handle, f"{label} {folder}", fcntl.LOCK_EX)
         for partial in folder.glob(".*.partial"):

@@ -122,7 +122,7 @@ def _committed(files: list[Path]) -> set[Path]:
         listed = {root / name for name in names}
         if this in listed:
             return listed
-    except (OSError, subprocess.CalledProcessError):
+    except GitFailed:
         pass
     return {path for path in files if this.parents[1] in path.parents}
 

@@ -20,7 +20,7 @@ from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
 from reproduce.scheduling import display, scheduler
 from reproduce.scheduling.local import Local
-from reproduce.scheduling.run_grid import Run, run_grid
+from reproduce.scheduling.run_grid import Run, rows_of, run_grid
 from reproduce.scheduling.worker_process import Process
 from reproduce.table import nll_table
 
@@ -112,6 +112,21 @@ def test_the_grid_puts_seeds_side_by_side():
     names = [c.name for c in run_grid("quick", "digits", ["vae", "hvi"], 5, replicas=2)]
     assert names[:3] == ["vae seeds 0-1", "hvi seeds 0-1", "vae seeds 2-3"]
     assert names[4:] == ["vae seed 4", "hvi seed 4"]
+
+
+@pytest.mark.parametrize("runs", ["exp #1", "20240101", "on", "'x'", "a: b", "[x", "010", "null"])
+def test_the_folder_of_the_runs_is_what_was_typed(runs):
+    run = Run("quick", "digits", "vae", 0, runs)
+    assert run.config().runs == runs
+    (place,) = run.results()
+    assert str(place) == f"{runs}/quick/digits/vae/seed0/result.json"
+
+
+def test_rows_are_apart_by_commas_or_spaces_and_a_file_may_have_a_space(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my row.yaml").write_text("method: vae", encoding="utf-8")
+    assert rows_of("vae, my row.yaml,,hvi iaf") == ["vae", "my row.yaml", "hvi", "iaf"]
+    assert rows_of(" , ") == []
 
 
 class TinyCell(Run):
