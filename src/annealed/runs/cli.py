@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 
 from annealed.compute.allocator import keep_freed
+from annealed.utils.environment import hidden
 from annealed.utils.errors import Diverged, Lost, UsageError
 
 
@@ -27,7 +28,8 @@ def run(main: Callable[[], None], go_on: str) -> int:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")
     try:
-        main()
+        with hidden():
+            main()
     except (UsageError, Diverged, Lost) as error:
         print(f"annealed: {error}", file=sys.stderr)
         return error.status

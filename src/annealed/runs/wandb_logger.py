@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import wandb
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 
@@ -109,6 +110,7 @@ def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]
     mode = resolve_mode(runs[0][0].wandb.mode)
     if mode == "disabled":
         return [None] * len(runs)
+    rank_zero_only.rank = 0  # only the process that leads has loggers
     try:
         return [_logger(config, folder, job_type, mode) for config, folder in runs]
     except (wandb.Error, OSError, ValueError) as error:
