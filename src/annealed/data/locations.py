@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from annealed.utils.caches import home_folder
 from annealed.utils.errors import UsageError
 
 
@@ -18,7 +19,7 @@ def data_root(configured: str | None) -> Path:
 
 def cache_root() -> Path:
     """$XDG_CACHE_HOME/annealed, by default ~/.cache/annealed."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "annealed"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache") / "annealed"
 
 
 def not_found(

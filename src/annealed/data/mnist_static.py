@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.datasets.utils import download_url
 
 from annealed.data.locations import cache_root, corrupt, not_found
+from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, sha256
 
 ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
@@ -95,5 +96,5 @@ def _write_cache(cache: Path, packed: np.ndarray) -> None:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         replace(cache, lambda f: np.save(f, packed))
-    except OSError:
+    except (OSError, UsageError):
         return

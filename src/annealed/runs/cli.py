@@ -1,12 +1,13 @@
 """The frame of every command line: errors as one sentence, quiet libraries."""
 
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable
 
 from annealed.compute.allocator import keep_freed
+from annealed.utils import caches
+from annealed.utils.console import lasting
 from annealed.utils.environment import hidden
 from annealed.utils.errors import Diverged, Lost, UsageError
 
@@ -18,6 +19,7 @@ def run(main: Callable[[], None], go_on: str) -> int:
     how to go on.
     """
     keep_freed()
+    caches.settle()
     for name in (
         "pytorch_lightning",
         "lightning_fabric",
@@ -27,15 +29,14 @@ def run(main: Callable[[], None], go_on: str) -> int:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")
-    try:
-        with hidden():
-            main()
-    except (UsageError, Diverged, Lost) as error:
-        print(f"annealed: {error}", file=sys.stderr)
-        return error.status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print(f"annealed: interrupted; what is done is kept. {go_on}", file=sys.stderr)
-        return 130
+    with lasting():
+        try:
+            with hidden():
+                main()
+        except (UsageError, Diverged, Lost) as error:
+            print(f"annealed: {error}", file=sys.stderr)
+            return error.status
+        except KeyboardInterrupt:
+            print(f"annealed: interrupted; what is done is kept. {go_on}", file=sys.stderr)
+            return 130
     return 0

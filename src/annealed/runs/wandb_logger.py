@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from annealed.config import to_dict
 from annealed.config.schema import Config
+from annealed.utils import caches
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 
@@ -73,6 +74,11 @@ def server() -> str:
     return os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
 
 
+def project_of(configured: str | None) -> str:
+    """`wandb.project` where it is set, else $WANDB_PROJECT, else "annealed"."""
+    return configured or os.environ.get("WANDB_PROJECT") or "annealed"
+
+
 def has_key() -> bool:
     """Whether a W&B key is set in the environment or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
@@ -110,11 +116,12 @@ def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]
     mode = resolve_mode(runs[0][0].wandb.mode)
     if mode == "disabled":
         return [None] * len(runs)
+    caches.settle()
     rank_zero_only.rank = 0  # only the process that leads has loggers
     try:
         return [_logger(config, folder, job_type, mode) for config, folder in runs]
-    except (wandb.Error, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # W&B has no common class
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         if mode == "offline":
             sentence = f"W&B cannot start ({reason}); wandb.mode=disabled does without it."
             raise UsageError(sentence) from None
@@ -130,7 +137,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
     suffix = "" if job_type == "train" else f"-{job_type}-S{config.evaluate.samples}"
     run = wandb.init(
         name=f"{config.row}-seed{config.seed}{suffix}",
-        project=config.wandb.project,
+        project=project_of(config.wandb.project),
         entity=config.wandb.entity,
         id=identity.read_text() + suffix,
         resume="allow" if mode == "online" else None,
