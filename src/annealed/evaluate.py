@@ -2,15 +2,17 @@
 
 import argparse
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from annealed.compute.compiling import watched
 from annealed.compute.machine import resolve
 from annealed.config.registry import allow_import
 from annealed.evaluation.result import RESULT, read_result
 from annealed.runs import cli, wandb_logger
 from annealed.runs.load import configured, trained
-from annealed.runs.problems import sentence
+from annealed.runs.report import conclusion
 from annealed.training.progress import Progress
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, replace_json
@@ -42,7 +44,8 @@ def evaluate(folder: Path, samples: int | None = None, replace_result: bool = Fa
         try:
             progress = Progress(f"{config.row} seed{config.seed}")
             progress.start("score", subject.items)
-            result = subject.score(method, folder, machine, progress.update, name)
+            with watched(progress.compiling) if config.trainer.compile else nullcontext():
+                result = subject.score(method, folder, machine, progress.update, name)
             progress.close()
             if (folder / RESULT).exists():
                 result["training"] = read_result(folder / RESULT).get("training")
@@ -65,11 +68,14 @@ def main() -> None:
     parser.add_argument(
         "--allow-import", action="store_true", help="method.name, data.energy may be one's own"
     )
+    cli.add_verbose(parser)
     arguments = parser.parse_args()
+    if arguments.verbose:
+        cli.speak()
     if arguments.allow_import:
         allow_import()
     result = evaluate(arguments.run_dir, arguments.samples, arguments.replace)
-    print(sentence(result))
+    print(conclusion(result))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Weights & Biases beside the run's record: no prompt, no hang, never required."""
 
+import logging
 import netrc
 import os
 import sys
@@ -153,7 +154,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
             finish_timeout=FINISH_SECONDS,
             finish_timeout_raises=True,
             console="off",
-            silent=True,
+            silent=not logging.getLogger("annealed").isEnabledFor(logging.INFO),
         ),
     )
     run.define_metric(STEP)

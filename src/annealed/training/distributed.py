@@ -266,6 +266,7 @@ def _interrupt(*_) -> None:
 def _follow() -> Iterator[None]:
     """Leave interrupts to rank 0, and end when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def watch() -> None:
