@@ -175,6 +175,7 @@ TINY = [  # a run of seconds
     "preset=quick",
     "data.name=digits",
     "trainer.epochs=3",
+    "trainer.warmup_epochs=0",
     "trainer.threads=1",
     "evaluate.samples=20",
     "wandb.mode=disabled",

@@ -21,6 +21,7 @@ class Display:
         self.began, self.last_line = time.monotonic(), time.monotonic()
         self.screen, self.bars = sys.stderr.isatty(), {}
         self.inherited = {}  # what earlier sessions had done of a work
+        self.shown, self.compiling = self.began, 0.0  # seconds that the running works compiled
         if done:
             self.print(f"{done} of {total} runs have their result already and are skipped")
         if self.screen:
@@ -42,7 +43,11 @@ class Display:
             self.overall.update(1)
 
     def show(self, states: dict[Work, dict]) -> None:
-        """Show the running works; a state has phase, done, total and a note."""
+        """Show the running works; a state has phase, done, total, note, and whether it compiles."""
+        now = time.monotonic()
+        busy = sum(state.get("compiling", False) for state in states.values())
+        self.compiling += (now - self.shown) * busy / max(len(states), 1)
+        self.shown = now
         for work, state in states.items():
             if state:
                 self.inherited.setdefault(work, _share(state))
@@ -69,7 +74,7 @@ class Display:
                 total=1000, desc=work.name, position=free, leave=False, bar_format=RUN
             )
         bar = self.bars[work]
-        bar.set_postfix_str(f"{state.get('phase', 'starting')} {state.get('note', '')}".strip())
+        bar.set_postfix_str(f"{_phase(state)} {state.get('note', '')}".strip())
         bar.update(round(1000 * _share(state)) - bar.n)
 
     def _remaining(self, states: dict[Work, dict]) -> str:
@@ -77,7 +82,7 @@ class Display:
         left, worked = self.total - self.skipped - whole, whole - sum(self.inherited.values())
         if worked < 0.02:
             return "estimating what remains"
-        seconds = (time.monotonic() - self.began) * left / worked
+        seconds = (self.shown - self.began - self.compiling) * left / worked
         return f"about {seconds / 60:.1f} min left"
 
 
@@ -92,4 +97,9 @@ def _share(state: dict) -> float:
 
 
 def _described(work: Work, state: dict) -> str:
-    return f"{work.name} {state.get('phase', 'starting')} {100 * _share(state):.0f}%"
+    return f"{work.name} {_phase(state)} {100 * _share(state):.0f}%"
+
+
+def _phase(state: dict) -> str:
+    """What a work does now."""
+    return "compile" if state.get("compiling") else state.get("phase", "starting")

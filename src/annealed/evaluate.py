@@ -3,16 +3,18 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from annealed.compute.compiling import watched
 from annealed.compute.machine import resolve
 from annealed.config.registry import allow_import
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, identity, read_result
 from annealed.runs import cli, wandb_logger
 from annealed.runs.load import OVERRIDES_HELP, configured, trained
-from annealed.runs.problems import sentence
+from annealed.runs.report import conclusion
 from annealed.training.progress import Progress
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, replace_json
@@ -59,7 +61,8 @@ def evaluate(
         try:
             progress = Progress(f"{config.row} seed{config.seed}")
             progress.start("score", subject.items)
-            result = subject.score(method, place, machine, progress.update, name)
+            with watched(progress.compiling) if config.trainer.compile else nullcontext():
+                result = subject.score(method, place, machine, progress.update, name)
             progress.close()
             if (folder / RESULT).exists():
                 result["training"] = read_result(folder / RESULT).get("training")
@@ -96,12 +99,14 @@ def main() -> None:
         "--allow-import", action="store_true", help="method.name, data.energy may be one's own"
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES_HELP)
+    cli.add_verbose(parser)
     arguments = parser.parse_intermixed_args()
+    if arguments.verbose:
+        cli.speak()
     if arguments.allow_import:
         allow_import()
     options = arguments.samples, arguments.replace, arguments.overrides, arguments.output
-    result = evaluate(arguments.run_dir, *options)
-    print(sentence(result))
+    print(conclusion(evaluate(arguments.run_dir, *options)))
 
 
 if __name__ == "__main__":

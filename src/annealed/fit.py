@@ -17,9 +17,12 @@ def main() -> None:
     parser.add_argument(
         "--allow-import", action="store_true", help="method.name, data.energy may be one's own"
     )
+    cli.add_verbose(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as in seed=3")
     arguments = parser.parse_intermixed_args()
     parent_watch.stop_with_parent()
+    if arguments.verbose:
+        cli.speak()
     if arguments.allow_import:
         allow_import()
     config = configuration.load(arguments.config, arguments.overrides)
@@ -27,13 +30,18 @@ def main() -> None:
         print(configuration.to_yaml(config), end="")
         return
     # imported here: Lightning takes seconds, and a wrong key ends the command before
-    from annealed.runs.run import RESULT, fit
+    from annealed.evaluation.result import RESULT, read_result
+    from annealed.runs.folders import each_seed, run_folder
+    from annealed.runs.report import conclusion
+    from annealed.runs.run import fit
     from annealed.training.distributed import ranks
 
     process = ranks(config)
-    folder = fit(config, arguments.resume, process, configuration.find_file(arguments.config))
+    fit(config, arguments.resume, process, configuration.find_file(arguments.config))
     if process.leads:
-        print(f"result: {folder / RESULT}")
+        for path in (run_folder(cell) / RESULT for cell in each_seed(config)):
+            print(conclusion(read_result(path)))
+            print(f"result: {path}")
 
 
 if __name__ == "__main__":

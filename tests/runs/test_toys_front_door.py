@@ -257,8 +257,10 @@ def test_evaluate_scores_a_toy_anew(tmp_path):
     anew = annealed("evaluate", folder, "--samples", "2000", cwd=tmp_path)
     assert anew.returncode == 0, anew.stderr
     result = json.loads((folder / "evaluation_S2000.json").read_text(encoding="utf-8"))
-    assert f"log Z {result['log_z']:.3f} nats" in anew.stdout
-    assert "S = 2000; exact: 0.000" in anew.stdout
+    spread = f"{result['log_z']:.3f} +- {result['log_z_mc_error']:.3f} nats"
+    assert f"log Z {spread} (S = 2000; exact: 0.000)" in anew.stdout
+    assert f"k-hat {result['k_hat']:.2f}, " in anew.stdout
+    assert "trusted up to 0.70" in anew.stdout
     assert "mass of the modes" in anew.stdout
     assert result["samples"] == 2000
     assert result["training"] == result_of(folder)["training"]
@@ -269,7 +271,8 @@ def test_evaluate_scores_a_toy_anew(tmp_path):
     assert kept["log_w"].mean() == pytest.approx(again["elbo"], abs=1e-5)
     one = annealed("evaluate", folder, "--samples", "1", cwd=tmp_path)
     assert one.returncode == 0, one.stderr
-    assert "Monte Carlo error undefined, S = 1" in one.stdout
+    assert "nats (S = 1; exact" in one.stdout
+    assert "k-hat not defined" in one.stdout
 
 
 def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
@@ -288,7 +291,8 @@ def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
     assert len(numbers["data_digest"]) == 64
     assert "--allow-import" in sentence(annealed("evaluate", folder, cwd=tmp_path))
     scored = annealed("evaluate", folder, "--allow-import", "--samples", "5000", cwd=tmp_path)
-    assert "exact: undefined" in scored.stdout, scored.stderr
+    assert "nats (S = 5000)" in scored.stdout, scored.stderr
+    assert "KL" not in scored.stdout  # which takes a log Z that is known
     log_z = json.loads((folder / "evaluation_S5000.json").read_text(encoding="utf-8"))["log_z"]
     assert log_z == pytest.approx(np.log(2 * np.pi), abs=0.1)
 

@@ -7,6 +7,7 @@ reports/dashboard.json.
 
 import argparse
 import json
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +15,8 @@ from types import ModuleType
 
 import wandb
 
-from annealed import config as configuration
 from annealed.runs import cli
-from annealed.runs.wandb_logger import resolve_mode, server
+from annealed.runs.wandb_logger import project_of, resolve_mode, server
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_json
 from annealed.utils.paths import argument
@@ -67,10 +67,11 @@ def save(entity: str | None, project: str, memory: Path) -> dict[str, str]:
 
 def main() -> None:
     """The command line; see `--help`."""
-    defaults = configuration.load("vae", []).wandb
     parser = argparse.ArgumentParser(prog="reproduce.tracking.dashboard", description=__doc__)
-    parser.add_argument("--entity", default=defaults.entity, help="default: the key's own")
-    parser.add_argument("--project", default=defaults.project)
+    parser.add_argument(
+        "--entity", default=os.environ.get("WANDB_ENTITY"), help="default: the key's own"
+    )
+    parser.add_argument("--project", default=project_of(None))
     folder = argument("--runs", Path)
     parser.add_argument("--runs", type=folder, default="runs", help="where run folders are")
     arguments = parser.parse_args()

@@ -1,7 +1,8 @@
 """Compiled functions where this machine has a compiler, and one clear line where it has none."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -41,3 +42,23 @@ def _works(device: str) -> bool:
         print(f"trainer.compile has no effect: nothing compiles here ({reason})", file=sys.stderr)
         return False
     return True
+
+
+@contextmanager
+def watched(report: Callable[[bool], None]) -> Iterator[None]:
+    """Call `report` with True as torch begins to compile in this block, with False as it ends."""
+    from torch._dynamo.callback import callback_handler as handler  # the compiler takes a second
+
+    def begin(*_) -> None:
+        report(True)
+
+    def end(*_) -> None:
+        report(False)
+
+    handler.register_start_callback(begin)
+    handler.register_end_callback(end)
+    try:
+        yield
+    finally:
+        handler.remove_start_callback(begin)
+        handler.remove_end_callback(end)

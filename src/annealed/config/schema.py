@@ -72,7 +72,7 @@ class TrainerOptions:
     steps_per_call: int = number(low=1)
     compile: bool
     accelerator: str = choice("auto", "cpu", "gpu")
-    threads: int = number(low=0)
+    threads: int = number(low=0, high=1024)
     devices: int = number(1, low=1)
     strategy: str = choice("auto", "ddp", default="auto")
     precision: str = choice("32", "tf32", "bf16", default="32")
@@ -95,7 +95,7 @@ class WandbOptions:
     """Weights & Biases, beside the run's record on disk."""
 
     mode: str = choice("auto", "online", "offline", "disabled")
-    project: str
+    project: str | None
     entity: str | None
 
 

@@ -52,6 +52,8 @@ def check(bound: Bound, x: Tensor) -> int:
         raise ValueError(f"the posterior's parts do not fit each other or x: {reason}") from error
     try:
         scores = target(x, z)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
     except (RuntimeError, IndexError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
@@ -68,5 +70,11 @@ def check(bound: Bound, x: Tensor) -> int:
             raise ValueError(
                 f"the target's log density is {score.flatten().tolist()} at three draws of the "
                 "posterior; it must be finite where the posterior starts"
+            )
+    with torch.enable_grad():
+        if not sum(score.sum() for score in target(x, z.requires_grad_())).requires_grad:
+            raise ValueError(
+                "the target's log density has no gradient in z; compute it from z by functions of "
+                "torch alone, without detach, item or whole numbers"
             )
     return dim

@@ -77,8 +77,15 @@ class Energy(nn.Module):
         return torch.ones_like(grey, dtype=uniforms.dtype)
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, any), z (S, B, D) -> log f(z) and zeros, each (S, B) in nats."""
+        """x (B, any), z (S, B, D) -> log f(z) and zeros, each (S, B) in nats.
+
+        Raises TypeError where the log density gives no tensor.
+        """
         log_f = self.log_density(z)
+        if not isinstance(log_f, Tensor):
+            raise TypeError(
+                f"the log density maps z to a {type(log_f).__name__}; it must give a tensor"
+            )
         return log_f, torch.zeros_like(log_f)
 
 

@@ -47,6 +47,13 @@ class ImageProblem:
         """How much there is to score, in what `score` reports."""
         return len(self.held_out)
 
+    def described(self) -> str:
+        """The data, in words."""
+        data, split = self.config.data, self.config.evaluate.split
+        train, validation = len(self.images.train), len(self.images.validation)
+        scored = f"{self.items} {split} images to score by {self.config.evaluate.samples} samples"
+        return f"{data.name}: {train} images to train on, {validation} to validate, {scored}"
+
     def method(self, config: Config, device: torch.device) -> Method:
         """The row of `config`, that of one of the run's seeds, on `device`."""
         return method_class(config.method)(config, self.images.train.shape[1]).to(device)
@@ -80,6 +87,12 @@ class ToyProblem:
 
     def __init__(self, config: Config):
         self.config, self.toy = config, build.toy(config)
+
+    def described(self) -> str:
+        """The energy, in words."""
+        data, draws = self.config.data, self.config.evaluate.samples
+        paths = f"{data.steps_an_epoch} steps an epoch of {data.batch_size} paths"
+        return f"the energy {data.energy}: {paths}, {draws} draws to score"
 
     def method(self, config: Config, device: torch.device) -> Method:
         """The row of `config` on `device`; raises UsageError where the energy does not fit it."""
@@ -144,29 +157,9 @@ def check_energy(method: Method, name: str) -> None:
             raise ValueError("its gradient in z is not finite where the posterior starts")
     except Exception as error:  # the user's function may raise anything
         reason = " ".join(str(error).split())
+        if not isinstance(error, ValueError):
+            reason = f"it raised {type(error).__name__} ({reason})"
         raise UsageError(
             f"data.energy is {name!r}, which does not fit a posterior of network.latent = "
             f"{method.config.network.latent}: {reason}."
         ) from None
-
-
-def sentence(result: dict) -> str:
-    """The main numbers of a finished run's result, as a line of text."""
-    error, samples = "Monte Carlo error", f"S = {result['samples']}"
-    if result["data"] == TOY:
-        names = ("log_z", "log_z_mc_error", "log_z_true", "kl", "k_hat")
-        log_z, log_z_error, exact, kl, k_hat = (_number(result[name]) for name in names)
-        text = f"log Z {log_z} nats ({error} {log_z_error}, {samples}; exact: {exact}), KL of "
-        text += f"the path {kl} nats, k-hat {k_hat}"
-        if result["mode_masses"] is not None:
-            text += ", mass of the modes " + " ".join(map(_number, result["mode_masses"]))
-        return text
-    bits = f", {result['bits_per_dim']:.4f} bits per dimension" if "bits_per_dim" in result else ""
-    return (
-        f"NLL {result['nll']:.3f} nats{bits} ({error} {_number(result['nll_mc_error'])}, "
-        f"{samples}, {result['test_images']} test images), ELBO {result['elbo']:.3f}"
-    )
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"

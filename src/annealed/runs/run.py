@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from annealed import config as configuration
+from annealed.compute.compiling import watched
 from annealed.compute.machine import Machine, resolve
 from annealed.compute.ranks import Ranks
 from annealed.config.registry import imported_files
@@ -23,6 +24,7 @@ from annealed.runs.folders import (
     seeds_of,
 )
 from annealed.runs.problems import Problem, problem
+from annealed.runs.report import opening
 from annealed.training import distributed
 from annealed.training.checkpoints import BEST, LAST, PREVIOUS, load_weights, recover
 from annealed.training.progress import Progress
@@ -139,14 +141,16 @@ def _run(
             records[cell.seed].logger = logger
             claim(cell, run_folder(cell), folder)
         progress = Progress(f"{config.row} {folder.name}")
+        progress.say(opening(config, list(methods), subject, machine))
         try:
-            members, data = list(methods.values()), subject.data(machine.device)
-            train(members, data, config, folder, machine, records, progress)
-            progress.start("score", len(unfinished) * subject.items)
-            for i, cell in enumerate(unfinished):
-                report = lambda done, first=i * subject.items: progress.update(first + done)  # noqa: E731
-                record, method = records[cell.seed], methods[cell.seed]
-                _conclude(method, subject, cell, record, machine, len(methods), report)
+            with watched(progress.compiling) if config.trainer.compile else nullcontext():
+                members, data = list(methods.values()), subject.data(machine.device)
+                train(members, data, config, folder, machine, records, progress)
+                progress.start("score", len(unfinished) * subject.items)
+                for i, cell in enumerate(unfinished):
+                    report = lambda done, first=i * subject.items: progress.update(first + done)  # noqa: E731
+                    record, method = records[cell.seed], methods[cell.seed]
+                    _conclude(method, subject, cell, record, machine, len(methods), report)
             (folder / PREVIOUS).unlink(missing_ok=True)
             ended = True
         finally:

@@ -1,5 +1,6 @@
 """Weights & Biases beside the run's record: no prompt, no hang, never required."""
 
+import logging
 import netrc
 import os
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import wandb
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 
 from annealed.config import to_dict
 from annealed.config.schema import Config
+from annealed.utils import caches
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 
@@ -72,6 +75,11 @@ def server() -> str:
     return os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
 
 
+def project_of(configured: str | None) -> str:
+    """`wandb.project` where it is set, else $WANDB_PROJECT, else "annealed"."""
+    return configured or os.environ.get("WANDB_PROJECT") or "annealed"
+
+
 def has_key() -> bool:
     """Whether a W&B key is set in the environment or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
@@ -109,10 +117,12 @@ def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]
     mode = resolve_mode(runs[0][0].wandb.mode)
     if mode == "disabled":
         return [None] * len(runs)
+    caches.settle()
+    rank_zero_only.rank = 0  # only the process that leads has loggers
     try:
         return [_logger(config, folder, job_type, mode) for config, folder in runs]
-    except (wandb.Error, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # W&B has no common class
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         if mode == "offline":
             sentence = f"W&B cannot start ({reason}); wandb.mode=disabled does without it."
             raise UsageError(sentence) from None
@@ -128,7 +138,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
     suffix = "" if job_type == "train" else f"-{job_type}-S{config.evaluate.samples}"
     run = wandb.init(
         name=f"{config.row}-seed{config.seed}{suffix}",
-        project=config.wandb.project,
+        project=project_of(config.wandb.project),
         entity=config.wandb.entity,
         id=identity.read_text(encoding="utf-8") + suffix,
         resume="allow" if mode == "online" else None,
@@ -144,7 +154,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
             finish_timeout=FINISH_SECONDS,
             finish_timeout_raises=True,
             console="off",
-            silent=True,
+            silent=not logging.getLogger("annealed").isEnabledFor(logging.INFO),
         ),
     )
     run.define_metric(STEP)

@@ -1,7 +1,8 @@
-"""Several devices for one run: Lightning's DDP starts a process a device, and none is left behind.
+"""Several devices for one run: a process a device, in Lightning's DDP, and none is left behind.
 
-The process that the user started is rank 0: it alone holds the lock, writes, logs and scores. Each
-other one is the same command started again by Lightning; it trains and leaves.
+The process that the user started is rank 0: it alone holds the lock, writes, logs and scores. It
+starts the same command again for each other one, which trains and leaves. They meet on this machine
+at a port that rank 0 holds; what a launcher left in the environment is not read.
 """
 
 import os
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments import ClusterEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
@@ -27,8 +28,10 @@ from annealed.compute.ranks import Ranks
 from annealed.config.schema import Config
 from annealed.utils.errors import Lost, UsageError
 
-COMMAND = "annealed.fit"  # the module that Lightning starts again
-PARENT = "ANNEALED_PARENT"  # the process id of rank 0, for the processes that it started
+COMMAND = "annealed.fit"  # the module that is started again
+ADDRESS = "127.0.0.1"
+# what rank 0 hands each process that it starts: its own process id, the other's rank, the port
+PARENT, RANK, PORT = "ANNEALED_PARENT", "ANNEALED_RANK", "ANNEALED_PORT"
 TIMEOUT = timedelta(minutes=10)  # how long a process waits for what the others have to send
 POLL = 0.25  # seconds between looks at the other processes
 GRACE = 5.0  # seconds for a process to end by itself once another one has gone
@@ -36,19 +39,14 @@ ENDING = 60.0  # seconds for the others to end after training
 
 
 def ranks(config: Config) -> Ranks:
-    """The place of this process among those of the run: rank 0 unless Lightning started it."""
+    """The place of this process among those of the run: rank 0 unless that started it."""
     started = os.environ.get(PARENT) == str(os.getppid())
-    return Ranks(int(os.environ["LOCAL_RANK"]) if started else 0, config.trainer.devices)
+    return Ranks(int(os.environ[RANK]) if started else 0, config.trainer.devices)
 
 
 def check(config: Config, machine: Machine) -> None:
     """Raise UsageError where the run cannot have the devices or the precision it asks for."""
     wanted, device = config.trainer.devices, machine.device
-    if wanted > 1 and "LOCAL_RANK" in os.environ and machine.ranks.leads:
-        raise UsageError(
-            f"trainer.devices is {wanted} and LOCAL_RANK is set: the run starts its processes "
-            "itself; give the command once, outside torchrun and the like."
-        )
     most = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count()
     if wanted > most:
         unit = "GPUs visible" if device.type == "cuda" else "CPU cores, a process each"
@@ -67,13 +65,70 @@ def check(config: Config, machine: Machine) -> None:
         )
 
 
+class Processes(ClusterEnvironment):
+    """The processes of one run on this machine, in place of what a launcher says of others."""
+
+    def __init__(self, ranks: Ranks):
+        self.ranks = ranks
+        self.store: torch.distributed.TCPStore | None = None  # where they meet
+
+    def meet(self) -> None:
+        """Hold a free port, as rank 0, or connect to that of rank 0."""
+        leads = self.ranks.leads
+        port = 0 if leads else int(os.environ[PORT])
+        options = {"timeout": TIMEOUT, "wait_for_workers": False}
+        self.store = torch.distributed.TCPStore(ADDRESS, port, self.ranks.world, leads, **options)
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        """Whether another process starts the others."""
+        return not self.ranks.leads
+
+    main_address = ADDRESS
+
+    @property
+    def main_port(self) -> int:
+        """The port where they meet."""
+        return self.store.port
+
+    @staticmethod
+    def detect() -> bool:
+        """Never by itself: `train` says so."""
+        return False
+
+    def world_size(self) -> int:
+        """The number of processes."""
+        return self.ranks.world
+
+    def global_rank(self) -> int:
+        """The place of this one."""
+        return self.ranks.rank
+
+    local_rank = global_rank
+
+    def node_rank(self) -> int:
+        """All are on one machine."""
+        return 0
+
+    def set_world_size(self, size: int) -> None:
+        """Nothing: `ranks` says it."""
+
+    def set_global_rank(self, rank: int) -> None:
+        """Nothing: `ranks` says it."""
+
+
 class Launcher(_SubprocessScriptLauncher):
-    """Lightning's launcher; who looks after the processes is `Group`, and threads stay as set."""
+    """Starts the other ranks; who looks after them is `Group`, and threads stay as set."""
 
     def launch(self, function, *arguments, trainer=None, **options) -> Any:
         """Start the other ranks, unless this is one of them, and call `function`."""
-        if not self.cluster_environment.creates_processes_externally:
-            self._call_children_scripts()
+        processes = self.cluster_environment
+        processes.meet()
+        if not processes.creates_processes_externally:
+            command = [sys.executable, "-m", COMMAND, *sys.argv[1:]]
+            shared = {**os.environ, PARENT: str(os.getpid()), PORT: str(processes.main_port)}
+            for rank in range(1, self.num_processes):
+                self.procs.append(subprocess.Popen(command, env={**shared, RANK: str(rank)}))
         return function(*arguments, **options)
 
 
@@ -84,12 +139,25 @@ class Strategy(DDPStrategy):
     """
 
     def __init__(self, group: "Group"):
-        super().__init__(cluster_environment=LightningEnvironment(), timeout=TIMEOUT)
+        super().__init__()
         self.group = group
 
     def _configure_launcher(self) -> None:
         self._launcher = Launcher(self.cluster_environment, self.num_processes, self.num_nodes)
         self.group.launcher = self._launcher
+
+    def setup_distributed(self) -> None:
+        """Make the group of the processes, which have met; Lightning's own reads variables."""
+        self.set_world_ranks()
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
+        torch.distributed.init_process_group(
+            self._get_process_group_backend(),
+            store=self.cluster_environment.store,
+            rank=self.global_rank,
+            world_size=self.world_size,
+            timeout=TIMEOUT,
+            device_id=self.root_device if self.root_device.type != "cpu" else None,
+        )
 
     def configure_ddp(self) -> None:
         """Leave the module as it is: its gradients come from no hook that a wrapper could use."""
@@ -124,9 +192,6 @@ class Group(pl.Callback):
 
     @contextmanager
     def _lead(self) -> Iterator[None]:
-        os.environ[PARENT] = str(os.getpid())
-        interface = "lo0" if sys.platform == "darwin" else "lo"
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)  # all are on this machine
         previous = signal.signal(signal.SIGTERM, _interrupt)
         threading.Thread(target=self._watch, daemon=True).start()
         try:
@@ -201,6 +266,7 @@ def _interrupt(*_) -> None:
 def _follow() -> Iterator[None]:
     """Leave interrupts to rank 0, and end when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def watch() -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from annealed.compute import onednn
 from annealed.compute.machine import Machine
@@ -14,6 +15,7 @@ from annealed.training.checkpoints import LAST, AtomicCheckpointIO
 from annealed.training.module import Training
 from annealed.training.progress import Progress, TrainingProgress
 from annealed.training.record import Record, Recorder
+from annealed.utils.environment import hidden
 from annealed.utils.errors import Diverged
 
 
@@ -32,9 +34,23 @@ def train(
     Ends when every one has reached its last epoch, spent its patience or diverged. Over several
     devices each process of the run calls this, and raises Lost where another one has gone.
     """
+    with hidden():
+        _train(methods, data, config, folder, machine, records, progress)
+
+
+def _train(
+    methods: list[Method],
+    data: pl.LightningDataModule,
+    config: Config,
+    folder: Path,
+    machine: Machine,
+    records: dict[int, Record],
+    progress: Progress | None,
+) -> None:
     ranks = machine.ranks
     training = Training(methods, config, data.steps_an_epoch, machine)
-    group = distributed.Group(ranks)
+    group, processes = distributed.Group(ranks), distributed.Processes(ranks)
+    rank_zero_only.rank = ranks.rank  # set by a launcher's variables as Lightning was imported
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device.type == "cuda" else "cpu",
         devices=ranks.world,
@@ -46,7 +62,7 @@ def train(
             *[TrainingProgress(progress)] * bool(progress),
         ],
         logger=False,  # each seed's record has one
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), processes],
         use_distributed_sampler=False,  # the order is a pure function of (seed, epoch)
         num_sanity_val_steps=0,
         enable_checkpointing=True,
