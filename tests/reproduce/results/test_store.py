@@ -1,6 +1,7 @@
 """Results that are kept in the repository."""
 
 import json
+from copy import deepcopy
 
 import pytest
 from tiny_runs import tiny
@@ -18,12 +19,12 @@ def test_of_a_kept_result_the_path_of_its_runs_alone_is_left_out(tmp_path):
     made = json.loads((run / RESULT).read_text(encoding="utf-8"))
     made["provenance"]["command"] = f"python -m annealed.fit runs={runs}"
     (run / RESULT).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
-    path = commit_result(run, tmp_path / "kept")
-    kept = json.loads(path.read_text(encoding="utf-8"))
+    committed = commit_result(run, tmp_path / "kept")
+    kept = deepcopy(committed.read())
     assert (made["config"].pop("runs"), kept["config"].pop("runs")) == (str(runs), "runs")
     assert kept == made
     assert kept["config"]["data"]["root"] == f"{runs}/data"
-    assert commit_result(run, tmp_path / "kept") == path  # the same again
+    assert commit_result(run, tmp_path / "kept") == committed  # the same again
     (run / RESULT).write_text(
         json.dumps({**made, "config": {**made["config"], "runs": str(runs)}, "nll": 1.0}),
         encoding="utf-8",
