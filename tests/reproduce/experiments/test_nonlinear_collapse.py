@@ -34,7 +34,7 @@ def test_every_trial_has_the_autoregressive_decoder_and_a_schedule_of_its_own(pr
     configs = [trial.as_run(preset, data, "runs").config() for trial in nonlinear.plan(data)]
     assert all(config.network.decoder == "autoregressive" for config in configs)
     kinds = {(c.row, c.trainer.warmup, c.trainer.warmup_epochs > 0) for c in configs}
-    assert len(kinds) == (9 if preset == "ablation" else 6)  # a smoke run has no warm-up anyway
+    assert len(kinds) == 9
 
 
 def test_the_section_shows_what_the_trials_found(pool):
