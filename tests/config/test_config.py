@@ -238,8 +238,8 @@ def test_a_key_of_text_in_a_file_is_its_text(tmp_path):
     config = load(str(path))
     assert (config.runs, config.wandb.project) == ("20240101", "on")
     assert config.wandb.entity == "2024-01-01"
-    path.write_text("method: vae\nwandb: {project: ~}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"mine\.yaml: wandb\.project is null; accepted: text"):
+    path.write_text("method: vae\npreset: short\nruns: ~\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"mine\.yaml: runs is null; accepted: a path"):
         load(str(path))
 
 

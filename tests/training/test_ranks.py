@@ -104,5 +104,5 @@ def test_devices_and_precisions_that_are_not_there_are_refused(monkeypatch):
 
 def test_the_precision_is_a_choice_that_yaml_may_read_as_a_number():
     assert configuration.load("vae", ["trainer.precision=32"]).trainer.precision == "32"
-    with pytest.raises(UsageError, match=r"precision is '16'; accepted: one of 32, tf32, bf16"):
+    with pytest.raises(UsageError, match=r"precision is 16; accepted: one of 32, tf32, bf16"):
         configuration.load("vae", ["trainer.precision=16"])
