@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from annealed.config.fields import choice, number
 from annealed.inference.avo import AVO
 from annealed.inference.flows import IAF, ConvexLinearIAF, Householder
-from annealed.inference.transitions import MeanField, Refinement, Transition
+from annealed.inference.transitions import MeanField, Refinement, ResidualRefinement, Transition
 from annealed.methods.base import PosteriorBuilder
 
 
@@ -17,11 +17,14 @@ class RefinementOptions:
     hidden: int = number(40, low=1)
     sigma: float = number(0.05, low=0.0, open_ends=True)
     gate_bias: float = number(-2.0)
+    kernel: str = choice("gated", "residual", default="gated")  # a residual one has no gate
 
     def build(self, builder: PosteriorBuilder) -> list[Transition]:
         """Independent transitions, one a step."""
-        sizes = (builder.latent, builder.context, self.hidden, self.sigma, self.gate_bias)
-        return [Refinement(*sizes) for _ in range(self.steps)]
+        sizes = (builder.latent, builder.context, self.hidden, self.sigma)
+        if self.kernel == "residual":
+            return [ResidualRefinement(*sizes) for _ in range(self.steps)]
+        return [Refinement(*sizes, self.gate_bias) for _ in range(self.steps)]
 
 
 @dataclass
