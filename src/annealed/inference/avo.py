@@ -110,15 +110,23 @@ class AVO(Objective):
         """The weight of AVO in a step: 1 where the uniform is below rho, or always rho."""
         return self.rho if self.mixing == "convex" else float(uniform < self.rho)
 
+    def stages(self, inputs: ObjectiveInputs) -> Iterator[tuple[Tensor, Terms]]:
+        """Yields the value of each stage, (B,), with its terms."""
+        problem = (inputs.target, inputs.x, inputs.posterior, inputs.noise, self.alphas)
+        for terms in avo_stages(*problem, **self.stage_options):
+            yield elbo(terms.log_weight(*self.annealed(inputs))), terms
+
+    def annealed(self, inputs: ObjectiveInputs) -> tuple[Tensor | float, Tensor | float]:
+        """The weight of a stage's rate and the exponent of its target."""
+        return (inputs.beta, inputs.temper) if self.warm_up else (1.0, 1.0)
+
     def __call__(self, inputs: ObjectiveInputs) -> Iterator[tuple[Tensor, Terms]]:
         """Yields AVO's value, or each stage's with `stagewise`, then the ELBO's share; (B,)."""
         weight = inputs.mode
         if weight > 0.0:
-            problem = (inputs.target, inputs.x, inputs.posterior, inputs.noise, self.alphas)
-            annealed = (inputs.beta, inputs.temper) if self.warm_up else (1.0, 1.0)
             total = 0.0
-            for terms in avo_stages(*problem, **self.stage_options):
-                value = weight * elbo(terms.log_weight(*annealed))
+            for stage, terms in self.stages(inputs):
+                value = weight * stage
                 if self.stagewise:
                     yield value, terms
                 else:
@@ -126,5 +134,6 @@ class AVO(Objective):
             if not self.stagewise:
                 yield total, terms
         if weight < 1.0:
-            for value, terms in self.elbo(inputs):
+            of_path = inputs.noise[: len(inputs.noise) - self.extra_draws]
+            for value, terms in self.elbo(inputs._replace(noise=of_path)):
                 yield (1.0 - weight) * value, terms
