@@ -26,7 +26,14 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 CLUSTER := $(VENV)/.cluster
 RAY     := $(if $(filter ray,$(ENGINE)),$(CLUSTER))
-WHERE   := $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICES),--devices $(DEVICES)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS),--gpus $(GPUS)) $(if $(THREADS),--threads $(THREADS))
+# $(call text,NAME): a variable's value as one word of the shell, whatever it holds
+text    = '$(subst ','\'',$(value $(1)))'
+# $(call option,--name,NAME): an option with it, or nothing where it is empty
+option  = $(if $(value $(2)),$(1) $(call text,$(2)))
+# $(call each,NAME): each of its words as one of the shell
+each    = $(foreach word,$(value $(1)),'$(subst ','\'',$(word))')
+given   = $(filter-out file default,$(origin $(1)))
+WHERE   = $(call option,--jobs,JOBS) $(call option,--devices,DEVICES) $(call option,--engine,ENGINE) $(call option,--gpus,GPUS) $(call option,--threads,THREADS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce reproduce-table reproduce-cell report page dashboard sync checklist verify reproduce-pictures $(PAGES:%=reproduce-%) reproduce-celeba benchmark test test-cluster lint format lock clean
@@ -41,16 +48,16 @@ reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset shor
 	@$(if $(filter full,$(PRESET)),$(MAKE) page)
 
 reproduce-table: $(READY) $(RAY) ## train and score what is missing, write reports/<preset>/nll_table.*
-	@$(BIN)/python -m reproduce --preset $(PRESET) --seeds $(SEEDS) --runs "$(RUNS)" \
-	  $(if $(DATA),--data $(DATA)) $(if $(IMPORT),--allow-import) $(if $(ROWS),--rows $(ROWS)) $(WHERE) \
-	  $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
+	@$(BIN)/python -m reproduce --preset $(call text,PRESET) --seeds $(call text,SEEDS) --runs $(call text,RUNS) \
+	  $(call option,--data,DATA) $(if $(IMPORT),--allow-import) $(call option,--rows,ROWS) $(WHERE) \
+	  $(call option,--replicas,REPLICAS) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
 
 reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
-	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(CELL) --runs "$(RUNS)" $(if $(IMPORT),--allow-import),\
+	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(call text,CELL) $(call each,SET) --runs $(call text,RUNS) $(if $(IMPORT),--allow-import),\
 	  echo "name a cell, as in CELL=short/mnist/vae/seed0"; exit 2)
 
 report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table, page
-	@$(BIN)/python -m reproduce.table.report $(if $(filter-out file default,$(origin PRESET)),--preset $(PRESET)) $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m reproduce.table.report $(if $(call given,PRESET),$(call option,--preset,PRESET)) $(call option,--data,DATA)
 	@$(BIN)/python -m reproduce.site --if-any
 
 page: $(READY) ## reports/index.html: all of reports/ in one file, to open in a browser
@@ -67,8 +74,8 @@ reproduce-ablations: ## PRESET=quick|full: one choice at a time, on the validati
 reproduce-warmup: ## PRESET=quick|full: HVI against HVI-AVO over warm-up schedules, write reports/warmup.md
 
 reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write reports/<preset>/pictures/
-	@$(BIN)/python -m reproduce.table.pictures --preset $(PRESET) --runs "$(RUNS)" \
-	  $(if $(DATA),--data $(DATA)) $(if $(ROWS),--rows $(ROWS))
+	@$(BIN)/python -m reproduce.table.pictures $(call each,SET) --preset $(call text,PRESET) --runs $(call text,RUNS) \
+	  $(call option,--data,DATA) $(call option,--rows,ROWS)
 
 reproduce-invertible: ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
 reproduce-toy: ## PRESET=quick|full: HVI and IAF on toy energies, write reports/toy/
@@ -77,18 +84,18 @@ reproduce-collapse: ## PRESET=quick|full: collapsed latents, learned and exact, 
 reproduce-corners: ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
 reproduce-celeba: ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
 
-reproduce-ablations reproduce-warmup: OPTIONS = $(if $(DATA),--data $(DATA)) $(if $(MISSING),--missing)
-reproduce-celeba: OPTIONS = $(if $(FID_WEIGHTS),--fid-weights "$(FID_WEIGHTS)") $(if $(SET),--set $(SET)) $(if $(KEEP),--keep)
+reproduce-ablations reproduce-warmup: OPTIONS = $(call option,--data,DATA) $(if $(MISSING),--missing)
+reproduce-celeba: OPTIONS = $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
 
 $(PAGES:%=reproduce-%) reproduce-celeba: reproduce-%: $(READY) $(RAY)
-	@$(BIN)/python -m reproduce.experiments.$(patsubst toy,toys,$*) --preset $(PRESET) --runs "$(RUNS)" $(OPTIONS) \
-	  $(if $(filter-out file default,$(origin SEEDS)),--seeds $(SEEDS)) $(WHERE)
+	@$(BIN)/python -m reproduce.experiments.$(patsubst toy,toys,$*) --preset $(call text,PRESET) --runs $(call text,RUNS) $(OPTIONS) \
+	  $(if $(call given,SEEDS),$(call option,--seeds,SEEDS)) $(WHERE)
 
 dashboard: $(READY) ## W&B workspace and report from code; without a key reports/dashboard.json
-	@$(BIN)/python -m reproduce.tracking.dashboard --runs "$(RUNS)"
+	@$(BIN)/python -m reproduce.tracking.dashboard --runs $(call text,RUNS)
 
 sync: $(READY) ## send W&B's offline runs under RUNS, each once
-	@$(BIN)/python -m reproduce.tracking.sync --runs "$(RUNS)"
+	@$(BIN)/python -m reproduce.tracking.sync --runs $(call text,RUNS)
 
 benchmark: $(READY) ## this package against a bare loop and pythae, write reports/benchmark.*
 	@$(BIN)/python -m reproduce.benchmark

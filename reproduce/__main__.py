@@ -2,16 +2,20 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from annealed.config.datasets import BINARY
 from annealed.config.registry import METHODS, allow_import
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
+from annealed.utils.paths import argument
 from reproduce.results.locations import choose_data, reports_folder
+from reproduce.results.selection import results_of
 from reproduce.results.store import commit_results
-from reproduce.scheduling import engines, scheduler
-from reproduce.scheduling.run_grid import ROWS, Run, run_grid
+from reproduce.scheduling import engines, failed, scheduler
+from reproduce.scheduling.run_grid import ROWS, Run, rows_of, run_grid
 from reproduce.table import nll_table
+from reproduce.table.earlier import changes, runs_before
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -23,7 +27,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=2, help="seeds 0 to SEEDS - 1")
     parser.add_argument("--replicas", type=int, default=1, help="seeds trained side by side")
     parser.add_argument("--compile", action="store_true", help="compile the training step")
-    parser.add_argument("--runs", default="runs", help="where run folders are")
+    runs = argument("--runs")
+    parser.add_argument("--runs", default="runs", type=runs, help="where run folders are")
     parser.add_argument("--keep", action="store_true", help="copy results to reports/results/")
     parser.add_argument("--allow-import", action="store_true", help="rows may name a class")
     engines.add_options(parser)
@@ -51,12 +56,24 @@ def pick(runs: list[Run], index: int) -> Run:
     return runs[index]
 
 
-def tell(failures: list[str]) -> None:
-    """Print each failure; raises UsageError where there is one."""
-    for failure in failures:
-        print(failure, file=sys.stderr)
-    if failures:
-        raise UsageError(f"{len(failures)} runs failed or could not be kept, as told above.")
+def write_table(runs: list[Run], folder: Path, note: str, failures: list[str]) -> None:
+    """Write the table of `runs`, and of the runs that it had before, to `folder`, and show it.
+
+    Raises UsageError where there are `failures` or refused results, which cost no other run its
+    place, or where there is no table.
+    """
+    before = runs_before(folder, Path(runs[0].runs, runs[0].preset, runs[0].data))
+    table, text = folder / "nll_table.md", ""
+    try:
+        chosen, refused = results_of(runs, before)
+        failures = failed.joined(failures, refused)
+        text = nll_table.write(list(chosen), folder, runs[0].preset, note)
+    except UsageError as error:
+        failed.conclude(failures, str(error))
+    asked = [path for run in runs for path in run.results()]
+    print(text, changes(before, asked, list(chosen), table), sep="\n", end="")
+    print(f"{note}table: {table}", flush=True)
+    failed.conclude(failures)
 
 
 def main() -> None:
@@ -66,13 +83,12 @@ def main() -> None:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name} is {value}; accepted: 1 or more.")
-    rows = [row for row in arguments.rows.replace(" ", ",").split(",") if row]
+    rows = rows_of(arguments.rows)
     if not rows:
         raise UsageError(f"--rows is empty; accepted: some of {', '.join(METHODS)}.")
     if arguments.allow_import:
         allow_import()
-    for row in rows:  # a bad row or preset is refused before data are looked for
-        Run(arguments.preset, arguments.data or "mnist", row, 0).config()
+    # a bad row or preset is refused before data are looked for
     names = runs_of(arguments, arguments.data or "mnist", rows)
     if arguments.list_cells:
         print("\n".join(f"{index} {run.name}" for index, run in enumerate(names)))
@@ -84,16 +100,12 @@ def main() -> None:
     keeping = {"done": lambda run: commit_results(run.results())} if arguments.keep else {}
     if arguments.cell_index is not None:
         run = pick(runs, arguments.cell_index)
-        tell(scheduler.run_on(engines.chosen(arguments), [run], **keeping))
+        failed.conclude(scheduler.run_on(engines.chosen(arguments), [run], **keeping))
         return
     failures = []
     if not arguments.table_only:
         failures = scheduler.run_on(engines.chosen(arguments), runs, **keeping)
-    folder = reports_folder(arguments.preset, data)
-    paths = [path for run in runs for path in run.results()]
-    print(nll_table.write(paths, folder, arguments.preset, note))
-    print(f"{note}table: {folder / 'nll_table.md'}", flush=True)
-    tell(failures)
+    write_table(runs, reports_folder(arguments.preset, data), note, failures)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pwd
 import runpy
 import signal
 import subprocess
@@ -39,6 +40,18 @@ def no_server(monkeypatch):
     """No test talks to a W&B server, whatever keys this machine has."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A user without a home folder, as in a container whose user has no entry in passwd."""
+
+    def refuse(uid):
+        raise KeyError(uid)
+
+    for name in ("HOME", "XDG_CACHE_HOME", "ANNEALED_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", refuse)
 
 
 def small_problem() -> tuple[LinearGaussian, torch.Tensor]:
@@ -120,7 +133,7 @@ def annealed(*arguments: str, cwd: Path, **environment: str) -> subprocess.Compl
         process = SERVER.Process(target=_command, args=(command, *where))
         process.start()
         process.join()
-        streams = [Path(folder, name).read_text() for name in ("out", "err")]
+        streams = [Path(folder, name).read_text(encoding="utf-8") for name in ("out", "err")]
     return subprocess.CompletedProcess(command, process.exitcode, *streams)
 
 

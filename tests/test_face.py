@@ -37,7 +37,7 @@ def test_the_face_loads_neither_lightning_nor_wandb():
         "names = [getattr(al, name) for name in al.__all__ if name not in ('Method', 'number')]\n"
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     loaded = result.stdout.strip()
     assert "pytorch_lightning" not in loaded, result.stderr
     assert "wandb" not in loaded
@@ -98,7 +98,7 @@ def test_the_wheel_works_outside_the_repository(tmp_path):
         cwd=tmp_path,
         env={"PYTHONPATH": str(site), "PATH": "", "OMP_NUM_THREADS": "1"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert result.returncode == 0, result.stderr
     first, second = result.stdout.splitlines()

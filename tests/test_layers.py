@@ -91,5 +91,5 @@ def test_a_room_imports_from_rooms_before_it_alone(folder):
 def test_a_planted_wrong_import_is_found(place, line, tmp_path):
     path = tmp_path / place
     path.parent.mkdir(parents=True)
-    path.write_text(f"{line}\n")
+    path.write_text(f"{line}\n", encoding="utf-8")
     assert len(wrong_imports(tmp_path / place.split("/")[0])) == 1

@@ -45,5 +45,5 @@ def test_every_public_name_of_a_room_is_there_and_hides_no_module(package):
 )
 def test_a_light_module_does_not_load_what_its_room_needs_elsewhere(module):
     code = f"import sys, {module}\nprint(sorted(set({HEAVY!r}) & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert result.stdout.strip() == "[]", result.stdout + result.stderr

@@ -36,7 +36,7 @@ def install_peers(folder: Path) -> str | None:
     if not (folder / "pythae").exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         pip += ["--target", str(folder), *PEERS]
-        done = subprocess.run(pip, capture_output=True, text=True)
+        done = subprocess.run(pip, capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
             print(f"pythae is left out: it cannot be installed ({reason})", file=sys.stderr)
@@ -65,7 +65,7 @@ def markdown(lines: list[Measurement], code: dict, rounds: int) -> str:
         for line in of_section:
             row = f"| {line.case} | {line.microseconds:.4g} | {line.ratio:.2f} |"
             text.append(row + (f" {line.megabytes:.0f} |" if memory else ""))
-    return "\n".join([*text, *outlook(lines), "", HISTORY.read_text().strip(), ""])
+    return "\n".join([*text, *outlook(lines), "", HISTORY.read_text(encoding="utf-8").strip(), ""])
 
 
 def outlook(lines: list[Measurement]) -> list[str]:

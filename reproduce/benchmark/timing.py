@@ -45,7 +45,13 @@ def in_fresh_process(module: str, *arguments: str, **environment: str) -> dict:
     Raises UsageError with the last line of its errors where it fails.
     """
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment or None)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment or None,
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UsageError(f"python -m {module} {' '.join(arguments)} failed: {last}")

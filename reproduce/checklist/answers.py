@@ -51,7 +51,7 @@ def answer(question: dict, record: Record) -> Answer:
 
 def read() -> list[dict]:
     """The lists of questions."""
-    return yaml.safe_load(QUESTIONS.read_text())
+    return yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
 
 
 def answers(record: Record) -> list[tuple[dict, list[Answer]]]:

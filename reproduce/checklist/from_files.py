@@ -114,7 +114,7 @@ def sources(record: Record) -> Evidence:
     citations = {
         path.relative_to(record.root).as_posix(): re.findall(r"arXiv (\d{4}\.\d{5})", text)
         for path in sorted((record.root / "src" / "annealed").rglob("*.py"))
-        if "arXiv" in (text := path.read_text())
+        if "arXiv" in (text := path.read_text(encoding="utf-8"))
     }
     cited = sorted({number for numbers in citations.values() for number in numbers})
     if not cited:

@@ -9,9 +9,9 @@ import yaml
 
 from annealed.evaluation.result import read_result
 from reproduce.results.published import SMOKE
-from reproduce.results.store import RESULTS
+from reproduce.results.store import RESULTS, result_files
 
-ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text())
+ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Record:
     @cached_property
     def results(self) -> dict[str, dict]:
         """The committed results by path; smoke runs are none."""
-        paths = sorted((self.root / RESULTS).rglob("seed*.json"))
+        paths = sorted(result_files((self.root / RESULTS).rglob("seed*.json")))
         results = {path.relative_to(self.root).as_posix(): read_result(path) for path in paths}
         return {path: result for path, result in results.items() if result["preset"] != SMOKE}
 
@@ -67,7 +67,7 @@ class Record:
     def text(self, path: str) -> str:
         """The content of a file, empty where there is none."""
         file = self.root / path
-        return file.read_text() if file.is_file() else ""
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def every(results: dict[str, dict], wrong: list[str], text: str, files, what: str) -> Evidence:

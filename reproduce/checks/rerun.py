@@ -2,20 +2,23 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from annealed.config import from_dict
-from annealed.config.fields import OptionError
+from annealed.config import resolved
+from annealed.config.layers import Layer
 from annealed.config.registry import allow_import
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, read_result
 from annealed.runs import cli
 from annealed.runs.folders import run_folder
+from annealed.runs.load import MACHINE_KEYS, OVERRIDES_HELP
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
+from annealed.utils.paths import argument
 from reproduce.results.statistics import t_quantile
 from reproduce.results.store import RESULTS, committed_results
 
@@ -53,21 +56,24 @@ def committed(name: str, results: Path = RESULTS) -> Path:
     return path
 
 
-def configuration(path: Path, result: dict, runs: Path) -> Config:
+def configuration(path: Path, result: dict, runs: Path, overrides: Sequence[str] = ()) -> Config:
     """The configuration that `result` was made by, alone in a run folder below `runs`.
 
-    Raises UsageError where this version of the package does not accept it.
+    `overrides` are of MACHINE_KEYS. Raises UsageError where this version of the package does not
+    accept it.
     """
+    values = result["config"] | {"data": {**result["config"]["data"], "root": None}}
+    values["wandb"] = {**values["wandb"], "mode": "disabled"}
+    commit = result["provenance"]["commit"]
     try:
-        config = from_dict(result["config"])
-    except OptionError as error:
-        commit = result["provenance"]["commit"]
-        raise UsageError(
-            f"{path}: {error}; the commit that scored it, {commit}, takes it."
-        ) from None
+        config = resolved(Layer(str(path), values), list(overrides), MACHINE_KEYS)
+    except UsageError as error:
+        if not str(error).startswith(str(path)):
+            raise
+        sentence = f"{str(error)[:-1]}; the commit that scored it, {commit}, takes it."
+        raise UsageError(sentence) from None
     alone = replace(config.trainer, replicas=1, devices=1, strategy="auto")
-    data, silent = replace(config.data, root=None), replace(config.wandb, mode="disabled")
-    return replace(config, runs=str(runs), trainer=alone, data=data, wandb=silent)
+    return replace(config, runs=str(runs), trainer=alone)
 
 
 def elsewhere(old: dict, new: dict) -> list[str]:
@@ -106,7 +112,9 @@ def tolerance(path: Path, old: dict, new: dict) -> Tolerance:
     return Tolerance(monte_carlo, spread, f"{len(nll)} committed seeds; {where}")
 
 
-def rerun(name: str, runs: Path, results: Path = RESULTS) -> tuple[dict, dict, Tolerance]:
+def rerun(
+    name: str, runs: Path, results: Path = RESULTS, overrides: Sequence[str] = ()
+) -> tuple[dict, dict, Tolerance]:
     """The committed result of the run `name`, the one made anew below `runs`, and the tolerance.
 
     An interrupted one goes on. Raises UsageError where `runs` has a result of it already or the
@@ -114,7 +122,7 @@ def rerun(name: str, runs: Path, results: Path = RESULTS) -> tuple[dict, dict, T
     """
     path = committed(name, results)
     old = read_result(path)
-    config = configuration(path, old, runs / Path(name).parents[3])
+    config = configuration(path, old, runs / Path(name).parents[3], overrides)
     folder = run_folder(config)
     if (folder / RESULT).exists():
         raise UsageError(f"{folder} has a result already; remove it, or name another RUNS.")
@@ -131,12 +139,15 @@ def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.checks.rerun", description=__doc__)
     parser.add_argument("cell", help="<preset>/<data>/<row>/seed<k> below reports/results/")
-    parser.add_argument("--runs", default="runs", help="the run goes to RUNS/again/")
+    runs = argument("--runs")
+    parser.add_argument("--runs", default="runs", type=runs, help="the run goes to RUNS/again/")
     parser.add_argument("--allow-import", action="store_true", help="the row may name a class")
-    arguments = parser.parse_args()
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES_HELP)
+    arguments = parser.parse_intermixed_args()
     if arguments.allow_import:
         allow_import()
-    old, new, allowed = rerun(arguments.cell, Path(arguments.runs, "again"))
+    place = Path(arguments.runs, "again")
+    old, new, allowed = rerun(arguments.cell, place, RESULTS, arguments.overrides)
     difference = new["nll"] - old["nll"]
     comparison = (
         f"{arguments.cell}: NLL {old['nll']:.4f} committed, {new['nll']:.4f} here, difference "
@@ -145,7 +156,7 @@ def main() -> None:
         f"({allowed.because})"
     )
     if abs(difference) > allowed.total:
-        commits = [r["provenance"]["commit"][:12] for r in (old, new)]
+        commits = [r["provenance"]["commit"].split(":")[0][:12] for r in (old, new)]
         raise UsageError(
             f"not reproduced: {comparison}; commit {commits[0]} there, {commits[1]} here."
         )

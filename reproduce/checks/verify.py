@@ -88,7 +88,9 @@ def differences(root: Path, into: Path) -> list[str]:
             sentences.append(f"{path} is not there, and the committed results give it.")
         elif path.suffix in TEXT:
             old, new = (folder / path for folder in (root, into))
-            sentences += compare(path, old.read_text(), new.read_text())
+            sentences += compare(
+                path, old.read_text(encoding="utf-8"), new.read_text(encoding="utf-8")
+            )
     return sentences
 
 
@@ -153,7 +155,7 @@ def page_differences(root: Path) -> list[str]:
     path = root / overview.PAGE
     if not (path.is_file() or tables(root)):
         return []
-    if path.is_file() and path.read_text() == overview.render(root):
+    if path.is_file() and path.read_text(encoding="utf-8") == overview.render(root):
         return []
     state = "is not that of the reports beside it" if path.is_file() else "is not there"
     return [f"{overview.PAGE} {state}; `make page` writes it."]

@@ -1,6 +1,5 @@
 """A page's units as work for the scheduler, computed on the CPU whatever devices there are."""
 
-import sys
 from argparse import Namespace
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -9,9 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
-from annealed.utils.errors import UsageError
 from reproduce.experiments.units import Place, Unit
-from reproduce.scheduling import engines, scheduler
+from reproduce.scheduling import engines, failed, scheduler
 from reproduce.scheduling.work import Work
 
 PAGES = {  # the package whose `design` has BUDGETS and whose `run` has `units`
@@ -97,12 +95,13 @@ def plan(page: str, preset: str, runs: str, seeds: int) -> list[PageWork]:
 
 
 def run(arguments: Namespace, works: Sequence[Work]) -> None:
-    """Run `works` where the command line says; raises UsageError where one failed."""
-    failures = scheduler.run_on(engines.chosen(arguments), works)
-    for failure in failures:
-        print(failure, file=sys.stderr)
-    if failures:
-        raise UsageError(f"{len(failures)} of {len(works)} runs failed, as told above.")
+    """Run `works` where the command line says; raises UsageError where one failed.
+
+    A page needs all of them, so that one with another's result is refused before anything runs.
+    """
+    for work in works:
+        work.done()
+    failed.conclude(scheduler.run_on(engines.chosen(arguments), works))
 
 
 def read(works: Sequence[PageWork]) -> tuple[dict[Hashable, list[dict]], dict[Hashable, Path]]:

@@ -29,8 +29,13 @@ class Place:
         return self.folder / f"seed{seed}.npz"
 
     def read(self, seed: int) -> dict:
-        """A seed's result; raises UsageError where there is none or another setup made it."""
+        """A seed's result; raises UsageError where there is none or another run made it."""
         result = read_result(self.path(seed))
+        if result.get("seed") != seed:
+            raise UsageError(
+                f"{self.path(seed)} is a copy: it holds the result of seed {result.get('seed')}; "
+                "remove it and run again."
+            )
         if result.get("setup") != self.setup:
             raise UsageError(
                 f"{self.path(seed)} was made by another setup; remove it and run again."

@@ -35,6 +35,7 @@ def main() -> None:
 
     from annealed.utils.errors import UsageError
     from annealed.utils.files import locked
+    from annealed.utils.paths import argument
     from annealed.utils.provenance import provenance
     from reproduce.experiments.page_work import PAGES, PageWork, units_of
     from reproduce.experiments.units import finish
@@ -42,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="reproduce.experiments.worker", description=__doc__)
     parser.add_argument("page", choices=PAGES)
     parser.add_argument("--preset", default="quick", choices=("quick", "full"))
-    parser.add_argument("--runs", default="runs", help="where results are")
+    parser.add_argument("--runs", default="runs", type=argument("--runs"), help="where results are")
     parser.add_argument("--seeds", type=int, required=True, help="seeds 0 to SEEDS - 1")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--unit", nargs="+", required=True, metavar="KEY", help="which units")
@@ -59,9 +60,10 @@ def main() -> None:
     work = PageWork(*where, arguments.seeds, tuple(arguments.unit))
     report, code = Report(len(work.units)), provenance(torch.device("cpu"))
     seeds = list(range(work.seeds))
+    elsewhere = "name another folder with --runs"
     with ExitStack() as stack:
         for folder in work.locks():
-            stack.enter_context(locked(folder, "the run folder"))
+            stack.enter_context(locked(folder, "the run folder", otherwise=elsewhere))
         for report.unit, unit in enumerate(work.units):
             missing = len(unit.missing(seeds))
             print(f"{unit.name}: {missing} results to make", file=sys.stderr, flush=True)

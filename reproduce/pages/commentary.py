@@ -17,7 +17,9 @@ def reading(numbers: str, path: Path) -> tuple[str, str]:
     The first line of the file names the digest of the numbers that it reads; `BREAK` parts the
     answer, which stands above the numbers, from the discussion below them.
     """
-    first, _, text = path.read_text().partition("\n") if path.exists() else ("", "", "")
+    first, _, text = (
+        path.read_text(encoding="utf-8").partition("\n") if path.exists() else ("", "", "")
+    )
     if numbers not in first:
         return (
             f"No conclusion is drawn here: the reading in `{path.parent.name}/{path.name}` of "

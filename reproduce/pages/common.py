@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from annealed.utils.errors import UsageError
+from annealed.utils.paths import argument
 from reproduce.scheduling import engines
 
 
@@ -23,7 +24,8 @@ def arguments(
     accepted = " or ".join(budgets)
     parser.add_argument("--preset", default="quick", help=accepted)
     parser.add_argument("--seeds", type=int, help="seeds 0 to SEEDS - 1; default: by preset")
-    parser.add_argument("--runs", default="runs", help="where results are")
+    runs = argument("--runs")
+    parser.add_argument("--runs", default="runs", type=runs, help="where results are")
     engines.add_options(parser)
     add_options(parser)
     parsed = parser.parse_args()

@@ -27,7 +27,7 @@ class Section:
 
 def what_was_run(setting: Path) -> Section:
     """The section whose text is the file `setting`, written by hand."""
-    return Section("What was run", [setting.read_text().strip()])
+    return Section("What was run", [setting.read_text(encoding="utf-8").strip()])
 
 
 def digest_of(sections: list[Section]) -> str:

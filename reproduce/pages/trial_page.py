@@ -1,18 +1,16 @@
 """The command line of a page that is made of trials."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 from annealed.config.datasets import BINARY
-from annealed.utils.errors import UsageError
 from reproduce.pages import common
 from reproduce.results import trials
 from reproduce.results.locations import choose_data
 from reproduce.results.trials import Trial
-from reproduce.scheduling import engines
+from reproduce.scheduling import engines, failed
 
 MISSING = "take kept results for done: make no trial that has them for every seed"
 Write = Callable[[list[Trial], Path, Path, str, str], str]
@@ -51,10 +49,8 @@ def run(
         engine = engines.chosen(arguments)
         failures = trials.run(unmade, preset, data, arguments.runs, seeds, engine)
     if not trials.gather(plan, pool, preset, data):
-        raise UsageError(f"{pool} has no trial of this page; run it without --page.")
+        how = "; run it without --page" if arguments.page else ""
+        failed.conclude(failures, f"{pool} has no trial of this page{how}")
     place = folder(name, preset, data)
     print(f"page: {place}.md; numbers {write(plan, pool, place, preset, data)}")
-    for failure in failures:
-        print(failure, file=sys.stderr)
-    if failures:
-        raise UsageError(f"{len(failures)} trials failed or could not be kept, as told above.")
+    failed.conclude(failures)

@@ -7,8 +7,9 @@ __all__, __getattr__, __dir__ = lazy_names(
     {
         "locations": ("choose_data", "reports_folder"),
         "published": ("Published", "label", "verdict"),
+        "selection": ("results_of", "select"),
         "statistics": ("adjust", "compare", "holm", "interval", "outcome", "t_quantile"),
-        "store": ("commit_result", "commit_results", "committed_results"),
+        "store": ("commit_result", "commit_results", "committed_results", "result_files"),
         "trials": ("Trial",),
     },
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from annealed.evaluation.result import read_placed
 from reproduce.results.statistics import adjust, compare
 from reproduce.results.store import log_prob
 
@@ -31,7 +32,8 @@ def table(paths: list[Path]) -> pd.DataFrame:
     rows: dict[str, dict[int, Path]] = {}
     for path in paths:
         if path.with_suffix(".npz").exists():
-            rows.setdefault(path.parent.name, {})[int(path.stem[4:])] = path
+            result = read_placed(path)
+            rows.setdefault(result["row"], {})[result["seed"]] = path
     lines = []
     for first, second in PAIRS:
         if first in rows and second in rows and rows[first].keys() & rows[second].keys():

@@ -23,7 +23,7 @@ class Published:
 @cache
 def read() -> dict:
     """The content of published.yaml."""
-    return yaml.safe_load(FILE.read_text())
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
 
 
 def sources() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from annealed.evaluation.result import read_result
+from annealed.evaluation.result import read_placed
 from annealed.utils.errors import UsageError
 from reproduce.results.paired import differences
 from reproduce.results.statistics import compare
@@ -127,7 +127,7 @@ def table(results: Results) -> pd.DataFrame:
     lines = []
     for trial, paths in results.items():
         for seed, path in sorted(paths.items()):
-            result = read_result(path)
+            result = read_placed(path)
             line = {**{key: getattr(trial, key) for key in KEYS}, "seed": seed}
             line |= {"status": result["status"], "commit": result["provenance"]["commit"]}
             if result["status"] == "finished":

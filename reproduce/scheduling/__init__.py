@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     {
         "display": ("Display",),
         "engines": ("add_options", "chosen", "default_jobs"),
+        "failed": ("conclude", "joined"),
         "local": ("Local", "LocalJob"),
         "ray_cluster": ("Cluster", "ClusterJob"),
         "run_grid": ("ROWS", "Run"),

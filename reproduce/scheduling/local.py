@@ -25,9 +25,9 @@ class LocalJob:
         """The exit status, once the process has ended."""
         return self.process.ended()
 
-    def last_line(self) -> str:
-        """The last line of the log, and where it is."""
-        return f"{self.process.last_line()} (see {self.process.log})"
+    def reason(self) -> str:
+        """Why the process ended, and where its log is."""
+        return f"{self.process.reason()} (see {self.process.log})"
 
 
 class Local:

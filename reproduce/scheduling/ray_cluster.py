@@ -14,8 +14,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from annealed.utils.errors import InUse, UsageError
-from annealed.utils.files import locked, replace as replace_file
+from annealed.utils.errors import UsageError
+from annealed.utils.files import locked, replace as replace_file, write_errors_explained
 from reproduce.scheduling import ray_node, worker_process
 from reproduce.scheduling.work import Work
 
@@ -59,9 +59,9 @@ class ClusterJob:
         self.message = outcome["message"]
         try:
             self.write(outcome["files"])
-        except InUse as error:
+        except UsageError as error:  # in use, or nothing can be written here
             self.message = str(error)
-            return InUse.status
+            return error.status
         return outcome["status"]
 
     def write(self, files: dict[str, bytes]) -> None:
@@ -73,11 +73,12 @@ class ClusterJob:
                 stack.enter_context(locked(folder, "the run folder"))
             for name, content in files.items():
                 path = Path(self.work.runs, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
+                with write_errors_explained(path, "it can be sent again"):
+                    path.parent.mkdir(parents=True, exist_ok=True)
                 replace_file(path, lambda f, content=content: f.write(content))
 
-    def last_line(self) -> str:
-        """The last line of the log, and where it is."""
+    def reason(self) -> str:
+        """Why the task ended, and where its log is."""
         return self.message
 
 

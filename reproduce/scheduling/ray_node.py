@@ -49,7 +49,7 @@ class States:
 
 
 def execute(assignment: Assignment, states) -> dict:
-    """Run a work; returns the exit status, the log's last line and, from another disk, its files.
+    """Run a work; returns the exit status, why it ended and, from another disk, its files.
 
     Its progress goes to `states`, the handle of a `States`.
 
@@ -80,6 +80,6 @@ def execute(assignment: Assignment, states) -> dict:
     names = assignment.files if complete and not shared else []
     return {
         "status": status,
-        "message": f"{process.last_line()} (see {process.log} on {socket.gethostname()})",
+        "message": f"{process.reason()} (see {process.log} on {socket.gethostname()})",
         "files": {name: (runs / name).read_bytes() for name in names if (runs / name).is_file()},
     }

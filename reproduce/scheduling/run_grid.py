@@ -1,14 +1,17 @@
 """The grid: which runs a table needs, and which of them have a result."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from annealed.config import load
+from annealed.config import load, override
+from annealed.config.loader import find_file
 from annealed.config.registry import METHODS
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT
 from annealed.runs.folders import each_seed, group_folder, is_finished, run_folder
+from annealed.utils.errors import UsageError
 
 ROWS = tuple(METHODS)
 # of a run folder, the mark of done last
@@ -48,7 +51,7 @@ class Run:
             f"preset={self.preset}",
             f"data.name={self.data}",
             f"seed={self.seed}",
-            f"runs={self.runs}",
+            override("runs", self.runs),
             f"trainer.replicas={self.replicas}",
             *["trainer.compile=true"] * self.compile,
             *self.changes,
@@ -80,19 +83,64 @@ class Run:
         """What a finished run leaves in the folder of each seed."""
         return [folder / name for folder in self.locks() for name in FILES]
 
+    def finished(self) -> tuple[list[Path], list[str]]:
+        """The results that are there, and a sentence for each that is not of this run."""
+        paths, refusals = [], []
+        for config in each_seed(self.config()):
+            folder = run_folder(config)
+            try:
+                paths += [folder / RESULT] * is_finished(config, folder)
+            except (UsageError, OSError) as error:
+                refusals.append(str(error))
+        return paths, refusals
+
     def done(self) -> bool:
         """Whether the results are there; raises UsageError where another configuration made one."""
         return all([is_finished(c, run_folder(c)) for c in each_seed(self.config())])
 
 
+def rows_of(text: str) -> list[str]:
+    """The rows of `text`, apart by commas, or by spaces that are not in a file's name."""
+    parts = [part.strip() for part in text.split(",")]
+    files = [os.path.isfile(os.path.expanduser(part)) for part in parts]
+    return [
+        row
+        for part, file in zip(parts, files, strict=True)
+        for row in ([part] if file else part.split())
+    ]
+
+
 def run_grid(
     preset: str, data: str, rows: list[str], seeds: int, replicas: int = 1, **options
 ) -> list[Run]:
-    """Seeds 0..seeds-1 of each row, `replicas` a run; every row's first before any row's next."""
+    """Seeds 0..seeds-1 of each row, `replicas` a run; every row's first before any row's next.
+
+    Raises UsageError as `distinct_rows` does.
+    """
+    rows = distinct_rows(preset, data, rows, **options)
     starts = range(0, seeds, replicas)
     sizes = [(start, min(replicas, seeds - start)) for start in starts]
     return [
         Run(preset, data, row, start, replicas=size, **options)
         for start, size in sizes
-        for row in dict.fromkeys(rows)
+        for row in rows
     ]
+
+
+def distinct_rows(preset: str, data: str, rows: list[str], **options) -> list[str]:
+    """`rows` without those that are one configuration, spelt otherwise.
+
+    Raises UsageError where one has no configuration, or two of one name have different ones.
+    """
+    first: dict[str, Run] = {}
+    for row in rows:
+        run = Run(preset, data, row, 0, **options)
+        config = run.config()
+        before = first.setdefault(config.row, run)
+        if before.config() != config:
+            raise UsageError(
+                f"--rows has {find_file(before.row)} and {find_file(row)}, two configurations of "
+                f"one name, {config.row}, which is that of their run folder; accepted: another "
+                "file name, or a key row in one of them, as in row: other."
+            )
+    return [run.row for run in first.values()]

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from annealed.utils.errors import Diverged, InUse, UsageError
 from annealed.utils.files import in_use
+from annealed.utils.provenance import commit, tell_unknown_commit
+from reproduce.scheduling import failed
 from reproduce.scheduling.display import Display
 from reproduce.scheduling.work import Work
 
@@ -27,7 +29,7 @@ class Job(Protocol):
     def status(self) -> int | None:
         """The exit status of the work's command, once it has ended."""
 
-    def last_line(self) -> str:
+    def reason(self) -> str:
         """Why it ended, and where its log is."""
 
 
@@ -60,7 +62,8 @@ def run_on(engine: Engine, plan: Sequence[Work], done: Done = lambda work: []) -
     """Run the works of `plan` that have no results; returns a sentence for each that failed.
 
     `done` is called with every work that has its results, as soon as it has them, and returns a
-    sentence for each thing that failed.
+    sentence for each thing that failed. Every sentence is shown as soon as it is known, whatever
+    the caller meets later; no work that fails or is refused keeps another from running.
 
     A work that dies is started again, RETRIES times, and goes on from what it left; one that
     diverged has its result, and one that cannot run (exit status 2) is not tried again. One that
@@ -75,14 +78,25 @@ class _Session:
 
     def __init__(self, engine: Engine, plan: Sequence[Work], done: Done):
         self.engine, self.done = engine, done
-        self.waiting = deque(Pending(work) for work in plan if not work.done())
+        self.waiting: deque[Pending] = deque()
         self.running: dict[Job, Pending] = {}
-        self.display = Display(total=len(plan), done=len(plan) - len(self.waiting))
-        left = {pending.work for pending in self.waiting}
-        self.failures = [failure for work in plan if work not in left for failure in done(work)]
+        self.failures: list[str] = []
+        finished, refused = [], {}
+        for work in plan:
+            try:
+                finished.append(work) if work.done() else self.waiting.append(Pending(work))
+            except (UsageError, OSError) as error:
+                refused[work] = failed.sentence(error)
+        self.display = Display(total=len(plan), done=len(finished))
+        for work, reason in refused.items():
+            self.fail(work, reason)
+        for work in finished:
+            self.after(work)
 
     def work(self) -> list[str]:
         """Run until nothing is left."""
+        if self.waiting:
+            tell_unknown_commit(commit())
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
             while self.waiting or self.running:
@@ -104,13 +118,21 @@ class _Session:
             pending, now = self.waiting.popleft(), time.monotonic()
             if pending.start > now:
                 self.waiting.append(pending)
-            elif any(in_use(folder) for folder in pending.work.locks()):
-                self.wait(pending)
-            elif pending.work.done():
-                self.finished(pending.work, "done by another process")
             else:
-                job = self.engine.start(pending.work, RETRIES - pending.tries)
-                self.running[job] = pending
+                try:
+                    self.start(pending)
+                except (UsageError, OSError) as error:
+                    self.fail(pending.work, failed.sentence(error))
+
+    def start(self, pending: Pending) -> None:
+        """Start a work, unless another process runs it or has made its results."""
+        if any(in_use(folder) for folder in pending.work.locks()):
+            self.wait(pending)
+        elif pending.work.done():
+            self.finished(pending.work, "done by another process")
+        else:
+            job = self.engine.start(pending.work, RETRIES - pending.tries)
+            self.running[job] = pending
 
     def reap(self) -> None:
         """Decide on what has ended."""
@@ -124,13 +146,13 @@ class _Session:
                 continue
             pending.tries += job.tries
             if status in (0, Diverged.status) and written:
-                self.finished(work, "diverged" if status else "done")
+                self.finished(work, f"diverged: {job.reason()}" if status else "done")
             elif status != UsageError.status and pending.tries <= RETRIES:
-                self.display.print(f"{work.name} ended with status {status}; trying again")
+                why = f"ended with status {status}, {job.reason()}"
+                self.display.print(f"{work.name} {why}; trying again")
                 self.waiting.append(pending)
             else:
-                self.failures.append(f"{work.name}: {job.last_line()}")
-                self.display.finished(work, "failed")
+                self.fail(work, job.reason())
 
     def wait(self, pending: Pending) -> None:
         """Come back to a work that another process runs."""
@@ -142,7 +164,22 @@ class _Session:
     def finished(self, work: Work, how: str) -> None:
         """Note that `work` has its results."""
         self.display.finished(work, how)
-        self.failures += self.done(work)
+        self.after(work)
+
+    def after(self, work: Work) -> None:
+        """Do what follows on the results of `work`."""
+        try:
+            sentences = self.done(work)
+        except (UsageError, OSError) as error:
+            sentences = [failed.sentence(error)]
+        for failure in [f"{work.name}: {sentence}" for sentence in sentences]:
+            self.failures.append(failure)
+            self.display.print(failure)
+
+    def fail(self, work: Work, reason: str) -> None:
+        """Note that `work` has failed, and show why."""
+        self.failures.append(f"{work.name}: {reason}")
+        self.display.finished(work, f"failed: {reason}")
 
 
 def _interrupt(*_) -> None:

@@ -5,6 +5,8 @@ Ray sends this module to nodes by value, so it stands on the standard library al
 
 import json
 import os
+import re
+import signal
 import subprocess
 import threading
 import time
@@ -15,6 +17,10 @@ from pathlib import Path
 GRACE = 15.0  # seconds between asking a process to stop and killing it
 DRAIN = 5.0  # seconds to wait for the last lines of a process that has ended
 LOG = "log.txt"
+# the package's own sentence, or the exception below a traceback, whose lines are indented
+REASON = re.compile(
+    r"^(?:(annealed: .+)|Traceback \(most recent call last\):\n(?:\s.*\n)*(\S.*))$", re.MULTILINE
+)
 
 
 @dataclass(eq=False)
@@ -23,6 +29,7 @@ class Process:
 
     popen: subprocess.Popen
     log: Path
+    begin: int = 0  # where this try's part of the log begins, bytes
     state: dict = field(default_factory=dict)
     listener: threading.Thread | None = None
 
@@ -43,10 +50,36 @@ class Process:
             self.listener.join(DRAIN)
         return status
 
-    def last_line(self) -> str:
-        """The last line that the process wrote to its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it left no message"
+    def reason(self) -> str:
+        """Why the process ended, as far as this try's part of its log and its status say."""
+        with open(self.log, "rb") as log:
+            log.seek(self.begin)
+            text = log.read().decode("utf-8", errors="replace")
+        return reason(text, self.popen.poll())
+
+
+def reason(log: str, status: int | None) -> str:
+    """Why a process with this log and exit status ended, as one line.
+
+    A signal is named, since it leaves no line. Else it is the package's own sentence or the
+    exception of a traceback, whichever came last, or the last line that is no library's warning.
+    """
+    if status is not None and status < 0:
+        hint = ", as when memory runs out" if -status == signal.SIGKILL else ""
+        return f"killed by {_signal_name(-status)}{hint}"
+    lines = [line for line in log.splitlines() if line.strip()]
+    reasons = REASON.findall("\n".join(lines))
+    if reasons:
+        return "".join(reasons[-1])
+    lines = [line for line in lines if not line[0].isspace() and "Warning: " not in line]
+    return lines[-1] if lines else "it left no message"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def start(
@@ -58,16 +91,18 @@ def start(
     of_worker |= {"OMP_NUM_THREADS": str(threads)}
     log = folder / LOG
     with open(log, "ab") as errors:
+        begin = errors.tell()
         popen = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             env={**os.environ, **of_worker, **environment},
             cwd=cwd,
         )
-    process = Process(popen, log)
+    process = Process(popen, log, begin)
     process.listener = threading.Thread(target=process.listen, daemon=True)
     process.listener.start()
     return process

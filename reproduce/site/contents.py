@@ -58,5 +58,7 @@ def _rank(name: str) -> int:
 
 def title(path: Path) -> str:
     """The first heading of a page, or its name."""
-    heads = (line for line in path.read_text().splitlines() if line.startswith("# "))
+    heads = (
+        line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ")
+    )
     return next(heads, f"# {path.stem}").removeprefix("# ").strip()

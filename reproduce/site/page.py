@@ -53,7 +53,7 @@ def render(root: Path) -> str:
     )
     environment.filters |= {"number": number, "integer": lambda value: f"{value:,}"}
     text = environment.get_template("page.html").render(
-        style=Markup((HERE / "page.css").read_text()),
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         tables=[_table(folder, root, shown) for folder in folders],
         findings=_apart(reports, "findings", shown),
         pages=[(page, _prose(reports, page.path, page.name, shown)) for page in others],

@@ -54,7 +54,7 @@ class Prose:
 
     def sections(self) -> list[tuple[str, Markup, bool]]:
         """Heading, content and whether a figure is in it: first what precedes the first heading."""
-        tokens = self.parser.parse(self.path.read_text())
+        tokens = self.parser.parse(self.path.read_text(encoding="utf-8"))
         starts = [i for i, t in enumerate(tokens) if t.type == "heading_open" and t.tag == "h2"]
         head = next((i for i, t in enumerate(tokens) if t.type == "heading_close"), -1) + 1
         if starts and head > starts[0]:

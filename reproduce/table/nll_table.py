@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from annealed.evaluation.result import read_result, trusted_k
+from annealed.evaluation.result import trusted_k
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
+from annealed.utils.provenance import OUTSIDE
 from reproduce.pages.markdown import number
 from reproduce.results import published
+from reproduce.results.selection import select
 from reproduce.results.statistics import t_quantile
+from reproduce.table.earlier import CELLS
 
 MEANS = ("elbo", "k_hat_untrusted", "rate", "active_units")  # that are means over seeds alone
 DIGITS = "%.8g"  # of a number in a CSV: the last bits of a float64 differ between machines
@@ -21,17 +24,11 @@ BINARISATION = {
 
 
 def collect(paths: list[Path]) -> list[dict]:
-    """The results at those paths that exist; raises UsageError where they cannot share a table."""
-    results = [read_result(path) for path in paths if path.exists()]
-    finished = [r for r in results if r["status"] == "finished"]
-    differ = [("data_digest", "data"), ("samples", "importance samples"), ("split", "split")]
-    for key, name in differ:
-        if len({r.get(key, "test") for r in finished}) > 1:
-            raise UsageError(
-                f"the results under {paths[0].parents[2]} differ in their {name}, so they cannot "
-                "share a table; remove the odd ones."
-            )
-    return results
+    """The results at those paths that exist; raises UsageError where `select` refuses one."""
+    results, refused = select(paths)
+    if refused:
+        raise UsageError(" ".join(refused.values()))
+    return list(results.values())
 
 
 def summarise(results: list[dict]) -> pd.DataFrame:
@@ -48,7 +45,7 @@ def summarise(results: list[dict]) -> pd.DataFrame:
         nll = pd.Series([r["nll"] for r in done], dtype=float)
         mc = pd.Series([r["nll_mc_error"] for r in done], dtype=float)
         mean, sd, n = nll.mean(), nll.std(), len(nll)
-        half = t_quantile(n) * sd / n**0.5
+        half = t_quantile(n) * sd / max(n, 1) ** 0.5
         low, high = mean - half, mean + half
         lines.append(
             {
@@ -88,6 +85,9 @@ def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str
     seeds = f"{count} seed{'s' * (count > 1)}"
     sessions = [s for r in done for s in [*r["training"]["sessions"], r["provenance"]]]
     commits = sorted({session["commit"] for session in sessions})
+    files = [file for session in sessions for file in session.get(OUTSIDE, [])]
+    names = sorted({f"{file['path']} (SHA-256 {file['sha256'][:12]})" for file in files})
+    outside = f"; not in a commit: {', '.join(names)}" if names else ""
     smoke = "SMOKE RUN, far from converged and no evidence: " if preset == "quick" else ""
     split = first.get("split", "test")
     title = f"{smoke}{note}{split} NLL on {first['data']}, preset {preset}, {seeds}"
@@ -96,7 +96,7 @@ def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str
         f"binarisation {BINARISATION[first['binarisation']]}, "
         f"SHA-256 {first['data_digest'][:12]}; {first['test_images']} {split} images; "
         f"epochs trained {span}; S = {first['samples']} importance samples; {seeds}; "
-        f"commit {', '.join(commits)}"
+        f"commit {', '.join(commits)}{outside}"
     )
     return title, source
 
@@ -115,7 +115,7 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
             number(r.published),
             number(r.nll),
             number(r.sd),
-            f"{number(r.ci_low)} to {number(r.ci_high)}" if r.seeds > 1 else "one seed",
+            interval(r),
             number(r.difference, "+.2f"),
             r.verdict,
             seeds,
@@ -142,14 +142,21 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
     return "\n".join(lines) + "\n\n" + "\n\n".join(parts) + "\n"
 
 
+def interval(line) -> str:
+    """The 95% interval of a line of `summarise`, or why it has none."""
+    if line.seeds > 1:
+        return f"{number(line.ci_low)} to {number(line.ci_high)}"
+    return "one seed" if line.seeds else "all seeds diverged"
+
+
 def latex(table: pd.DataFrame, title: str, source: str) -> str:
     """The table as a LaTeX tabular for booktabs."""
     lines = [f"% {title}", f"% {source}", r"\begin{tabular}{lrrrrl}", r"\toprule"]
     lines += [r"row & published & NLL & 95\% interval & seeds & verdict \\", r"\midrule"]
     for r in table.itertuples():
-        interval = f"[{number(r.ci_low)}, {number(r.ci_high)}]" if r.seeds > 1 else "--"
+        bounds = f"[{number(r.ci_low)}, {number(r.ci_high)}]" if r.seeds > 1 else "--"
         spread = f"{number(r.nll)} $\\pm$ {number(r.sd)}" if r.seeds > 1 else number(r.nll)
-        cells = [r.label, number(r.published), spread, interval, str(r.seeds), r.verdict]
+        cells = [r.label, number(r.published), spread, bounds, str(r.seeds), r.verdict]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
@@ -171,7 +178,7 @@ def write(paths: list[Path], folder: Path, preset: str, note: str = "") -> str:
     replace_text(folder / "nll_table.tex", latex(table, title, source))
     left_out = ("config", "kl_by_latent")
     flat = pd.json_normalize([{k: v for k, v in r.items() if k not in left_out} for r in results])
-    replace_text(folder / "nll_cells.csv", flat.to_csv(index=False))
+    replace_text(folder / CELLS, flat.to_csv(index=False))
     return text
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,9 +11,11 @@ from annealed.config.datasets import BINARY
 from annealed.config.registry import METHODS
 from annealed.evaluation.pictures import draw_pictures, picture
 from annealed.runs import cli
-from annealed.runs.load import configured, trained
+from annealed.runs.load import OVERRIDES_HELP, configured, trained
 from annealed.training.checkpoints import BEST
 from annealed.utils.errors import UsageError
+from annealed.utils.files import write_errors_explained
+from annealed.utils.paths import argument
 from reproduce.pages.page import save
 from reproduce.results.locations import reports_folder
 
@@ -26,9 +29,12 @@ TITLES = {
 }
 
 
-def draw(run: Path, title: str, place: Path, name: str) -> None:
-    """Draw the trained run in folder `run` as <name>.png and <name>.pdf into `place`."""
-    config = configured(run)
+def draw(run: Path, title: str, place: Path, name: str, overrides: Sequence[str] = ()) -> None:
+    """Draw the trained run in folder `run` as <name>.png and <name>.pdf into `place`.
+
+    `overrides` are of keys of the machine, as those of `configured`.
+    """
+    config = configured(run, overrides)
     method, subject = trained(run, config)
     kinds = draw_pictures(method, subject.held_out)
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.9), constrained_layout=True)
@@ -48,8 +54,12 @@ def main() -> None:
     parser.add_argument("--data", choices=BINARY, default="mnist")
     parser.add_argument("--rows", default=",".join(METHODS), help="comma-separated rows")
     parser.add_argument("--seed", type=int, default=0, help="of the runs that are drawn")
-    parser.add_argument("--runs", default="runs", help="where run folders are")
-    arguments = parser.parse_args()
+    runs = argument("--runs")
+    parser.add_argument("--runs", default="runs", type=runs, help="where run folders are")
+    place = argument("--output", Path)
+    parser.add_argument("--output", type=place, help="default: reports/<preset>/pictures")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES_HELP)
+    arguments = parser.parse_intermixed_args()
     place = Path(arguments.runs, arguments.preset, arguments.data)
     rows = [row for row in arguments.rows.split(",") if row]
     runs = {row: place / row / f"seed{arguments.seed}" for row in rows}
@@ -57,10 +67,12 @@ def main() -> None:
     if not done:
         raise UsageError(f"{place} has no trained run of {', '.join(rows)} to draw.")
     folder = reports_folder(arguments.preset, arguments.data) / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = arguments.output or folder
+    with write_errors_explained(folder, "name another folder with --output"):
+        folder.mkdir(parents=True, exist_ok=True)
     for row, run in done.items():
         title = f"{row}, {arguments.data}, preset {arguments.preset}, seed {arguments.seed}"
-        draw(run, title, folder, row)
+        draw(run, title, folder, row, arguments.overrides)
     print(f"pictures: {folder} ({', '.join(done)})")
 
 

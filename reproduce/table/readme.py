@@ -17,7 +17,7 @@ HEAD = ["row", "published", "here: mean (95% interval)", "difference, verdict", 
 
 def read(root: Path) -> str:
     """README's text, empty where there is none."""
-    return (root / README).read_text() if (root / README).is_file() else ""
+    return (root / README).read_text(encoding="utf-8") if (root / README).is_file() else ""
 
 
 def table_of(text: str) -> Path:

@@ -14,6 +14,7 @@ from reproduce.pages.markdown import markdown_table, number
 from reproduce.pages.page import save
 from reproduce.results import paired
 from reproduce.results.locations import reports_folder
+from reproduce.results.selection import select
 from reproduce.results.statistics import outcome
 from reproduce.results.store import RESULTS, committed_results
 from reproduce.table import curves, forest, nll_table, readme
@@ -56,7 +57,8 @@ def paired_markdown(pairs: pd.DataFrame) -> str:
 def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None = None) -> Path:
     """Write the report of a preset on a data set from `results`; returns its folder.
 
-    Raises UsageError where there are no results to report.
+    Raises UsageError where there are no results to report, and, once the report of the others is
+    written, where one cannot be part of it.
     """
     paths = committed_results(preset, data, results)
     if not paths:
@@ -65,6 +67,8 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
             "KEEP=1` puts them there."
         )
     folder = folder or reports_folder(preset, data)
+    chosen, refused = select(paths)
+    paths = list(chosen)
     nll_table.write(paths, folder, preset)
     runs = nll_table.collect(paths)
     rows = nll_table.summarise(runs)
@@ -76,6 +80,8 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
             folder / "paired.csv", pairs.to_csv(index=False, float_format=nll_table.DIGITS)
         )
     replace(folder / "curves.png", lambda f: curves.draw(curves.gather(paths), f))
+    if refused:
+        raise UsageError(f"{folder} is written without these. {' '.join(refused.values())}")
     return folder
 
 

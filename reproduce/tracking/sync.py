@@ -16,8 +16,9 @@ from pathlib import Path
 from annealed.evaluation.result import RESULT
 from annealed.runs import cli
 from annealed.runs.wandb_logger import has_key, server
-from annealed.utils.errors import UsageError
+from annealed.utils.errors import InUse, UsageError
 from annealed.utils.files import locked
+from annealed.utils.paths import argument
 
 ANSWER = 15  # seconds that the server may take to answer at all
 BATCH = 10  # run folders a call of the client
@@ -65,7 +66,12 @@ def send(batch: list[Path], runs: Path) -> str:
     call = [sys.executable, "-m", "wandb", "sync", *map(str, batch)]
     try:
         done = subprocess.run(
-            call, capture_output=True, text=True, env=environment, timeout=START + EACH * len(batch)
+            call,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            timeout=START + EACH * len(batch),
         )
     except subprocess.TimeoutExpired:
         return "the server did not take them in time"
@@ -77,7 +83,8 @@ def sync(runs: Path) -> tuple[int, int, int]:
     """Send what is whole below `runs`: how many runs were sent, had been, and are not whole yet.
 
     A run is whole when it has its result and no process works on it. Raises UsageError where there
-    is nothing to send at all, no key or no server, or where W&B did not take everything.
+    is nothing to send at all, no key or no server, where W&B did not take everything, or where a
+    folder cannot be locked.
     """
     by_run = pieces(runs)
     if not by_run:
@@ -90,7 +97,7 @@ def sync(runs: Path) -> tuple[int, int, int]:
         for run in left:
             try:
                 stack.enter_context(locked(run, "the run folder"))
-            except UsageError:
+            except InUse:
                 continue  # in training: its turn comes
             if (run / RESULT).is_file():
                 whole.append(run)
@@ -114,7 +121,8 @@ def sync(runs: Path) -> tuple[int, int, int]:
 def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.tracking.sync", description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are")
+    folder = argument("--runs", Path)
+    parser.add_argument("--runs", type=folder, default="runs", help="where run folders are")
     sent, before, unfinished = sync(parser.parse_args().runs)
     print(f"sent {sent} runs; {before} had been sent before, {unfinished} are not finished yet.")
 

@@ -31,7 +31,7 @@ def main() -> None:
     from annealed.training.distributed import ranks
 
     process = ranks(config)
-    folder = fit(config, arguments.resume, process)
+    folder = fit(config, arguments.resume, process, configuration.find_file(arguments.config))
     if process.leads:
         print(f"result: {folder / RESULT}")
 

@@ -28,7 +28,9 @@ def faults(**environment: str) -> tuple[str, int]:
     """What keep_freed said, and the page faults of 20 rounds of four blocks that are freed."""
     clean = {k: v for k, v in os.environ.items() if k not in USER_SETTINGS}
     code = [sys.executable, "-c", FAULTS]
-    done = subprocess.run(code, env=clean | environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        code, env=clean | environment, capture_output=True, encoding="utf-8", check=True
+    )
     said, count = done.stdout.split()
     return said, int(count)
 

@@ -186,7 +186,7 @@ def test_a_run_has_the_same_curve_and_result_and_says_who_multiplied(tmp_path):
         cell = [*options, f"trainer.products={by}", f"runs={tmp_path / by}"]
         (folder, ran) = operations(fit, configuration.load("hvi", cell))
         assert (ONEDNN in ran) == (by == "onednn")
-        result = json.loads((folder / "result.json").read_text())
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         assert {s["products"] for s in result["training"]["sessions"]} == {by}
         assert result["provenance"]["products"] == by
         records[by] = result, read_metrics(folder).drop(columns="seconds").to_numpy()

@@ -92,7 +92,7 @@ def tiny(row, runs, *overrides):
 
 
 def result(folder):
-    return json.loads((folder / "result.json").read_text())
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
 def test_a_run_of_three_seeds_is_three_runs(tmp_path):

@@ -19,7 +19,7 @@ from torchvision.datasets import CelebA
 from torchvision.transforms import v2
 
 from annealed import config as configuration
-from annealed.data.celeba import archive, dataset, pixel_cache
+from annealed.data.celeba import archive, dataset, partition, pixel_cache
 from annealed.data.images import load_images
 from annealed.data.locations import DataNotFound
 from annealed.prepare import prepare
@@ -91,7 +91,7 @@ def test_faces_are_cropped_resized_and_split_as_torchvision_would(root, size):
     like = v2.Compose(
         [v2.CenterCrop(148), v2.Resize(size, v2.InterpolationMode.BILINEAR), v2.PILToTensor()]
     )
-    rows = [line.split() for line in listing(root).read_text().splitlines()]
+    rows = [line.split() for line in listing(root).read_text(encoding="utf-8").splitlines()]
     for k, split in enumerate(images):
         paths = [photos(root) / name for name, number in rows if number == str(k)]
         expected = torch.stack([like(Image.open(path)) for path in paths])
@@ -126,7 +126,9 @@ def test_images_are_mapped_and_the_file_is_safe_from_writes(root, home):
     before = file.read_bytes()
     if Path("/proc/self/maps").exists():
         (line,) = (
-            row for row in Path("/proc/self/maps").read_text().splitlines() if str(file) in row
+            row
+            for row in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+            if str(file) in row
         )
         first, last = (int(end, 16) for end in line.split()[0].split("-"))
         assert all(first <= split.data_ptr() < last for split in images)
@@ -187,6 +189,228 @@ def test_other_images_under_the_same_list_are_decoded_anew(root, capsys):
     assert "was made from other images" in capsys.readouterr().err
 
 
+def overwrite(path: Path, content: bytes) -> None:
+    """Write into a file as it lies, so that its folder does not change."""
+    with open(path, "r+b") as f:
+        f.write(content)
+        f.truncate()
+
+
+def test_one_image_overwritten_in_place_is_decoded_anew(root, capsys):
+    digest = load_images("celeba", str(root), 0).digest()
+    first, second = (photos(root) / f"{k:06d}.jpg" for k in (1, 2))
+    whole = first.read_bytes()
+    overwrite(first, second.read_bytes())
+    other = load_images("celeba", str(root), 0).digest()
+    assert other != digest
+    assert "was made from other images" in capsys.readouterr().err
+    overwrite(first, whole)
+    assert prepare("celeba", str(root), 64, check=True).endswith(digest)
+
+
+def same_size(content: bytes) -> bytes:
+    """Another picture of as many bytes, as its last bytes are no part of it."""
+    small = io.BytesIO()
+    faces.draw(7, 7).save(small, "JPEG", quality=50)
+    return small.getvalue().ljust(len(content), b"\0")
+
+
+def test_an_image_of_the_same_size_is_seen_and_the_check_sees_it_whatever_its_times_say(
+    root, monkeypatch, capsys
+):
+    first = photos(root) / "000001.jpg"
+    digest, before = load_images("celeba", str(root), 0).digest(), first.stat()
+    overwrite(first, same_size(first.read_bytes()))
+    os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert first.stat().st_size == before.st_size
+    other = load_images("celeba", str(root), 0).digest()  # by the time of the record
+    assert other != digest
+    stamp = archive.JpegFolder(photos(root)).stamp()
+    monkeypatch.setattr(archive.JpegFolder, "stamp", lambda self: stamp)  # as if nothing differed
+    capsys.readouterr()
+    faces.draw(7, 8).save(first)
+    assert load_images("celeba", str(root), 0).digest() == other
+    assert decoded(capsys.readouterr().err) == 0
+    assert not prepare("celeba", str(root), 64, check=True).endswith(other)
+    assert "was made from other images" in capsys.readouterr().err
+
+
+def test_the_check_reads_the_zip_to_its_last_image(root, capsys):
+    path = to_zip(root)
+    message = prepare("celeba", str(root), 64, check=False)
+    stamp = archive.JpegArchive(path).stamp()
+    flip(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive.JpegArchive, "stamp", lambda self: stamp)
+        assert prepare("celeba", str(root), 64, check=False) == message
+        with pytest.raises(UsageError, match=r"img_align_celeba.zip is damaged at .*000030.jpg"):
+            prepare("celeba", str(root), 64, check=True)
+    path.unlink()
+    capsys.readouterr()
+    assert prepare("celeba", str(root), 64, check=True) == message
+    assert f"no images are below {root} to compare" in capsys.readouterr().err
+
+
+def test_images_that_were_touched_alone_are_read_once_and_kept(root, monkeypatch, capsys):
+    load_images("celeba", str(root), 0)
+    os.utime(photos(root) / "000001.jpg")
+    capsys.readouterr()
+    load_images("celeba", str(root), 0)
+    monkeypatch.setattr(archive, "fingerprint", None)  # the second time it is not needed
+    load_images("celeba", str(root), 0)
+    assert decoded(capsys.readouterr().err) == 0
+
+
+def test_a_link_to_nothing_is_named_not_its_folder(root, home):
+    digest = load_images("celeba", str(root), 0).digest()
+    link = photos(root) / "000007.jpg"
+    kept = home / "elsewhere.jpg"
+    shutil.move(link, kept)
+    link.symlink_to(kept)
+    assert load_images("celeba", str(root), 0).digest() == digest
+    kept.rename(home / "moved.jpg")
+    with pytest.raises(UsageError, match=r"000007.jpg is a link to \S*elsewhere.jpg, which is not"):
+        load_images("celeba", str(root), 0)
+    shutil.rmtree(home / "cache")
+    with pytest.raises(UsageError, match=r"000007.jpg is a link to") as error:
+        load_images("celeba", str(root), 0)
+    assert f"{photos(root)};" not in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["celeba", "celeba/list_eval_partition.txt"])
+def test_links_to_nothing_in_place_of_celebas_folder_and_list_are_named(home, place):
+    link = home / "data" / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/nowhere")
+    with pytest.raises(UsageError, match=rf"{link} is a link to /nowhere, which is not there"):
+        load_images("celeba", str(home / "data"), 0)
+    assert link.is_symlink()
+
+
+def kaggle(root: Path) -> None:
+    """As Kaggle's copy unpacks."""
+    nested = photos(root) / "img_align_celeba"
+    nested.mkdir()
+    for photo in list(photos(root).glob("*.jpg")):
+        photo.rename(nested / photo.name)
+    rows = listing(root).read_text(encoding="utf-8").split()
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    text = "image_id,partition\n" + "".join(f"{name},{split}\n" for name, split in pairs)
+    listing(root).with_suffix(".csv").write_text(text, encoding="utf-8")
+    listing(root).unlink()
+
+
+def drive_folders(root: Path) -> None:
+    """As the authors' drive has it."""
+    to_zip(root)
+    for folder, name in (("Eval", listing(root).name), ("Img", "img_align_celeba.zip")):
+        (root / "celeba" / folder).mkdir()
+        (root / "celeba" / name).rename(root / "celeba" / folder / name)
+
+
+def upper_case(root: Path) -> None:
+    text = listing(root).read_text(encoding="utf-8")
+    listing(root).write_text(text.replace(".jpg", ".JPG"), encoding="utf-8")
+    for photo in list(photos(root).iterdir()):
+        photo.rename(photo.with_suffix(".JPG"))
+
+
+def upper_case_files(root: Path) -> None:
+    for photo in list(photos(root).iterdir()):
+        photo.rename(photo.with_suffix(".JPG"))
+
+
+def mark_and_count(root: Path) -> None:
+    text = listing(root).read_text(encoding="utf-8")
+    listing(root).write_text(f"{COUNT}\n{text}", encoding="utf-8-sig")
+
+
+def directly(root: Path) -> None:
+    for path in list((root / "celeba").iterdir()):
+        path.rename(root / path.name)
+    (root / "celeba").rmdir()
+
+
+def flat_zip(root: Path) -> None:
+    with zipfile.ZipFile(root / "celeba" / "img_align_celeba.zip", "w") as archive:
+        for photo in photos(root).iterdir():
+            archive.write(photo, photo.name)
+    shutil.rmtree(photos(root))
+
+
+def empty_folder_and_zip(root: Path) -> None:
+    to_zip(root)
+    photos(root).mkdir()
+
+
+LAYOUTS = [
+    kaggle,
+    drive_folders,
+    upper_case,
+    upper_case_files,
+    mark_and_count,
+    directly,
+    flat_zip,
+    empty_folder_and_zip,
+]
+
+
+@pytest.mark.parametrize("arrange", LAYOUTS)
+def test_common_layouts_give_the_same_images(root, arrange, capsys):
+    digest = load_images("celeba", str(root), 0).digest()
+    arrange(root)
+    assert load_images("celeba", str(root), 0).digest() == digest
+    assert decoded(capsys.readouterr().err) == 1  # and need no cache of their own
+    assert prepare("celeba", str(root), 64, check=True).endswith(digest)
+
+
+def test_a_broken_image_is_named_as_it_is_called(root):
+    upper_case_files(root)
+    (photos(root) / "000007.JPG").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"000007.JPG is truncated or no JPEG"):
+        load_images("celeba", str(root), 0)
+    shutil.copyfile(photos(root) / "000008.JPG", photos(root) / "000008.jpeg")
+    with pytest.raises(UsageError, match=r"000008.* is there as 000008.* too"):
+        load_images("celeba", str(root), 0)
+
+
+def test_a_zip_that_nests_as_kaggles_folder_does_is_read(root, capsys):
+    digest = load_images("celeba", str(root), 0).digest()
+    with zipfile.ZipFile(root / "celeba" / "img_align_celeba.zip", "w") as archive:
+        for photo in photos(root).iterdir():
+            archive.write(photo, f"img_align_celeba/img_align_celeba/{photo.name}")
+    shutil.rmtree(photos(root))
+    assert load_images("celeba", str(root), 0).digest() == digest
+
+
+def test_what_lies_there_instead_is_said(home):
+    folder = home / "data" / "celeba"
+    folder.mkdir(parents=True)
+    for name in ("archive.zip", "list_attr_celeba.csv", ".DS_Store"):
+        (folder / name).write_bytes(b"")
+    message = rf"\({folder} holds archive.zip, list_attr_celeba.csv\)"
+    with pytest.raises(DataNotFound, match=message):
+        load_images("celeba", str(home / "data"), 0)
+
+
+def test_a_folder_of_images_that_may_not_be_read_is_one_sentence(root, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path) == photos(root):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UsageError, match=r"img_align_celeba cannot be read: Permission denied"):
+        load_images("celeba", str(root), 0)
+
+
+def test_without_a_home_celeba_says_what_to_set(root, homeless):
+    with pytest.raises(UsageError, match=r"no home folder for a cache; set XDG_CACHE_HOME"):
+        load_images("celeba", str(root), 0)
+
+
 def test_the_official_list_is_known_and_wants_all_its_images(root):
     ends = (162_770, 182_637)
     rows = [f"{k:06d}.jpg {sum(k > e for e in ends)}" for k in range(1, 202_600)]
@@ -195,8 +419,8 @@ def test_the_official_list_is_known_and_wants_all_its_images(root):
     assert hashlib.md5(official).hexdigest() == md5["list_eval_partition.txt"]
     for content in (official, official.replace(b"\r\n", b"\n")):
         listing(root).write_bytes(content)
-        partition = archive.read_partition(listing(root))
-        assert partition.counts == (162_770, 19_867, 19_962)
+        counts = partition.read_partition(listing(root)).counts
+        assert counts == (162_770, 19_867, 19_962)
         with pytest.raises(UsageError, match=r"202539 are not in .*, 000061.jpg the first"):
             load_images("celeba", str(root), 0)
     listing(root).write_bytes(official.replace(b"162770.jpg 0", b"162770.jpg 1"))
@@ -206,9 +430,9 @@ def test_the_official_list_is_known_and_wants_all_its_images(root):
 
 def edit(line: int, text: str):
     def spoil(root: Path) -> None:
-        rows = listing(root).read_text().splitlines()
+        rows = listing(root).read_text(encoding="utf-8").splitlines()
         rows[line] = text
-        listing(root).write_text("\n".join(rows))
+        listing(root).write_text("\n".join(rows), encoding="utf-8")
 
     return spoil
 
@@ -233,13 +457,19 @@ BROKEN = {
     "twice": (edit(4, "000004.jpg 0"), r"list_eval.*lists an image twice"),
     "no test": (
         lambda root: listing(root).write_text(
-            listing(root).read_text().replace(".jpg 2", ".jpg 1")
+            listing(root).read_text(encoding="utf-8").replace(".jpg 2", ".jpg 1"), encoding="utf-8"
         ),
         r"list_eval.*lists no image of the test split",
     ),
     "binary list": (
         lambda root: listing(root).write_bytes(b"\xff\xfe\x00"),
         r"list_eval.*cannot be read as text",
+    ),
+    "another count": (
+        lambda root: listing(root).write_text(
+            f"61\n{listing(root).read_text(encoding='utf-8')}", encoding="utf-8"
+        ),
+        r"list_eval.*says that it lists 61 images and lists 60",
     ),
     "an image gone": (
         lambda root: (photos(root) / "000007.jpg").unlink(),
@@ -250,7 +480,9 @@ BROKEN = {
         r"img_align_celeba holds 61 images where .*list_eval_partition.txt lists 60",
     ),
     "a shorter list": (
-        lambda root: listing(root).write_text("\n".join(listing(root).read_text().split("\n")[2:])),
+        lambda root: listing(root).write_text(
+            "\n".join(listing(root).read_text(encoding="utf-8").split("\n")[2:]), encoding="utf-8"
+        ),
         r"img_align_celeba holds 60 images where .*list_eval_partition.txt lists 58",
     ),
     "truncated": (picture(9, cut=-900), r"000009.jpg is truncated or no JPEG"),
@@ -339,7 +571,7 @@ def test_a_bit_flip_and_a_truncation_are_seen_and_mended(root, home, capsys):
         assert file.read_bytes() == whole
     file.unlink()
     assert load_images("celeba", str(root), 0).digest() == digest
-    (cached(home) / "cache.json").write_text('{"made_from"')
+    (cached(home) / "cache.json").write_text('{"made_from"', encoding="utf-8")
     assert load_images("celeba", str(root), 0).digest() == digest
     assert file.read_bytes() == whole
 
@@ -353,7 +585,7 @@ def test_a_touched_file_is_verified_once_and_kept(root, home, capsys):
     assert decoded(capsys_before.err) == 1
     assert decoded(capsys.readouterr().err) == 0
     assert file.stat().st_ino == node
-    assert '"mtime_ns": 1\n' in record.read_text()
+    assert '"mtime_ns": 1\n' in record.read_text(encoding="utf-8")
 
 
 def test_the_explicit_check_sees_what_left_the_files_time_alone(root, home, capsys):
@@ -384,7 +616,7 @@ def counted(monkeypatch):
         return decode(content, size)
 
     monkeypatch.setattr(dataset, "decode", counting)
-    monkeypatch.setattr(dataset, "THREADS", 1)
+    monkeypatch.setattr(archive, "THREADS", 1)
     return state
 
 
@@ -426,9 +658,9 @@ def test_a_half_cache_that_was_damaged_or_is_of_other_images_is_not_gone_on_with
 CHILD = """
 import os, sys
 from pathlib import Path
-from annealed.data.celeba import dataset, pixel_cache
+from annealed.data.celeba import archive, dataset, pixel_cache
 from annealed.utils.errors import UsageError
-pixel_cache.CHUNK, dataset.THREADS = 16, 1
+pixel_cache.CHUNK, archive.THREADS = 16, 1
 root, kill, limit = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 decode, seen = dataset.decode, []
 def counting(content, size):
@@ -451,7 +683,7 @@ def child(root: Path, kill: int = 0, limit: int = 0) -> subprocess.Popen:
     """A process that loads the faces, dies at an image, or may write no file beyond `limit`."""
     command = [sys.executable, "-c", CHILD, str(root), str(kill), str(limit)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, encoding="utf-8")
 
 
 def test_caching_killed_outright_goes_on(root, home, counted):
@@ -489,13 +721,13 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(root, home):
 
 def test_a_cache_in_a_folder_that_cannot_be_written_is_used(root, home):
     digest = load_images("celeba", str(root), 0).digest()
-    os.utime(photos(root))  # so that the record would be written again
-    record = (cached(home) / "cache.json").read_text()
+    os.utime(photos(root) / "000001.jpg")  # so that the record would be written again
+    record = (cached(home) / "cache.json").read_text(encoding="utf-8")
     (
         cached(home) / f".cache.json.{os.getpid()}.partial"
     ).mkdir()  # in the way of that, even for root
     assert load_images("celeba", str(root), 0).digest() == digest
-    assert (cached(home) / "cache.json").read_text() == record
+    assert (cached(home) / "cache.json").read_text(encoding="utf-8") == record
 
 
 def test_missing_files_say_where_to_put_which(home):
@@ -504,7 +736,7 @@ def test_missing_files_say_where_to_put_which(home):
     for _, md5, name in CelebA.file_list:
         wanted = name in ("list_eval_partition.txt", "img_align_celeba.zip")
         assert (f"{name} (MD5 {md5})" in str(error.value)) == wanted
-        assert (f"`celeba/{name}` (MD5 {md5})" in GUIDE.read_text()) == wanted
+        assert (f"`celeba/{name}` (MD5 {md5})" in GUIDE.read_text(encoding="utf-8")) == wanted
     assert "'gdown' is required" in str(error.value)
     assert not [p for p in home.rglob("*") if p.is_file() and p.name != ".lock"]
 
@@ -563,8 +795,8 @@ def test_what_drive_gives_whole_is_used(root, home, monkeypatch):
     monkeypatch.setattr(
         "annealed.data.celeba.download.ADDRESSES", {name: (name, md5[name]) for name in md5}
     )
-    monkeypatch.setattr(archive, "OFFICIAL", COUNT)  # the fixture's own list and checksums
-    monkeypatch.setattr(archive, "LIST_MD5", md5["list_eval_partition.txt"])
+    monkeypatch.setattr(partition, "OFFICIAL", COUNT)  # the fixture's own list and checksums
+    monkeypatch.setattr(partition, "LIST_MD5", md5["list_eval_partition.txt"])
     drive(monkeypatch, lambda path: shutil.copyfile(store / path.name, path))
     assert len(load_images("celeba", str(target), 0).train) == 48
     assert sorted(p.name for p in (target / "celeba").iterdir()) == sorted(md5)

@@ -1,8 +1,13 @@
 import gzip
+import hashlib
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +17,7 @@ from conftest import mnist_folder
 
 from annealed.data import digits, mnist, mnist_static
 from annealed.data.images import load_images
-from annealed.data.locations import DataNotFound, data_root
+from annealed.data.locations import DataNotFound, cache_root, data_root
 from annealed.training.datamodule import EpochOrder, ImageData
 from annealed.utils import randomness
 from annealed.utils.errors import UsageError
@@ -119,7 +124,254 @@ def test_missing_mnist_says_where_to_put_it(offline):
         load_images("mnist", str(offline / "data"), 0)
     assert "ANNEALED_DATA" in str(error.value)
     assert "\n" not in str(error.value)
-    assert not list((offline / "data").rglob("*ubyte*"))
+    for reason in ("Error downloading train-images", "Tried http://127.0.0.1:9/", "refused"):
+        assert reason in str(error.value)
+    assert not (offline / "data").exists()
+
+
+def test_a_download_that_fails_leaves_a_folder_as_it_was(offline):
+    root = offline / "data"
+    (root / "MNIST").mkdir(parents=True)
+    (root / "mnist.npz").write_bytes(b"")
+    for name in ("mnist", "mnist_static"):
+        with pytest.raises(DataNotFound, match=rf"{root}\S* holds .*could not be downloaded"):
+            load_images(name, str(root), 0)
+    assert sorted(p.name for p in root.rglob("*")) == ["MNIST", "mnist.npz"]
+    with pytest.raises(DataNotFound, match=rf"\({root} holds MNIST, mnist.npz\)"):
+        load_images("mnist_static", str(root), 0)
+
+
+def test_a_download_that_is_cut_leaves_no_folder_either(offline, monkeypatch):
+    def half(root, train, download):
+        (root / mnist.RAW).mkdir(parents=True)
+        (root / mnist.RAW / "train-images-idx3-ubyte.gz").write_bytes(b"half")
+        raise RuntimeError("File not found or corrupted.")
+
+    monkeypatch.setattr(mnist, "MNIST", half)
+    with pytest.raises(DataNotFound, match=r"\(File not found or corrupted\)"):
+        load_images("mnist", str(offline / "data"), 0)
+    assert not (offline / "data").exists()
+
+    def interrupt(root, train, download):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mnist, "MNIST", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        load_images("mnist", str(offline / "data"), 0)
+    assert not (offline / "data").exists()
+
+
+def gzipped(content: bytes) -> bytes:
+    return gzip.compress(content, 1)
+
+
+LAYOUTS = {
+    "gzipped": ("MNIST/raw/{name}.gz", gzipped),
+    "gzipped in the root": ("{name}.gz", gzipped),
+    "plain in the root": ("{name}", bytes),
+    "in a folder of its own": ("mnist/{name}.gz", gzipped),
+    "dotted": ("MNIST/raw/{dotted}", bytes),
+    "dotted in the root": ("{dotted}", bytes),
+    "dotted and gzipped": ("{dotted}.gz", gzipped),
+    "nested, as on Kaggle": ("{name}/{name}", bytes),
+    "decompressed by a browser": ("{name}.gz", bytes),
+}
+
+
+@pytest.fixture
+def small_mnist(offline, monkeypatch):
+    """Files in MNIST's format with checksums of their own, by name, and a root without any."""
+    rng = np.random.default_rng(0)
+    counts = {"train-images-idx3-ubyte": 5, "t10k-images-idx3-ubyte": 3}
+    contents = {
+        name: b"\0" * 16 + rng.integers(0, 256, counts.get(name, 0) * 784, np.uint8).tobytes()
+        for name in mnist.MD5
+    }
+    for name, content in contents.items():
+        monkeypatch.setitem(mnist.MD5, name, hashlib.md5(content).hexdigest())
+    (offline / "data").mkdir()
+    return offline / "data", contents
+
+
+def place(root: Path, contents: dict[str, bytes], layout: str) -> None:
+    form, write = LAYOUTS[layout]
+    for name, content in contents.items():
+        path = root / form.format(name=name, dotted=name.replace("-idx", ".idx"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(write(content))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_mnist_is_read_as_public_copies_have_it(small_mnist, layout):
+    root, contents = small_mnist
+    place(root, contents, layout)
+    before = sorted(root.rglob("*"))
+    train, validation, test = mnist.load(root)
+    assert [len(split) for split in (train, validation, test)] == [5, 0, 3]
+    for split, name in ((train, "train-images-idx3-ubyte"), (test, "t10k-images-idx3-ubyte")):
+        assert split.numpy().tobytes() == contents[name][16:]
+    assert sorted(root.rglob("*")) == before
+
+
+def test_files_that_are_missing_alone_are_downloaded(small_mnist, monkeypatch):
+    root, contents = small_mnist
+    place(root, contents, "gzipped")
+    (root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").unlink()
+    before = {path: path.stat().st_mtime_ns for path in (root / "MNIST" / "raw").iterdir()}
+
+    def fetch(scratch, train, download):
+        place(scratch, contents, "dotted")
+        for name, content in contents.items():
+            (scratch / "MNIST" / "raw" / name).write_bytes(content)
+
+    monkeypatch.setattr(mnist, "MNIST", fetch)
+    assert len(mnist.load(root)[2]) == 3
+    after = {path: path.stat().st_mtime_ns for path in (root / "MNIST" / "raw").iterdir()}
+    assert before.items() <= after.items()
+    assert {path.name for path in after.keys() - before.keys()} == {"t10k-labels-idx1-ubyte"}
+
+
+def test_a_compressed_file_that_is_cut_or_of_other_content_is_named(small_mnist):
+    root, contents = small_mnist
+    place(root, contents, "gzipped")
+    path = root / "MNIST" / "raw" / "t10k-images-idx3-ubyte.gz"
+    for content, problem in (
+        (path.read_bytes()[:-9], "cannot be decompressed"),
+        (gzipped(b"other"), r"\(5 bytes\) is truncated or not MNIST's"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=rf"ubyte\.gz {problem}"):
+            mnist.load(root)
+
+
+def in_the_way(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/nowhere/file")
+
+
+def round_about(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (in_the_way, "is no file; replace it"),
+        (to_nothing, "is a link to /nowhere/file, which is not there"),
+        (round_about, "cannot be read: Too many levels of symbolic links"),
+    ],
+)
+def test_what_lies_in_a_files_place_is_named_and_stays(small_mnist, spoil, problem):
+    root, contents = small_mnist
+    place(root, contents, "dotted")
+    path = root / "MNIST" / "raw" / "train-images.idx3-ubyte"
+    spoil(path)
+    with pytest.raises(UsageError, match=rf"{path} {problem}"):
+        mnist.load(root)
+    assert path.is_dir() or path.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["mnist", "mnist_static"])
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "I/O")])
+def test_a_file_that_may_not_be_read_is_named_and_nothing_is_tried_again(
+    small_mnist, small_static, monkeypatch, name, error
+):
+    (root, contents), (static, _) = small_mnist, small_static
+    place(root, contents, "dotted")
+    root = root if name == "mnist" else static
+
+    def refuse(path):
+        raise type(error)(*error.args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(UsageError, match=rf"{root}.* cannot be read: {error.strerror}\.") as e:
+            load_images(name, str(root), 0)
+    assert e.value.status == 2
+    assert not isinstance(e.value, DataNotFound)  # which other data would stand in for
+
+    def blind(path, **options):
+        if path.is_relative_to(root):
+            raise type(error)(*error.args)
+        return stat(path, **options)
+
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", blind)
+    with pytest.raises(UsageError, match=rf"{root}.*: {error.strerror}"):
+        load_images(name, str(root), 0)
+
+
+def test_folders_and_files_closed_to_this_user_are_one_sentence(small_mnist):
+    root, contents = small_mnist
+    place(root, contents, "gzipped")
+    for path in (root / "MNIST" / "raw" / "train-images-idx3-ubyte.gz", root / "MNIST", root):
+        path.chmod(0)
+        try:
+            if os.access(path, os.R_OK):
+                pytest.skip("this user may read everything")
+            with pytest.raises(UsageError, match=rf"{path.name}.*: Permission denied"):
+                mnist.load(root)
+        finally:
+            path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("root", "reason"),
+    [
+        ("~nosuchuser/data", "a user who is not known"),
+        ("a\0b", "null character"),
+        ("d" * 300, "is too long"),
+        ("{folder}/file", "it is no folder"),
+        ("{folder}/file/data", "Not a directory"),
+        ("{folder}/link", "it is a link to /nowhere, which is not there"),
+    ],
+)
+@pytest.mark.parametrize("label", ["data.root", "ANNEALED_DATA", "XDG_CACHE_HOME"])
+def test_a_root_that_can_be_no_folder_is_one_sentence(offline, monkeypatch, root, reason, label):
+    (offline / "file").write_bytes(b"")
+    (offline / "link").symlink_to("/nowhere")
+    value = root.format(folder=offline)
+    configured = value if label == "data.root" else None
+    if not configured:
+        monkeypatch.setattr(os, "environ", {label: value, "HOME": "/"})
+    with pytest.raises(UsageError, match=rf"^{label} is .*{reason}"):
+        cache_root() if label == "XDG_CACHE_HOME" else load_images("mnist", configured, 0)
+
+
+def test_an_ascii_locale_has_no_letters_for_some_folders(offline):
+    code = "from annealed.data.locations import data_root; data_root('donn\\u00e9es')"
+    plain = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    done = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True)
+    assert (
+        b"UsageError: data.root is 'donn\\xe9es', which has letters that the locale does not"
+        in done.stderr
+    )
+
+
+def test_without_a_home_caches_are_optional_and_data_need_a_root(small_static, homeless):
+    root, bits = small_static
+    for _ in range(2):
+        assert torch.equal(mnist_static.load(root)[1] // 255, torch.from_numpy(bits["valid"]))
+    assert len(load_images("digits", None, 0).train) == 1297
+    with pytest.raises(DataNotFound, match=r"data.root are not set, and this user has no home"):
+        load_images("mnist", None, 0)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(small_static, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    root, bits = small_static
+    monkeypatch.setattr(os, "fsync", full)
+    for _ in range(2):
+        assert torch.equal(mnist_static.load(root)[1] // 255, torch.from_numpy(bits["valid"]))
+    assert not [p for p in (root / "cache").rglob("*") if p.is_file()]
 
 
 @pytest.mark.parametrize("name", sorted(mnist.MD5))

@@ -53,7 +53,7 @@ def own_noise(row, options, g: torch.Generator, latent: int):
 
 def check(folder, images: Images) -> None:
     """The second evaluation of a run folder: image by image, then with noise of its own."""
-    result = json.loads((folder / "result.json").read_text())
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     row, resolved = result["row"], result["config"]
     options, latent = resolved["method"], resolved["network"]["latent"]
     weights = second.Weights(load(folder / "best.ckpt")["state_dict"])
@@ -105,5 +105,8 @@ def test_the_best_epoch_is_scored_and_not_the_last(tmp_path):
     tiny = [*TINY, f"runs={tmp_path}", "trainer.epochs=4", f"evaluate.samples={S}"]
     worse = ["optimiser.milestones=[0.5]", "optimiser.factors=[100.0]"]  # a rate too high to learn
     folder = fit(configuration.load("vae", [*tiny, *worse]))
-    assert json.loads((folder / "result.json").read_text())["training"]["best_epoch"] < 3
+    assert (
+        json.loads((folder / "result.json").read_text(encoding="utf-8"))["training"]["best_epoch"]
+        < 3
+    )
     check(folder, load_images("digits", None, 0))

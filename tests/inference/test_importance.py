@@ -51,6 +51,12 @@ def test_a_chunk_fits_its_budget_whatever_s_is():
         assert samples % 10 or samples % chunk == 0  # compiled code takes one shape
 
 
+@pytest.mark.parametrize("budget", [1e9, 1e300, 1e308])
+def test_a_chunk_is_no_larger_than_its_samples_need(budget):
+    for samples, blocks in ((1, 10), (10, 10), (37, 40), (5000, 5000)):
+        assert chunk_samples(budget, 1, 10, samples) == blocks
+
+
 def watch_widths(q, monkeypatch):
     """A list that fills with the number of samples of every chunk."""
     seen, walk = [], q.sample_path

@@ -56,6 +56,20 @@ def test_every_row_composes_and_its_step_moves_every_part(row, likelihood, faces
     assert same == []
 
 
+def test_a_step_draws_no_uniforms_for_levels_and_one_a_pixel_for_bits(faces):
+    method, config = tiny("vae")
+    module = Training([method], config, steps_an_epoch=1)
+    (grey, uniforms, noise), common = module.inputs(faces.train[None, :4], 0)
+    assert uniforms.shape == (1, 4, 0)
+    loss, _ = method(grey[0], uniforms[0], noise[0], *common)
+    whole = randomness.uniform((4, X), 0, "binarise", 0)
+    assert torch.equal(method(grey[0], whole, noise[0], *common)[0], loss)
+    bits = configuration.load("vae", ["data.name=digits"])
+    of_bits = Training([method_class("vae")(bits, 64)], bits, steps_an_epoch=1)
+    (_, drawn, _), _ = of_bits.inputs(torch.zeros(1, 4, 64, dtype=torch.uint8), 7)
+    assert torch.equal(drawn[0], randomness.uniform((4, 64), bits.seed, "binarise", 7))
+
+
 @pytest.mark.parametrize("row", ["vae", "hvi_avo", "iaf"])
 def test_a_seed_among_three_takes_the_steps_it_takes_alone(row, faces):
     def walk(seeds):

@@ -34,7 +34,7 @@ def test_the_same_seed_twice_is_the_same_run_and_another_is_not(row, tmp_path):
     b = fit(tiny(row, tmp_path / "b"))
     other = fit(tiny(row, tmp_path / "a", "seed=1"))
     assert_same_run(a, b)
-    nll = [json.loads((f / "result.json").read_text())["nll"] for f in (a, other)]
+    nll = [json.loads((f / "result.json").read_text(encoding="utf-8"))["nll"] for f in (a, other)]
     assert nll[0] != nll[1]
 
 
@@ -43,7 +43,7 @@ def test_a_result_holds_the_run_and_says_how_it_was_made(row, tmp_path):
     config = tiny(row, tmp_path)
     folder = fit(config)
     assert folder == tmp_path / "quick" / "digits" / row / "seed0"
-    result = json.loads((folder / "result.json").read_text())
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert (result["status"], result["row"], result["seed"]) == ("finished", row, 0)
     assert (result["samples"], result["test_images"]) == (20, 250)
     assert result["elbo"] < -result["nll"] < 0
@@ -72,7 +72,8 @@ def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
         while process.poll() is None:
             reached = folder / "config.yaml" if last_epoch is None else folder / "metrics.csv"
             if reached.exists() and (
-                last_epoch is None or len(reached.read_text().splitlines()) > last_epoch
+                last_epoch is None
+                or len(reached.read_text(encoding="utf-8").splitlines()) > last_epoch
             ):
                 process.send_signal(signal.SIGKILL)
                 kills += process.wait() == -signal.SIGKILL
@@ -109,13 +110,13 @@ def test_patience_stops_after_warm_up_and_a_resumed_run_stays_stopped(tmp_path):
     options = ["trainer.epochs=40", "trainer.patience=2", "trainer.warmup_epochs=3"]
     options += ["optimiser.learning_rate=1e-30"]  # nothing improves after the first epoch
     folder = fit(tiny("vae", tmp_path, *options))
-    result = json.loads((folder / "result.json").read_text())
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert result["training"]["epochs"] == 5
     (folder / "result.json").unlink()
     before = weights(folder)
     fit(tiny("vae", tmp_path, *options), resume=True)
     assert all(torch.equal(v, weights(folder)[k]) for k, v in before.items())
-    again = json.loads((folder / "result.json").read_text())
+    again = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert (again["nll"], again["training"]["epochs"]) == (result["nll"], 5)
 
 
@@ -147,7 +148,7 @@ def test_transitions_may_learn_at_a_rate_of_their_own():
 def test_the_validation_set_may_be_scored_in_place_of_the_test_set(tmp_path):
     options = [*TINY, f"runs={tmp_path}", "evaluate.split=validation"]
     folder = fit(configuration.load("vae", options))
-    result = json.loads((folder / "result.json").read_text())
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert result["split"] == "validation"
     assert result["data_images"] == {"train": 1297, "validation": 250, "test": 250}
     bits, scored = load_images("digits", None, 0), np.load(folder / "result.npz")["log_prob"]
@@ -183,7 +184,7 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, mon
         fit(config, resume=True)
     with pytest.raises(UsageError, match="diverged"):
         evaluate(folder, replace_result=True)
-    result = json.loads((folder / "result.json").read_text())
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert result["status"] == "diverged"
     assert result["training"]["epochs"] == 1  # what it cost is told
     assert result["training"]["seconds_a_seed"] == pytest.approx(
@@ -204,7 +205,7 @@ def test_a_diverging_command_exits_with_status_3_without_a_traceback(tmp_path):
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_when_resumed(tmp_path, name):
-    process = start(tmp_path, "trainer.epochs=400", stderr=subprocess.PIPE, text=True)
+    process = start(tmp_path, "trainer.epochs=400", stderr=subprocess.PIPE, encoding="utf-8")
     folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
     while not (folder / "last.ckpt").exists():
         assert process.poll() is None
@@ -226,7 +227,7 @@ def test_every_session_that_trained_is_recorded(tmp_path, monkeypatch):
         fit(tiny("vae", tmp_path))
     monkeypatch.setattr(Training, "on_validation_epoch_end", hook)
     folder = fit(tiny("vae", tmp_path), resume=True)
-    result = json.loads((folder / "result.json").read_text())
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     sessions = result["training"]["sessions"]
     assert len(sessions) == 2
     assert all({"commit", "command", "versions", "date"} <= s.keys() for s in sessions)
@@ -259,8 +260,10 @@ def test_a_kill_while_the_first_metrics_are_written_is_no_obstacle(tmp_path):
     for half in ("", "epoch,step", "epoch,step\n0,1"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / "config.yaml").write_text(configuration.to_yaml(tiny("vae", tmp_path / "b")))
-        (folder / "metrics.csv").write_text(half)
+        (folder / "config.yaml").write_text(
+            configuration.to_yaml(tiny("vae", tmp_path / "b")), encoding="utf-8"
+        )
+        (folder / "metrics.csv").write_text(half, encoding="utf-8")
         assert_same_run(whole, fit(tiny("vae", tmp_path / "b"), resume=True))
 
 
@@ -281,7 +284,7 @@ def test_an_evaluation_does_not_replace_what_is_not_there(tmp_path):
     (folder / "result.json").unlink()
     with pytest.raises(UsageError, match="not a readable result"):
         evaluate(folder, replace_result=True)
-    (folder / "result.json").write_text('{"status": "fini')
+    (folder / "result.json").write_text('{"status": "fini', encoding="utf-8")
     with pytest.raises(UsageError, match="not a readable result"):
         evaluate(folder)
 
@@ -352,7 +355,7 @@ def test_a_corrupt_checkpoint_is_named_and_left_alone(tmp_path):
 
 
 def test_usage_errors_of_the_command_line_are_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     missing = {"ANNEALED_DATA": str(tmp_path / "none"), "http_proxy": "http://127.0.0.1:9"}
     missing["https_proxy"] = missing["http_proxy"]
     cases = [
@@ -360,7 +363,11 @@ def test_usage_errors_of_the_command_line_are_one_sentence(tmp_path):
         (["--config", "vae", "trainer.epoch=1"], {}, "command line: trainer.epoch is not a key"),
         (["--config", "vae", *TINY, "runs=file"], {}, "cannot be written"),
         (["--config", "vae", *TINY, "trainer.accelerator=gpu"], {}, "no GPU is visible"),
-        (["--config", "vae", *TINY, "data.name=mnist"], missing, "ANNEALED_DATA or data.root"),
+        (
+            ["--config", "vae", *TINY, "data.name=mnist"],
+            missing,
+            "data.root, or ANNEALED_DATA where",
+        ),
         (["--config", "vae", *TINY, "wandb.mode=online"], {}, "no key is set"),
     ]
     for arguments, environment, phrase in cases:
@@ -378,7 +385,7 @@ def test_a_wrong_key_is_told_before_lightning_is_imported(tmp_path):
         "print(status, sorted({'pytorch_lightning', 'torchvision', 'wandb'} & set(sys.modules)))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, encoding="utf-8"
     )
     assert result.stdout == "2 []\n", result.stderr
 
@@ -386,7 +393,7 @@ def test_a_wrong_key_is_told_before_lightning_is_imported(tmp_path):
 def test_print_config_shows_the_resolved_configuration_and_stops(tmp_path):
     result = annealed("fit", "--config", "hvi_avo.yaml", "--print-config", "seed=4", cwd=tmp_path)
     assert result.returncode == 0
-    (tmp_path / "config.yaml").write_text(result.stdout)
+    (tmp_path / "config.yaml").write_text(result.stdout, encoding="utf-8")
     read = configuration.read_resolved(tmp_path / "config.yaml")
     assert read == configuration.load("hvi_avo", ["seed=4"])
     assert os.listdir(tmp_path) == ["config.yaml"]
@@ -397,13 +404,13 @@ def test_evaluate_scores_a_checkpoint_anew(tmp_path):
     result = annealed("evaluate", folder, "--samples", "60", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "S = 60" in result.stdout
-    anew = json.loads((folder / "evaluation_S60.json").read_text())
-    before = json.loads((folder / "result.json").read_text())
+    anew = json.loads((folder / "evaluation_S60.json").read_text(encoding="utf-8"))
+    before = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert (anew["samples"], before["samples"]) == (60, 20)
     assert anew["nll"] < before["nll"]  # the bound rises with S
     assert anew["training"] == before["training"]
     annealed("evaluate", folder, "--samples", "60", "--replace", cwd=tmp_path)
-    assert json.loads((folder / "result.json").read_text())["nll"] == anew["nll"]
+    assert json.loads((folder / "result.json").read_text(encoding="utf-8"))["nll"] == anew["nll"]
     assert "is not a run folder" in sentence(annealed("evaluate", tmp_path, cwd=tmp_path))
     one = annealed("evaluate", folder, "--samples", "1", cwd=tmp_path)
     assert "Monte Carlo error undefined, S = 1" in one.stdout

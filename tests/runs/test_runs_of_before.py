@@ -54,9 +54,9 @@ def test_a_finished_run_is_evaluated(folder, tmp_path):
     done = annealed("evaluate", folder, "--samples", "10", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     expected = json.loads(
-        (BEFORE / "expected/finished" / PLACE / "evaluation_S10.json").read_text()
+        (BEFORE / "expected/finished" / PLACE / "evaluation_S10.json").read_text(encoding="utf-8")
     )
-    result = json.loads((folder / "evaluation_S10.json").read_text())
+    result = json.loads((folder / "evaluation_S10.json").read_text(encoding="utf-8"))
     assert expected.keys() <= result.keys()
     assert numbers(result) == pytest.approx(numbers(expected), rel=1e-5)
     assert_within({**expected["config"], "runs": result["config"]["runs"]}, result["config"])
@@ -91,8 +91,8 @@ def test_an_interrupted_run_goes_on_to_what_it_would_have_been(folder, tmp_path)
     np.testing.assert_allclose(
         metrics["val/elbo"][begun : begun + 2], expected["val/elbo"][begun : begun + 2], rtol=1e-5
     )
-    result = json.loads((folder / "result.json").read_text())
-    before = json.loads((wanted / "result.json").read_text())
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    before = json.loads((wanted / "result.json").read_text(encoding="utf-8"))
     assert before.keys() <= result.keys()
     assert before["training"].keys() <= result["training"].keys()
     assert len(result["training"]["sessions"]) == 2

@@ -87,7 +87,7 @@ def toy(row, runs, energy, *overrides):
 
 
 def result_of(folder):
-    return json.loads((folder / "result.json").read_text())
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("energy", ENERGIES)
@@ -256,7 +256,7 @@ def test_evaluate_scores_a_toy_anew(tmp_path):
     folder = fit(toy("hvi_avo", tmp_path, "four_modes"))
     anew = annealed("evaluate", folder, "--samples", "2000", cwd=tmp_path)
     assert anew.returncode == 0, anew.stderr
-    result = json.loads((folder / "evaluation_S2000.json").read_text())
+    result = json.loads((folder / "evaluation_S2000.json").read_text(encoding="utf-8"))
     assert f"log Z {result['log_z']:.3f} nats" in anew.stdout
     assert "S = 2000; exact: 0.000" in anew.stdout
     assert "mass of the modes" in anew.stdout
@@ -273,7 +273,7 @@ def test_evaluate_scores_a_toy_anew(tmp_path):
 
 
 def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
-    (tmp_path / "my_energy.py").write_text(OWN)
+    (tmp_path / "my_energy.py").write_text(OWN, encoding="utf-8")
     command = ["fit", "--config", "vae", *SECONDS, "data.energy=my_energy.log_f"]
     refused = sentence(annealed(*command, cwd=tmp_path))
     assert "data.energy is 'my_energy.log_f'; accepted: two_crescents" in refused
@@ -289,7 +289,7 @@ def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
     assert "--allow-import" in sentence(annealed("evaluate", folder, cwd=tmp_path))
     scored = annealed("evaluate", folder, "--allow-import", "--samples", "5000", cwd=tmp_path)
     assert "exact: undefined" in scored.stdout, scored.stderr
-    log_z = json.loads((folder / "evaluation_S5000.json").read_text())["log_z"]
+    log_z = json.loads((folder / "evaluation_S5000.json").read_text(encoding="utf-8"))["log_z"]
     assert log_z == pytest.approx(np.log(2 * np.pi), abs=0.1)
 
 
@@ -309,7 +309,7 @@ def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
     ],
 )
 def test_an_energy_that_does_not_fit_is_one_sentence(name, phrases, tmp_path):
-    (tmp_path / "my_energy.py").write_text(OWN)
+    (tmp_path / "my_energy.py").write_text(OWN, encoding="utf-8")
     command = ["fit", "--config", "hvi", *SECONDS, f"data.energy={name}", "--allow-import"]
     text = sentence(annealed(*command, cwd=tmp_path))
     assert f"data.energy is '{name}'" in text

@@ -30,7 +30,9 @@ def test_without_a_key_auto_is_offline_and_with_one_online(nobody, tmp_path):
     assert wandb_logger.resolve_mode("auto") == "online"
     nobody.delenv("WANDB_API_KEY")
     netrc = tmp_path / ".netrc"
-    netrc.write_text(f"machine api.wandb.ai\n  login user\n  password {'k' * 40}\n")
+    netrc.write_text(
+        f"machine api.wandb.ai\n  login user\n  password {'k' * 40}\n", encoding="utf-8"
+    )
     netrc.chmod(0o600)
     assert wandb_logger.resolve_mode("auto") == "online"
     nobody.setenv("WANDB_MODE", "disabled")

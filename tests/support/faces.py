@@ -39,7 +39,7 @@ def write_list(path: Path, count: int) -> None:
     """The list of `count` images: 0 to train, 1 to validate, 2 to test, with official line ends."""
     ends = [round(count * SHARES[0]), round(count * sum(SHARES))]
     rows = [f"{k:06d}.jpg {sum(k > end for end in ends)}\r\n" for k in range(1, count + 1)]
-    path.write_text("".join(rows), newline="")
+    path.write_text("".join(rows), newline="", encoding="utf-8")
 
 
 def draw(seed: int, number: int) -> Image.Image:

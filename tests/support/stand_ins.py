@@ -47,10 +47,13 @@ class Cheap(Run):
         return self.command(self)
 
     def folder(self):
-        return Path(self.runs, self.row, f"seed{self.seed}")
+        return Path(self.runs, self.preset, self.data, self.row, f"seed{self.seed}")
 
     def locks(self):
         return [self.folder()]
+
+    def finished(self):
+        return [path for path in self.results() if path.exists()], []
 
     def done(self):
         return self.results()[0].exists()
@@ -98,7 +101,7 @@ def background(run_on):
 def trained(runs):
     """How often each run was begun."""
     marks = [run.folder() / "trained" for run in runs]
-    return [len(mark.read_text()) if mark.exists() else 0 for mark in marks]
+    return [len(mark.read_text(encoding="utf-8")) if mark.exists() else 0 for mark in marks]
 
 
 def until(condition):

@@ -28,7 +28,7 @@ def assert_same_run(a, b):
             assert torch.equal(value, weights(b, name)[key]), (name, key)
     one, two = np.load(a / "result.npz"), np.load(b / "result.npz")
     assert all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
-    results = [json.loads((f / "result.json").read_text()) for f in (a, b)]
+    results = [json.loads((f / "result.json").read_text(encoding="utf-8")) for f in (a, b)]
     for r in results:
         for key in ("config", "provenance", "evaluate_seconds"):
             r.pop(key)

@@ -48,7 +48,7 @@ def test_two_processes_take_together_the_steps_of_one(pair):
     of_two, of_one = weights(two), weights(one)
     for name, value in of_one.items():
         torch.testing.assert_close(of_two[name], value, rtol=1e-3, atol=1e-5, msg=name)
-    results = [json.loads((f / "result.json").read_text()) for f in (one, two)]
+    results = [json.loads((f / "result.json").read_text(encoding="utf-8")) for f in (one, two)]
     assert results[0]["nll"] == pytest.approx(results[1]["nll"], abs=1e-3)
     assert [r["training"]["sessions"][0]["devices"] for r in results] == [1, 2]
 
@@ -64,12 +64,14 @@ def test_one_of_two_processes_writes_logs_and_speaks(pair):
 
 def test_a_process_that_is_killed_ends_the_run_which_goes_on_when_resumed(pair, tmp_path):
     options = [*SHORT, *TWO, "--resume"]
-    process = start(tmp_path, *options, stderr=subprocess.PIPE, text=True)
+    process = start(tmp_path, *options, stderr=subprocess.PIPE, encoding="utf-8")
     folder = folder_of(tmp_path)
     while not (folder / "last.previous.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.01)
-    listed = subprocess.run(["ps", "-Ao", "pid=,ppid="], capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["ps", "-Ao", "pid=,ppid="], capture_output=True, encoding="utf-8"
+    ).stdout
     family = [tuple(map(int, line.split())) for line in listed.splitlines()]
     (other,) = (pid for pid, parent in family if parent == process.pid)
     os.kill(other, signal.SIGKILL)
@@ -88,5 +90,5 @@ def test_two_processes_that_diverge_end_with_one_sentence(pair, tmp_path):
     assert done.returncode == 3, done.stderr
     assert done.stderr.count("annealed: ") == 1
     assert "Traceback" not in done.stderr
-    result = json.loads((folder_of(tmp_path) / "result.json").read_text())
+    result = json.loads((folder_of(tmp_path) / "result.json").read_text(encoding="utf-8"))
     assert result["status"] == "diverged"

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from torch import nn
 
 from annealed.training.checkpoints import AtomicCheckpointIO, load, load_weights
 from annealed.utils.errors import UsageError
-from annealed.utils.files import locked, replace, replace_json
+from annealed.utils.files import in_use, locked, replace, replace_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -24,7 +25,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         replace(path, fail)
     with pytest.raises(ValueError, match="JSON compliant"):
         replace_json(path, {"a": float("nan")})
-    assert json.loads(path.read_text()) == {"a": 1}
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": 1}
     assert os.listdir(tmp_path) == ["result.json"]
 
 
@@ -35,13 +36,33 @@ def test_a_folder_is_locked_for_another_process_until_this_one_lets_go(tmp_path)
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     with locked(tmp_path, "the run folder"):
-        refused = subprocess.run(command, capture_output=True, text=True)
+        refused = subprocess.run(command, capture_output=True, encoding="utf-8")
         assert f"the run folder {tmp_path} is in use by another process" in refused.stderr
-    assert subprocess.run(command, capture_output=True, text=True).stdout == "held\n"
+    assert subprocess.run(command, capture_output=True, encoding="utf-8").stdout == "held\n"
+
+
+@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "EOPNOTSUPP", "EIO"])
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_disk_without_locks_is_not_a_folder_in_use(tmp_path, monkeypatch, code, wait):
+    def flock(handle, how):
+        number = getattr(errno, code)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    (tmp_path / ".lock").touch()
+    sentence = rf"the run folder {tmp_path} cannot be locked: .*; name a folder on another disk"
+    with (
+        pytest.raises(UsageError, match=sentence) as refusal,
+        locked(tmp_path, "the run folder", wait),
+    ):
+        pass
+    assert refusal.value.status == 2
+    with pytest.raises(UsageError, match="cannot be locked"):
+        in_use(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with (
         pytest.raises(UsageError, match=r"the run folder .*file/run cannot be written"),
         locked(tmp_path / "file" / "run", "the run folder"),

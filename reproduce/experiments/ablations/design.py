@@ -20,13 +20,13 @@ def planned(preset: str, data: str) -> list[Trial]:
 
 def read(data: str, path: Path = CHOICES) -> tuple[list[Trial], int]:
     """The trials on a data set, and its budget: how many of a row's count in a comparison."""
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return [trial for trial, _ in _entries(content, data)], content["budget"][data]
 
 
 def matched(data: str, path: Path = CHOICES) -> list[Pair]:
     """Trials of different choices that are compared all the same."""
-    entries = _entries(yaml.safe_load(path.read_text()), data)
+    entries = _entries(yaml.safe_load(path.read_text(encoding="utf-8")), data)
     return [(trial, Trial(trial.setting, row)) for trial, row in entries if row]
 
 

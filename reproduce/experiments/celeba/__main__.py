@@ -6,15 +6,18 @@ from pathlib import Path
 
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
+from annealed.utils.paths import argument
 from reproduce.experiments.celeba import design, fid, page
 from reproduce.pages import common
+from reproduce.results.selection import results_of
 from reproduce.results.store import commit_results
-from reproduce.scheduling import engines, scheduler
+from reproduce.scheduling import engines, failed, scheduler
 
 
 def add_options(parser: ArgumentParser) -> None:
     """The options that other pages do not have."""
-    parser.add_argument("--fid-weights", type=Path, help="torchvision's inception_v3 state dict")
+    weights = argument("--fid-weights", Path)
+    parser.add_argument("--fid-weights", type=weights, help="torchvision's inception_v3 state dict")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="key=value", help="of every run, as in data.size=32"
     )
@@ -32,12 +35,13 @@ def main() -> None:
     keeping = {"done": lambda run: commit_results(run.results())} if arguments.keep else {}
     failures = scheduler.run_on(engines.chosen(arguments), runs, **keeping)
     folder = common.folder("celeba", arguments.preset)
-    print(page.write(runs, folder, arguments.preset, weights))
-    for failure in failures:
-        print(failure, file=sys.stderr)
+    try:
+        failures = failed.joined(failures, results_of(runs)[1])
+        print(page.write(runs, folder, arguments.preset, weights))
+    except UsageError as error:
+        failed.conclude(failures, str(error))
     print(f"page: {folder / 'index.md'}", flush=True)
-    if failures:
-        raise UsageError(f"{len(failures)} runs failed or could not be kept, as told above.")
+    failed.conclude(failures)
 
 
 if __name__ == "__main__":

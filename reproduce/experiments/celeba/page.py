@@ -14,6 +14,7 @@ from reproduce.experiments.celeba import fid, figures, summary
 from reproduce.pages import page
 from reproduce.pages.markdown import markdown_table, number
 from reproduce.pages.page import Section
+from reproduce.results.selection import results_of
 from reproduce.scheduling.run_grid import Run
 from reproduce.table import nll_table
 
@@ -72,14 +73,14 @@ def fids(runs: list[Path], weights: Path) -> tuple[dict[str, float], str]:
 def write(runs: list[Run], folder: Path, preset: str, weights: Path | None = None) -> str:
     """Write index.md, its figures and CSV into `folder`; returns the table.
 
-    Raises UsageError where no run has finished.
+    Results that are not of `runs` are left out. Raises UsageError where no run has finished.
     """
-    paths = [path for run in runs for path in run.results()]
-    results = nll_table.collect(paths)
+    chosen, _ = results_of(runs)
+    results = list(chosen.values())
     done = [r for r in results if r["status"] == "finished"]
     if not done:
         raise UsageError("no run on celeba has finished, so there is no table.")
-    folders = [path.parent for path in paths if path.exists()]
+    folders = [path.parent for path in chosen]
     with_weights = [run for run in folders if (run / BEST).is_file()]
     distances, note = fids(with_weights, weights) if weights else ({}, NO_FID)
     rows, dims = summary.summarise(results), summary.values(results)
@@ -147,7 +148,7 @@ def setting(config: dict, curves: pd.DataFrame, rows: pd.DataFrame) -> str:
     """The text on what was run, with the numbers of `config` and the median gradient norms."""
     labels, norms = rows.set_index("row").label, curves.groupby("row").norm.median()
     return (
-        SETTING.read_text()
+        SETTING.read_text(encoding="utf-8")
         .strip()
         .format(
             clip=config["optimiser"]["clip_norm"],

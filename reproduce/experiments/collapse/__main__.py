@@ -5,7 +5,6 @@ from argparse import Namespace
 from types import SimpleNamespace
 
 from annealed.runs import cli
-from annealed.utils.errors import UsageError
 from reproduce.experiments import page_work
 from reproduce.experiments.collapse import page
 from reproduce.experiments.collapse.linear.design import BUDGETS
@@ -14,7 +13,7 @@ from reproduce.experiments.collapse.nonlinear import section as nonlinear
 from reproduce.pages import common
 from reproduce.pages.page import Section
 from reproduce.results import trials
-from reproduce.scheduling import engines
+from reproduce.scheduling import engines, failed
 
 DATA = {"quick": ("digits",), "full": ("digits", "mnist")}  # of the trials
 SEEDS = {"quick": 2, "full": trials.SEEDS}  # of the trials
@@ -42,15 +41,12 @@ def main() -> None:
     results, _ = page_work.read(plan)
     sections, failures = [section(results, budget), nonlinear.setting()], []
     for data in DATA[preset]:
-        more, failed = autoregressive(arguments, data)
-        sections, failures = [*sections, *more], [*failures, *failed]
+        more, reasons = autoregressive(arguments, data)
+        sections, failures = [*sections, *more], [*failures, *reasons]
     folder = common.folder("collapse", preset)
     digest = page.write(sections, arguments.seeds, folder, preset)
     print(f"page: {folder / 'index.md'} (numbers {digest})")
-    for failure in failures:
-        print(failure, file=sys.stderr)
-    if failures:
-        raise UsageError(f"{len(failures)} trials failed or could not be kept, as told above.")
+    failed.conclude(failures)
 
 
 if __name__ == "__main__":

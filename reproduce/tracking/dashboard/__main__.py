@@ -19,6 +19,7 @@ from annealed.runs import cli
 from annealed.runs.wandb_logger import resolve_mode, server
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_json
+from annealed.utils.paths import argument
 from reproduce.tracking.sync import check_server
 
 SPECIFICATION = Path("reports", "dashboard.json")
@@ -42,7 +43,7 @@ def save(entity: str | None, project: str, memory: Path) -> dict[str, str]:
     """
     check_server()
     build = builder()
-    known = json.loads(memory.read_text()) if memory.is_file() else {}
+    known = json.loads(memory.read_text(encoding="utf-8")) if memory.is_file() else {}
     try:
         entity = entity or wandb.Api().default_entity
         report, workspace = build.report(entity, project), build.workspace(entity, project)
@@ -70,7 +71,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="reproduce.tracking.dashboard", description=__doc__)
     parser.add_argument("--entity", default=defaults.entity, help="default: the key's own")
     parser.add_argument("--project", default=defaults.project)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are")
+    folder = argument("--runs", Path)
+    parser.add_argument("--runs", type=folder, default="runs", help="where run folders are")
     arguments = parser.parse_args()
     if resolve_mode("auto") == "online":
         memory = arguments.runs / SPECIFICATION.name

@@ -44,7 +44,7 @@ def _has_avx512() -> bool:
 def _is_intel() -> bool:
     """Whether the CPU is Intel's; True where the system does not say."""
     cpuinfo = Path("/proc/cpuinfo")
-    return not cpuinfo.exists() or "GenuineIntel" in cpuinfo.read_text()
+    return not cpuinfo.exists() or "GenuineIntel" in cpuinfo.read_text(encoding="utf-8")
 
 
 def suits(a: tuple[int, ...], b: tuple[int, ...], *dtypes: torch.dtype) -> bool:

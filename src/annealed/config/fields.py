@@ -1,11 +1,15 @@
 """Fields of option dataclasses that carry what they accept, and the check of a value against it."""
 
 import math
+import re
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
+from annealed.config.scalars import SHOWN, opened, read, shown
+from annealed.utils.paths import expanded
+
 WHOLE = 2**63  # whole numbers are below it
-SHOWN = 100  # characters of a value that a message repeats
+NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|\$\{")  # what no key of text may hold
 
 
 def number(default=MISSING, low=-math.inf, high=math.inf, open_ends: bool = False):
@@ -24,10 +28,9 @@ def choice(*accepted: str | int, default=MISSING):
     return field(default=default, metadata={"accepted": accepted})
 
 
-def shown(value: Any) -> str:
-    """A value as messages repeat it, cut to SHOWN characters."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+def path(default=MISSING):
+    """A path on a disk of this machine, `~` written out; typed `str | None` it takes null too."""
+    return field(default=default, metadata={"path": True})
 
 
 def accepted(kind: Any, metadata) -> str:
@@ -38,6 +41,7 @@ def accepted(kind: Any, metadata) -> str:
     inner = [k for k in get_args(kind) if k is not type(None)]
     optional = type(None) in get_args(kind)
     base = inner[0] if inner else kind
+    names |= {str: "a path"} if "path" in metadata else {}
     text = ("a list, each " if not optional and inner else "") + names.get(base, "a group of keys")
     low, high, open_ends = metadata.get("range", (-math.inf, math.inf, False))
     if low > -math.inf:
@@ -48,7 +52,7 @@ def accepted(kind: Any, metadata) -> str:
 
 
 def fits(value: Any, kind: Any, metadata) -> bool:
-    """Whether `value`, as YAML gave it, is of `kind` and within the field's metadata."""
+    """Whether `value` is of `kind` and within the field's metadata."""
     if kind is Any:
         return True
     options = get_args(kind)
@@ -73,9 +77,9 @@ def fits(value: Any, kind: Any, metadata) -> bool:
 
 
 def build(schema: type, values: dict, prefix: str = "") -> Any:
-    """An instance of the dataclass `schema` from nested `values`.
+    """An instance of the dataclass `schema` from nested `values`: as written, or of Python.
 
-    Raises ValueError with one sentence that names the key and what is accepted.
+    Raises OptionError with one sentence that names the key and what is accepted.
     """
     kinds, entries = get_type_hints(schema), {f.name: f for f in fields(schema)}
     for key in values:
@@ -86,21 +90,33 @@ def build(schema: type, values: dict, prefix: str = "") -> Any:
     for name, entry in entries.items():
         key, kind = prefix + name, kinds[name]
         if is_dataclass(kind):
-            value = values.get(name, {})
+            value = opened(values.get(name, {}))
             if not isinstance(value, dict):
                 raise OptionError(key, f"is {shown(value)}; accepted: a group of keys")
             arguments[name] = build(kind, value, key + ".")
         elif name in values:
-            value = values[name]
-            if "accepted" in entry.metadata and kind is str and type(value) is int:
-                value = str(value)  # YAML reads a name of digits as a number
+            value = read(values[name], kind)
             if not fits(value, kind, entry.metadata):
                 kinds_accepted = accepted(kind, entry.metadata)
-                raise OptionError(key, f"is {shown(value)}; accepted: {kinds_accepted}")
+                raise OptionError(key, f"is {shown(values[name])}; accepted: {kinds_accepted}")
+            value = _checked(key, value, entry) if isinstance(value, str) else value
             arguments[name] = float(value) if kind is float else value
         elif _required(entry):
             raise OptionError(key, f"is missing; accepted: {accepted(kind, entry.metadata)}")
     return schema(**arguments)
+
+
+def _checked(key: str, text: str, entry: Field) -> str:
+    """The text of a key, a path written out; raises OptionError."""
+    if not text or NOT_TEXT.search(text):
+        problem = "bytes of no text, control characters or ${...}" if text else "no character"
+        raise OptionError(key, f"is {shown(text)}, which holds {problem}; accepted: other text")
+    if "path" not in entry.metadata:
+        return text
+    try:
+        return expanded(text)
+    except ValueError as error:
+        raise OptionError(key, f"is {shown(text)}, which {error}") from None
 
 
 def _required(entry: Field) -> bool:
@@ -108,8 +124,11 @@ def _required(entry: Field) -> bool:
 
 
 class OptionError(ValueError):
-    """A configuration value that is not accepted; `key` is its dotted name."""
+    """A configuration value that is not accepted.
 
-    def __init__(self, key: str, problem: str):
+    `key` is its dotted name, `beside` those of the keys that it does not fit.
+    """
+
+    def __init__(self, key: str, problem: str, beside: tuple[str, ...] = ()):
         super().__init__(f"{key} {problem}")
-        self.key, self.problem = key, problem
+        self.key, self.beside = key, beside

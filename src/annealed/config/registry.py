@@ -3,9 +3,11 @@
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
-from annealed.config.fields import OptionError, shown
+from annealed.config.fields import OptionError
+from annealed.config.scalars import shown
 
 METHODS = {  # imported when asked for: a configuration is read without its row
     "vae": "annealed.methods.rows:VAE",
@@ -60,6 +62,17 @@ def import_attribute(key: str, path: Any, accepted: str) -> Any:
     except Exception as error:  # the user's module may raise anything
         reason = " ".join(str(error).split())
         raise OptionError(key, f"is {shown(path)}, which fails ({reason}); {accepted}") from None
+
+
+def imported_files() -> list[Path]:
+    """The files of the current folder that were imported, where imports are allowed."""
+    if not _imports_allowed:
+        return []
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    paths = [Path(file).resolve() for file in files if file]
+    library = Path(sys.prefix).resolve()
+    below = [p for p in paths if Path.cwd() in p.parents and library not in p.parents]
+    return [path for path in below if path.is_file()]  # torch has modules that name no file
 
 
 def _at(entry: str) -> type:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annealed.config.datasets import FACE_SIZES, NAMES, TOY
-from annealed.config.fields import choice, number
+from annealed.config.fields import choice, number, path
 
 
 @dataclass
@@ -12,7 +12,7 @@ class DataOptions:
     """The data set and how it is read, or the energy and the start of its posterior."""
 
     name: str = choice(*NAMES, TOY)
-    root: str | None
+    root: str | None = path()
     seed: int = number(low=0)
     batch_size: int = number(low=1)
     train_images: int | None = number(None, low=1)
@@ -112,7 +112,7 @@ class Config:
 
     row: str
     preset: str
-    runs: str
+    runs: str = path()
     seed: int = number(low=0)
     method: str
     method_options: Any

@@ -26,10 +26,11 @@ def check_toy(config: Config) -> None:
     if config.data.name != TOY:
         if energy is not None:
             problem = f"is {energy!r} beside data.name {config.data.name!r}"
-            raise OptionError("data.energy", f"{problem}; accepted: null, or data.name={TOY}")
+            accepted = f"accepted: null, or data.name={TOY}"
+            raise OptionError("data.energy", f"{problem}; {accepted}", ("data.name",))
         return
     if energy is None:
-        raise OptionError("data.energy", f"is null; {ACCEPTED}")
+        raise OptionError("data.energy", f"is null; {ACCEPTED}", ("data.name",))
     if energy not in ENERGIES:
         energy_function(energy)
     if method_class(config.method).needs_x:
@@ -37,9 +38,13 @@ def check_toy(config: Config) -> None:
             "method.name",
             f"is {config.method!r}, which needs an x, and {TOY} has none; accepted: rows whose "
             "posterior reads no x",
+            beside=("data.name",),
         )
     if getattr(getattr(config.method_options, "avo", None), "anchor", None) == "prior":
-        raise OptionError("method.avo.anchor", f"is 'prior', and {TOY} has no prior; accepted: q0")
+        problem = f"is 'prior', and {TOY} has no prior; accepted: q0"
+        raise OptionError("method.avo.anchor", problem, ("data.name",))
     if config.posterior.start == "prior":
         problem = f"is 'prior', and {TOY} has no prior; accepted: learnt, with data.start_scale"
-        raise OptionError("posterior.start", f"{problem} and data.learn_start=false")
+        raise OptionError(
+            "posterior.start", f"{problem} and data.learn_start=false", ("data.name",)
+        )

@@ -1,8 +1,7 @@
 """Statically binarised MNIST (Larochelle & Murray 2011), read from its .amat text files."""
 
-import gzip
 import io
-import zlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,14 @@ import torch
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
+from annealed.data.fetching import reason, scratch_in
 from annealed.data.locations import cache_root, corrupt, not_found
+from annealed.data.reading import decompressed, find_file, read
+from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, sha256
 
 ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
+FOLDER = "binarized_mnist"
 SPLITS = {"train": 50_000, "valid": 10_000, "test": 10_000}
 # SHA-256 of the packed images, sorted: the same for any order and any spelling of the text
 DIGESTS = {
@@ -26,46 +29,44 @@ DIGESTS = {
 def load(root: Path) -> tuple[Tensor, Tensor, Tensor]:
     """Images (N, 784), uint8 of 0 and 255, to train, validate and test.
 
-    Reads root/binarized_mnist/binarized_mnist_{train,valid,test}.amat or .amat.gz, and caches each
-    as packed bits in the user's cache folder. Raises DataNotFound where a file cannot be had,
-    UsageError where one is corrupt.
+    Reads binarized_mnist_{train,valid,test}.amat or .amat.gz in FOLDER below `root`, or in `root`,
+    and caches each as packed bits in the user's cache folder, if there is one. Raises DataNotFound
+    where a file cannot be had, UsageError where one is corrupt or cannot be read.
     """
-    return tuple(_split(root / "binarized_mnist", split) for split in SPLITS)
+    return tuple(_split(root, split) for split in SPLITS)
 
 
-def _split(folder: Path, split: str) -> Tensor:
-    source = _source(folder, f"binarized_mnist_{split}.amat")
-    content = source.read_bytes()
-    cache = cache_root() / "mnist_static" / f"{split}-{sha256(content)[:16]}.npy"
-    packed = _read_cache(cache, split)
+def _split(root: Path, split: str) -> Tensor:
+    source = _source(root, f"binarized_mnist_{split}.amat")
+    content = read(source)
+    name = f"{split}-{sha256(content)[:16]}.npy"
+    packed = _read_cache(name, split)
     if packed is None:
         packed = parse(source, content, SPLITS[split])
         if digest(packed) != DIGESTS[split]:
             raise corrupt(source, "is not the static binarisation of MNIST (SHA-256)")
-        _write_cache(cache, packed)
+        _write_cache(name, packed)
     return torch.from_numpy(np.unpackbits(packed, axis=1) * np.uint8(255))
 
 
-def _source(folder: Path, name: str) -> Path:
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.is_file():
-            return candidate
-    partial = f"{name}.partial"
+def _source(root: Path, name: str) -> Path:
+    folders = (root / FOLDER, root)
+    place = find_file(folder / f"{name}{end}" for folder in folders for end in ("", ".gz"))
+    if place:
+        return place
+    target = root / FOLDER / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        download_url(ADDRESS + name, str(folder), partial)
-        (folder / partial).replace(folder / name)
+        with scratch_in(target.parent) as scratch:
+            download_url(ADDRESS + name, str(scratch), name)
+            os.replace(scratch / name, target)
     except (OSError, RuntimeError) as error:
-        raise not_found("mnist_static", f"{name}[.gz]", folder, str(error)) from None
-    return folder / name
+        raise not_found("mnist_static", f"{name}[.gz]", root, FOLDER, reason(error)) from None
+    return target
 
 
 def parse(path: Path, content: bytes, images: int) -> np.ndarray:
     """Text of 0s and 1s, 784 a line, gzip-compressed or not -> packed bits (images, 98)."""
-    try:
-        text = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise corrupt(path, f"cannot be decompressed ({error})") from None
+    text = decompressed(path, content)
     symbols = np.frombuffer(text, dtype=np.uint8)
     pixels = symbols[symbols > ord(" ")]
     if len(pixels) != images * 784:
@@ -81,19 +82,23 @@ def digest(packed: np.ndarray) -> str:
     return sha256(np.sort(rows).tobytes())
 
 
-def _read_cache(cache: Path, split: str) -> np.ndarray | None:
+def _cached(name: str) -> Path:
+    return cache_root() / "mnist_static" / name
+
+
+def _read_cache(name: str, split: str) -> np.ndarray | None:
     """The cached bits, or None where there are none or they are not what they should be."""
     try:
-        packed = np.load(io.BytesIO(cache.read_bytes()), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        packed = np.load(io.BytesIO(_cached(name).read_bytes()), allow_pickle=False)
+    except (OSError, UsageError, ValueError, EOFError):
         return None
     return packed if packed.ndim == 2 and digest(packed) == DIGESTS[split] else None
 
 
-def _write_cache(cache: Path, packed: np.ndarray) -> None:
-    """Write the bits where the cache can be written; without it the next run parses again."""
+def _write_cache(name: str, packed: np.ndarray) -> None:
+    """Write the bits where a cache can be written; without it the next run parses again."""
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        replace(cache, lambda f: np.save(f, packed))
-    except OSError:
+        _cached(name).parent.mkdir(parents=True, exist_ok=True)
+        replace(_cached(name), lambda f: np.save(f, packed))
+    except (OSError, UsageError):
         return

@@ -16,7 +16,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "samples",
             "traversals",
         ),
-        "result": ("RESULT", "identity", "read_result", "trusted_k"),
+        "result": ("RESULT", "identity", "place", "read_placed", "read_result", "trusted_k"),
         "score": ("bits_per_dimension", "score_images", "score_run", "summary"),
     },
 )

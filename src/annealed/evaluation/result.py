@@ -22,6 +22,12 @@ def identity(config: Config) -> dict:
     return names if config.data.energy is None else {**names, "energy": config.data.energy}
 
 
+def place(of: dict) -> Path:
+    """The run folder, below that of all runs, of the cell that `of`, as of `identity`, names."""
+    data = filter(None, [of["data"], of.get("energy")])
+    return Path(of["preset"], *data, of["row"], f"seed{of['seed']}")
+
+
 def trusted_k(samples: int) -> float:
     """The k-hat up to which S samples suffice (Vehtari et al. 2024, arXiv 1507.02646, eq. 13)."""
     return min(1.0 - 1.0 / math.log10(max(samples, 2)), 0.7)
@@ -30,7 +36,26 @@ def trusted_k(samples: int) -> float:
 def read_result(path: Path) -> dict:
     """A result.json; raises UsageError where it is not one."""
     try:
-        result = json.loads(path.read_text())
+        result = json.loads(path.read_text(encoding="utf-8"))
         return {**result, "status": result["status"]}
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{path} is not a readable result; delete it and run again.") from None
+
+
+def read_placed(path: Path) -> dict:
+    """The result at `path`, a run folder's or a committed seed<k>.json.
+
+    Raises UsageError as `read_result` does, and where it is of another run than its place says.
+    """
+    result = read_result(path)
+    folder = path.parent if path.name == RESULT else path.with_suffix("")
+    try:
+        right = place(result)
+    except (KeyError, TypeError):
+        raise UsageError(f"{path} does not say of which run it is; remove it.") from None
+    if folder.parts[-len(right.parts) :] != right.parts:
+        raise UsageError(
+            f"{path} is a copy: it holds the result of {right}. Remove the copy; a result counts "
+            "once, where its run put it."
+        )
+    return result

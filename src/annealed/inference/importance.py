@@ -83,9 +83,11 @@ class WeightStream:
 def chunk_samples(memory_mb: float, batch: int, floats_a_sample: int, samples: int) -> int:
     """Samples that fit in `memory_mb` for a batch: whole blocks or an even part of one, at least 1.
 
-    The largest that divides `samples`, where there is one: compiled code takes one shape.
+    The largest that divides `samples`, where there is one: compiled code takes one shape. It is
+    never more than the blocks that `samples` need.
     """
-    fitting = max(1, int(memory_mb * 2**20 / (4 * batch * floats_a_sample)))
+    needed = math.ceil(samples / SAMPLE_BLOCK) * SAMPLE_BLOCK
+    fitting = max(1, int(min(needed, memory_mb * 2**20 / (4 * batch * floats_a_sample))))
     if fitting < SAMPLE_BLOCK:
         return next(n for n in range(fitting, 0, -1) if SAMPLE_BLOCK % n == 0)
     blocks = fitting // SAMPLE_BLOCK

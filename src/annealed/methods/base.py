@@ -102,7 +102,7 @@ class Method(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The loss of a batch, and the means of METRIC_NAMES, (3,), at beta = 1.
 
-        grey (B, X) uint8 and uniforms (B, X) make x (`Joint.read`); noise is
+        grey (B, X) uint8 and uniforms, (B, X) or (B, 0), make x (`Joint.read`); noise is
         (num_draws, S, B, D); `mode` is the objective's (see `ObjectiveInputs`); `each`: see
         `total_loss`.
         """

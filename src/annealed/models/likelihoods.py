@@ -15,11 +15,16 @@ class Likelihood:
     """
 
     levels: int  # values that x takes: level / (levels - 1)
+    binarises = False  # whether `read` takes a uniform a pixel
     parameters = 1
     terms = 4  # temporaries of log p(x | z), each of the size of an image
 
     def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
-        """The x, (B, X) from 0 to 1, of images uint8 (B, X); uniforms (B, X) may binarise it."""
+        """The x, (B, X) from 0 to 1, of images uint8 (B, X).
+
+        It is binarised by uniforms (B, X) if `binarises`; of others it has the type of `uniforms`,
+        which may be empty.
+        """
         raise NotImplementedError
 
     def __call__(self, outputs: Tensor, x: Tensor) -> Tensor:
@@ -60,7 +65,7 @@ def log_partition(logits: Tensor) -> Tensor:
 class Bernoulli(Likelihood):
     """Binary pixels; the decoder returns logits."""
 
-    levels = 2
+    levels, binarises = 2, True
 
     def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
         """Grey pixels, binarised afresh by the uniforms."""

@@ -53,7 +53,7 @@ class DiscretisedLogistic(Likelihood):
     levels, parameters, terms = LEVELS, 2, 12
 
     def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
-        """Level / 255; the uniforms are not used."""
+        """Level / 255; of the uniforms the type alone is used."""
         return grey.to(uniforms.dtype) / (LEVELS - 1)
 
     def __call__(self, outputs: Tensor, x: Tensor) -> Tensor:

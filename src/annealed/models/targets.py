@@ -22,6 +22,11 @@ class Joint(nn.Module):
         """Temporaries of a sample's likelihood, as many of the size of an image."""
         return self.likelihood.terms
 
+    @property
+    def binarises(self) -> bool:
+        """Whether `read` takes a uniform a pixel."""
+        return self.likelihood.binarises
+
     def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
         """The model's x (B, X) for images uint8 (B, X), by `Likelihood.read`."""
         return self.likelihood.read(grey, uniforms)
@@ -61,13 +66,15 @@ class Energy(nn.Module):
     `log_density` maps z (S, B, D) to log f(z), (S, B) in nats. There is no x and no prior.
     """
 
+    binarises = False
+
     def __init__(self, log_density: Callable[[Tensor], Tensor], log_z: float | None = None):
         super().__init__()
         self.log_density, self.log_z = log_density, log_z
 
     def read(self, grey: Tensor, uniforms: Tensor) -> Tensor:
-        """The constant x of a target without one: uniforms (B, X) -> ones (B, X)."""
-        return torch.ones_like(uniforms)
+        """The constant x of a target without one: ones (B, X), of the type of `uniforms`."""
+        return torch.ones_like(grey, dtype=uniforms.dtype)
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, any), z (S, B, D) -> log f(z) and zeros, each (S, B) in nats."""

@@ -1,5 +1,6 @@
 """The frame of every command line: errors as one sentence, quiet libraries."""
 
+import io
 import logging
 import os
 import sys
@@ -17,6 +18,8 @@ def run(main: Callable[[], None], go_on: str) -> int:
     how to go on.
     """
     keep_freed()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # standard error is so by default
+        sys.stdout.reconfigure(errors="backslashreplace")
     for name in (
         "pytorch_lightning",
         "lightning_fabric",

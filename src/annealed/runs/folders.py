@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from annealed import config as configuration
+from annealed.config.fields import OptionError
 from annealed.config.schema import Config
-from annealed.evaluation.result import RESULT
+from annealed.evaluation.result import RESULT, identity, place, read_placed
 from annealed.training.checkpoints import LAST, load
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
@@ -20,12 +21,13 @@ KEYS_WITHOUT_EFFECT += tuple(
 KEYS_WITHOUT_EFFECT += tuple(
     f"trainer.{name}" for name in ("devices", "strategy", "products", "checkpoint_seconds")
 )
+# with which annealed.evaluate may have scored a result anew
+SCORING = ("evaluate.", "trainer.accelerator")
 
 
 def run_folder(config: Config) -> Path:
     """<runs>/<preset>/<data>/<row>/seed<k>, of a toy <runs>/<preset>/toy/<energy>/<row>/seed<k>."""
-    data = filter(None, [config.data.name, config.data.energy])
-    return Path(config.runs, config.preset, *data, config.row, f"seed{config.seed}")
+    return Path(config.runs) / place(identity(config))
 
 
 def each_seed(config: Config) -> list[Config]:
@@ -46,10 +48,18 @@ def group_folder(config: Config) -> Path:
 
 
 def is_finished(config: Config, folder: Path) -> bool:
-    """Whether `folder` has the result of this configuration; UsageError where of another one."""
+    """Whether `folder` has the result of this configuration; UsageError where of another one.
+
+    The result itself must say so as well as the configuration beside it: either may be a copy.
+    """
     if not (folder / RESULT).exists():
         return False
+    scored = read_placed(folder / RESULT).get("config", {})
     _same_run(config, folder)
+    try:
+        _same_values(config, configuration.from_dict(scored), folder / RESULT, SCORING)
+    except OptionError as error:
+        raise UsageError(f"{folder / RESULT}: {error}.") from None
     return True
 
 
@@ -65,7 +75,11 @@ def check_claim(config: Config, folder: Path, group: Path, resume: bool) -> None
                 "or name another with runs=..."
             )
         _same_run(config, folder)
-        begun = (folder / GROUP).read_text() if (folder / GROUP).exists() else folder.name
+        begun = (
+            (folder / GROUP).read_text(encoding="utf-8")
+            if (folder / GROUP).exists()
+            else folder.name
+        )
         if begun != group.name:
             raise UsageError(
                 f"{folder} was begun in {begun} and not in {group.name}: seeds that were trained "
@@ -83,12 +97,17 @@ def claim(config: Config, folder: Path, group: Path) -> None:
 
 def _same_run(config: Config, folder: Path) -> None:
     """Refuse to go on under a configuration that would have made other numbers."""
-    earlier = _flat(configuration.to_dict(configuration.read_resolved(folder / CONFIG)))
+    _same_values(config, configuration.read_resolved(folder / CONFIG), folder / CONFIG)
+
+
+def _same_values(config: Config, there: Config, path: Path, free: tuple[str, ...] = ()) -> None:
+    """Refuse `config` where a key that is not `free` is another in `there`, read from `path`."""
+    earlier = _flat(configuration.to_dict(there))
     for key, value in _flat(configuration.to_dict(config)).items():
-        if earlier.get(key) != value and not key.startswith(KEYS_WITHOUT_EFFECT):
+        if earlier.get(key) != value and not key.startswith((*KEYS_WITHOUT_EFFECT, *free)):
             raise UsageError(
-                f"{folder / CONFIG}: {key} is {earlier.get(key)} there and {value} now; a resumed "
-                "run keeps its configuration, a new one goes to another folder with runs=..."
+                f"{path}: {key} is {earlier.get(key)} there and {value} now; a resumed run keeps "
+                "its configuration, a new one goes to another folder with runs=..."
             )
 
 

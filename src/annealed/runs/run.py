@@ -8,6 +8,7 @@ from pathlib import Path
 from annealed import config as configuration
 from annealed.compute.machine import Machine, resolve
 from annealed.compute.ranks import Ranks
+from annealed.config.registry import imported_files
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, identity, read_result
 from annealed.methods.base import Method
@@ -29,17 +30,25 @@ from annealed.training.record import Record
 from annealed.training.trainer import train
 from annealed.utils.errors import Diverged
 from annealed.utils.files import locked, replace_json
-from annealed.utils.provenance import provenance
+from annealed.utils.provenance import OUTSIDE, outside_commit, provenance, tell_unknown_commit
+
+ELSEWHERE = "name another folder with runs=.."
 
 
-def fit(config: Config, resume: bool = False, ranks: Ranks | None = None) -> Path:
+def fit(
+    config: Config,
+    resume: bool = False,
+    ranks: Ranks | None = None,
+    row_file: Path | None = None,
+) -> Path:
     """Train and score a cell, `trainer.replicas` seeds of it side by side.
 
     Returns the first seed's run folder; each seed's then holds its result.json. With `resume` what
     was interrupted goes on from its last checkpoint and what is finished is left as it is. Raises
     UsageError for what the user can put right and Diverged, with a result.json that says so, when
     a seed's bound is or was no longer finite; the other seeds are finished first. `ranks` is this
-    process among those of the run, by default `distributed.ranks`.
+    process among those of the run, by default `distributed.ranks`; `row_file` is the YAML that the
+    row comes from, which the result names where the commit does not hold it.
     """
     ranks = ranks or distributed.ranks(config)
     if not ranks.leads:
@@ -47,7 +56,7 @@ def fit(config: Config, resume: bool = False, ranks: Ranks | None = None) -> Pat
     cells, folder = each_seed(config), group_folder(config)
     with ExitStack() as stack:
         for path in dict.fromkeys([folder, *map(run_folder, cells)]):
-            stack.enter_context(locked(path, "the run folder"))
+            stack.enter_context(locked(path, "the run folder", otherwise=ELSEWHERE))
         unfinished = _unfinished(cells, resume)
         if resume and unfinished:
             recover(folder)
@@ -58,7 +67,7 @@ def fit(config: Config, resume: bool = False, ranks: Ranks | None = None) -> Pat
         if unfinished:
             if resume and not (folder / LAST).exists():
                 print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
-            _run(config, unfinished, folder, ranks)
+            _run(config, unfinished, folder, ranks, [row_file] if row_file else [])
     _raise_diverged([run_folder(cell) for cell in cells])
     return run_folder(config)
 
@@ -108,14 +117,19 @@ def _raise_diverged(folders: list[Path]) -> None:
         raise Diverged("; ".join(reasons) + ".")
 
 
-def _run(config: Config, unfinished: list[Config], folder: Path, ranks: Ranks) -> None:
-    """Train the `unfinished` seeds and write their results."""
+def _run(
+    config: Config, unfinished: list[Config], folder: Path, ranks: Ranks, files: list[Path]
+) -> None:
+    """Train the `unfinished` seeds, which come from `files` as well, and write their results."""
     wandb_logger.resolve_mode(config.wandb.mode)
     machine, subject, methods = _prepare(config, unfinished, ranks)
     cells = {cell.seed: cell for cell in each_seed(config)}
     # taken before training: the checkout may change meanwhile
     session = {**provenance(machine.device), "devices": machine.ranks.world}
     session["products"] = machine.products
+    if foreign := outside_commit([*files, *imported_files()]):
+        session[OUTSIDE] = foreign
+    tell_unknown_commit(session["commit"])
     records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
     loggers = wandb_logger.start([(cell, run_folder(cell)) for cell in unfinished], "train")
     ended = False
@@ -174,6 +188,8 @@ def _conclude(
         replace_json(folder / RESULT, result)
         return
     result["training"] = training
+    if OUTSIDE in record.sessions[-1]:
+        result["provenance"][OUTSIDE] = record.sessions[-1][OUTSIDE]
     replace_json(folder / RESULT, result)  # before W&B, which may fail
     if record.logger:
         wandb_logger.log_pictures(record.logger, lambda: subject.pictures(method))

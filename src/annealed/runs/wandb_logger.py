@@ -130,7 +130,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
         name=f"{config.row}-seed{config.seed}{suffix}",
         project=config.wandb.project,
         entity=config.wandb.entity,
-        id=identity.read_text() + suffix,
+        id=identity.read_text(encoding="utf-8") + suffix,
         resume="allow" if mode == "online" else None,
         group="/".join(filter(None, [config.data.name, config.data.energy, config.row])),
         job_type=job_type,

@@ -125,10 +125,11 @@ class Training(pl.LightningModule):
     def inputs(self, grey: Tensor, step: int) -> tuple[tuple[Tensor, ...], tuple]:
         """The inputs of each replica's loss at `step`, (R, ...), and those common to all."""
         objective, (_, batch, pixels) = self.methods[0].objective, grey.shape
+        width = pixels if self.methods[0].target.binarises else 0
         uniforms, noise = [], []
         for method in self.methods:
             key = (method.config.seed, "binarise", step)
-            uniforms.append(randomness.uniform((batch, pixels), *key, device=grey.device))
+            uniforms.append(randomness.uniform((batch, width), *key, device=grey.device))
             noise.append(method.noise("posterior", objective.samples, batch, step))
         # keyed by the data seed: every seed takes its AVO steps at the same time
         uniform = randomness.uniform((), self.config.data.seed, "objective", step).item()

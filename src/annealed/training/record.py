@@ -101,14 +101,21 @@ class Record:
         """Drop rows of metrics beyond the epochs that are recorded."""
         path = self.folder / METRICS
         if self.writes and path.exists():
-            lines = [line for line in path.read_text().splitlines(True) if line.endswith("\n")]
+            lines = [
+                line
+                for line in path.read_text(encoding="utf-8").splitlines(True)
+                if line.endswith("\n")
+            ]
             recorded = [line for line in lines[1:] if int(line.split(",")[0]) < self.epochs]
             replace_text(path, "".join([lines[0], *recorded])) if recorded else path.unlink()
 
     def _append(self, row: dict[str, Any]) -> None:
         path = self.folder / METRICS
         line = pd.DataFrame([row]).to_csv(index=False, header=not path.exists())
-        with write_errors_explained(path, "the last checkpoint is kept"), open(path, "a") as f:
+        with (
+            write_errors_explained(path, "the last checkpoint is kept"),
+            open(path, "a", encoding="utf-8") as f,
+        ):
             f.write(line)
 
 

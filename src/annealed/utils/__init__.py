@@ -9,6 +9,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "files": (
             "in_use",
             "locked",
+            "read_errors_explained",
             "replace",
             "replace_json",
             "replace_text",
@@ -16,7 +17,8 @@ __all__, __getattr__, __dir__ = lazy_names(
             "write_errors_explained",
         ),
         "lazy": ("lazy_names",),
-        "provenance": ("commit",),
+        "paths": ("argument", "expanded", "named", "user_folder"),
+        "provenance": ("commit", "outside_commit", "tell_unknown_commit"),
         "randomness": (
             "STREAMS",
             "binarise",

@@ -143,7 +143,7 @@ def test_the_page_has_a_table_a_section_and_names_its_machine(tmp_path, monkeypa
     command = ["x", "--rounds", "1", "--no-peers", "--folder", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", command)
     benchmark.main()
-    text = (tmp_path / "benchmark.md").read_text()
+    text = (tmp_path / "benchmark.md").read_text(encoding="utf-8")
     assert "| b | 2e+06 | 2.00 |" in text
     assert "| T = 1 | 5 | 1.00 | 12 |" in text
     assert "commit" in text

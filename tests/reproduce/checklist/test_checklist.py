@@ -39,9 +39,11 @@ def commit_run(root, row, seed):
     record |= {"config": configuration.to_dict(config)}
     path = root / RESULTS / "short" / "mnist" / row / f"seed{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), encoding="utf-8")
     np.savez(path.with_suffix(".npz"), log_prob=images)
-    path.with_suffix(".csv").write_text("epoch,val/elbo,train/elbo\n0,-99,-98\n1,-91,-90\n")
+    path.with_suffix(".csv").write_text(
+        "epoch,val/elbo,train/elbo\n0,-99,-98\n1,-91,-90\n", encoding="utf-8"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +61,8 @@ def whole(tmp_path_factory):
     report.write("short", "mnist", root / RESULTS, folder)
     assert readme.refresh(root, folder)
     (root / "reports" / "ablations").mkdir()
-    (root / "reports" / "ablations" / "effects.csv").write_text("row\nvae\nhvi\n")
-    (root / "reports" / "ablations.md").write_text("# Ablations\n")
+    (root / "reports" / "ablations" / "effects.csv").write_text("row\nvae\nhvi\n", encoding="utf-8")
+    (root / "reports" / "ablations.md").write_text("# Ablations\n", encoding="utf-8")
     (root / "reports" / "vae.ckpt").write_bytes(b"weights")
     return root
 
@@ -74,9 +76,9 @@ def root(whole, tmp_path):
 def change(root, edit):
     """Let `edit` change the result of one run."""
     path = root / RESULTS / "short" / "mnist" / "hvi" / "seed1.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     edit(record)
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), encoding="utf-8")
 
 
 def of_result(edit):
@@ -89,24 +91,28 @@ def without(name):
 
 def say(name, old, new=""):
     def edit(root):
-        text = (root / name).read_text()
+        text = (root / name).read_text(encoding="utf-8")
         assert old in text
-        (root / name).write_text(text.replace(old, new))
+        (root / name).write_text(text.replace(old, new), encoding="utf-8")
 
     return edit
 
 
 def no_citations(root):
     for path in (root / "src" / "annealed").rglob("*.py"):
-        path.write_text(path.read_text().replace("arXiv", "paper"))
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("arXiv", "paper"), encoding="utf-8"
+        )
 
 
 def one_seed(root):
-    text = (root / "reports/short/nll_table.csv").read_text().splitlines()
+    text = (root / "reports/short/nll_table.csv").read_text(encoding="utf-8").splitlines()
     place = text[0].split(",").index("seeds")
     fields = text[1].split(",")
     fields[place] = "1"
-    (root / "reports/short/nll_table.csv").write_text("\n".join([text[0], ",".join(fields)]))
+    (root / "reports/short/nll_table.csv").write_text(
+        "\n".join([text[0], ",".join(fields)]), encoding="utf-8"
+    )
 
 
 TAKE = {  # evidence -> one way to take it away
@@ -229,14 +235,16 @@ def test_smoke_runs_are_no_evidence(root):
     shutil.rmtree(root / RESULTS)
     commit_run(root, "vae", 0)
     change_all = next((root / RESULTS).rglob("seed0.json"))
-    record = json.loads(change_all.read_text())
-    change_all.write_text(json.dumps({**record, "preset": "quick"}))
+    record = json.loads(change_all.read_text(encoding="utf-8"))
+    change_all.write_text(json.dumps({**record, "preset": "quick"}), encoding="utf-8")
     assert Record(root).results == {}
 
 
 def test_the_pages_say_the_same(whole, tmp_path):
     lists = page.write(whole, tmp_path)
-    text, tex = ((tmp_path / f"{page.NAME}.{form}").read_text() for form in ("md", "tex"))
+    text, tex = (
+        (tmp_path / f"{page.NAME}.{form}").read_text(encoding="utf-8") for form in ("md", "tex")
+    )
     given = [one for _, answered in lists for one in answered]
     assert re.findall(r"\*\*(Yes|No|NA|Open)\.\*\*", text) == [one.answer for one in given]
     macros = re.findall(r"\\item\[\] Answer: \\answer(\w+)\{\}", tex)

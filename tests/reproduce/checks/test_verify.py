@@ -48,7 +48,9 @@ def made(tmp_path_factory):
     report.write("short", "digits", results, root / "reports" / "short" / "digits")
     page = root / "reports" / "ablations_digits"
     ablations.write(design.planned("full", "digits"), pool, page, "full", "digits")
-    (root / "README.md").write_text(f"# x\n<!-- the rows of {TABLE}.md -->\n<!-- end -->\nend\n")
+    (root / "README.md").write_text(
+        f"# x\n<!-- the rows of {TABLE}.md -->\n<!-- end -->\nend\n", encoding="utf-8"
+    )
     assert readme.refresh(root, root / "reports" / "short" / "digits")
     checklist.write(root, root / "reports")
     overview.write(root)
@@ -69,9 +71,9 @@ def differences(root):
 
 
 def spoil(path, old, new):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def test_what_the_results_give_is_verified_without_a_word(root):
@@ -93,10 +95,10 @@ def test_what_the_results_give_is_verified_without_a_word(root):
 )
 def test_a_number_that_was_changed_is_named_by_file_line_and_column(root, name, line, column):
     path = root / "reports" / name
-    lines = [text.split(",") for text in path.read_text().splitlines()]
+    lines = [text.split(",") for text in path.read_text(encoding="utf-8").splitlines()]
     value = lines[line - 1][lines[0].index(column)]
     lines[line - 1][lines[0].index(column)] = value + "1"
-    path.write_text("\n".join(map(",".join, lines)) + "\n")
+    path.write_text("\n".join(map(",".join, lines)) + "\n", encoding="utf-8")
     (sentence,) = differences(root)
     expected = f"column {column}: '{value}1' where the results give '{value}'."
     assert sentence == f"reports/{name}, line {line}, {expected}"
@@ -122,8 +124,8 @@ def test_a_long_line_is_shown_where_it_differs():
 
 def test_another_result_changes_every_number_made_of_it(root):
     path = root / store.RESULTS / "short" / "digits" / "vae" / "seed1.json"
-    result = json.loads(path.read_text())
-    path.write_text(json.dumps({**result, "nll": result["nll"] + 1.0}))
+    result = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**result, "nll": result["nll"] + 1.0}), encoding="utf-8")
     sentences = " ".join(verify.verify(root)[0])
     for name in ("nll_table.md", "nll_table.csv", "nll_table.tex", "nll_cells.csv"):
         assert name in sentences
@@ -149,14 +151,14 @@ def test_the_checklist_is_verified_too(root):
 
 def test_the_page_is_held_to_the_reports_byte_for_byte(root):
     page = root / overview.PAGE
-    before = page.read_text()
-    page.write_text(before + " ")
+    before = page.read_text(encoding="utf-8")
+    page.write_text(before + " ", encoding="utf-8")
     (sentence,) = verify.verify(root)[0]
     assert sentence.startswith("reports/index.html is not that of the reports")
     page.unlink()
     (sentence,) = verify.verify(root)[0]
     assert sentence == "reports/index.html is not there; `make page` writes it."
-    assert overview.write(root).read_text() == before
+    assert overview.write(root).read_text(encoding="utf-8") == before
     assert verify.verify(root)[0] == []
 
 
@@ -175,15 +177,15 @@ def test_readme_is_held_to_its_table(root):
     assert sentence == f"README.md, line 5, column 1: 'VAF' where {TABLE}.csv has 'VAE'."
     readme.refresh(root, root / "reports" / "short" / "digits")
     assert verify.verify(root)[0] == []
-    text = (root / "README.md").read_text()
+    text = (root / "README.md").read_text(encoding="utf-8")
     assert text.startswith("# x\n<!-- ")
     assert text.endswith(f"(reports/short/digits/{readme.FIGURE})\n<!-- end -->\nend\n")
 
 
 def test_readme_is_not_touched_by_another_report(root):
-    before = (root / "README.md").read_text()
+    before = (root / "README.md").read_text(encoding="utf-8")
     assert not readme.refresh(root, root / "reports" / "paper")
-    assert (root / "README.md").read_text() == before
+    assert (root / "README.md").read_text(encoding="utf-8") == before
     with pytest.raises(UsageError, match=r"README\.md has no '<!-- the rows of FILE -->'"):
         readme.update("nothing", root)
     with pytest.raises(UsageError, match="which is not there"):
@@ -234,7 +236,7 @@ def test_on_another_machine_the_spread_over_seeds_is_allowed(alone, tmp_path):
     row.mkdir(parents=True)
     other = {**old, "provenance": {**old["provenance"], "device": "abacus"}}
     for seed, value in enumerate(nll):
-        (row / f"seed{seed}.json").write_text(json.dumps({**other, "nll": value}))
+        (row / f"seed{seed}.json").write_text(json.dumps({**other, "nll": value}), encoding="utf-8")
     allowed = rerun.tolerance(row / "seed0.json", other, new)
     expected = stats.t.ppf(0.975, 2) * np.std(nll, ddof=1) * 2**0.5
     assert allowed.seeds == pytest.approx(expected)
@@ -274,16 +276,16 @@ def test_what_cannot_be_run_again_is_one_sentence(alone, tmp_path):
             rerun.committed(name, results)
     path = tmp_path / "short" / "digits" / "vae" / "seed0.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({**old, "status": "diverged"}))
+    path.write_text(json.dumps({**old, "status": "diverged"}), encoding="utf-8")
     with pytest.raises(UsageError, match="has no NLL"):
         rerun.committed("short/digits/vae/seed0", tmp_path)
-    path.write_text(json.dumps({**old, "config": {**old["config"], "later": 1}}))
+    path.write_text(json.dumps({**old, "config": {**old["config"], "later": 1}}), encoding="utf-8")
     with pytest.raises(UsageError, match=r"later is not a key.*the commit that scored it"):
         rerun.rerun("short/digits/vae/seed0", tmp_path / "again", tmp_path)
-    path.write_text(json.dumps({**old, "data_digest": "f" * 64}))
+    path.write_text(json.dumps({**old, "data_digest": "f" * 64}), encoding="utf-8")
     with pytest.raises(UsageError, match="the data here have SHA-256"):
         rerun.rerun("short/digits/vae/seed0", tmp_path / "again", tmp_path)
 
 
 def test_the_repositorys_own_marks_are_read():
-    assert (ROOT / readme.table_of((ROOT / "README.md").read_text())).is_file()
+    assert (ROOT / readme.table_of((ROOT / "README.md").read_text(encoding="utf-8"))).is_file()

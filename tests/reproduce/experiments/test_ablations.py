@@ -64,7 +64,7 @@ def test_numbers_are_those_of_the_kept_runs(pool):
     results = trials.gather([BASE, OTHER], pool, "quick", "digits")
     table = trials.table(results)
     place = OTHER.folder(pool) / "quick" / "digits" / "vae"
-    result = json.loads((place / "seed1.json").read_text())
+    result = json.loads((place / "seed1.json").read_text(encoding="utf-8"))
     metrics = pd.read_csv(place / "seed1.csv")
     best = metrics.loc[metrics["val/elbo"].idxmax()]
     line = table[(table.change == OTHER.change) & (table.seed == 1)].iloc[0]
@@ -148,13 +148,13 @@ def test_the_page_says_what_was_run_and_what_was_not(pool, tmp_path):
     plan, folder = [BASE, OTHER, Trial("all images", "hvi")], tmp_path / "page"
     arguments = plan, pool, folder, "quick", "digits"
     written = page.write(*arguments, tmp_path / "none", budget=2)
-    text = (tmp_path / "page.md").read_text()
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert "1 of 3 trials are still to be run" in text
     assert "No conclusion is drawn here" in text
     assert "| `optimiser.learning_rate=5e-4` | 2 |" in text
     assert (folder / "effects.png").read_bytes().startswith(b"\x89PNG")
     assert len(pd.read_csv(folder / "runs.csv")) == 4
     note = tmp_path / "reading.md"
-    note.write_text(f"<!-- {written} -->\nIt matters.\n")
+    note.write_text(f"<!-- {written} -->\nIt matters.\n", encoding="utf-8")
     page.write(*arguments, note, budget=2)
-    assert "It matters." in (tmp_path / "page.md").read_text()
+    assert "It matters." in (tmp_path / "page.md").read_text(encoding="utf-8")

@@ -84,7 +84,7 @@ def test_the_page_says_what_the_results_say_in_bits(runs, tmp_path):
         assert f"{line.bits_per_dim:.4f}" in text
     for name in ("vae", "hvi_avo", "losses"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    written = (folder / "index.md").read_text()
+    written = (folder / "index.md").read_text(encoding="utf-8")
     assert written.count("SMOKE RUN") == 1
     assert page.NO_FID in written
     assert "clipped at a norm of 50000" in written

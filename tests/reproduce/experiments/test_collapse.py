@@ -196,7 +196,7 @@ def test_results_that_are_there_are_not_made_again(made, monkeypatch):
     for row, unit in units.items():
         assert finish(unit, [0, 1], CODE) == {row: results[row]}
     place = units["HVI"].places["HVI"]
-    assert json.loads(place.path(1).read_text())["setup"] == place.setup
+    assert json.loads(place.path(1).read_text(encoding="utf-8"))["setup"] == place.setup
     other = {"HVI": Place(place.folder, {**place.setup, "steps": 7})}
     with pytest.raises(UsageError, match="another setup"):
         finish(dataclasses.replace(units["HVI"], places=other), [0], CODE)
@@ -236,13 +236,17 @@ def test_a_scored_model_is_scored_by_its_exact_log_p():
 def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
     results, _ = made
     note = tmp_path / "reading.md"
-    note.write_text(f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n")
+    note.write_text(
+        f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n", encoding="utf-8"
+    )
     sections, folder = [section.section(results, TINY)], tmp_path / "page"
     digest = page.write(sections, 2, folder, "full", note)
-    assert "No conclusion is drawn here" in (folder / "index.md").read_text()
-    note.write_text(f"<!-- written for {digest} -->\nYes.\n{commentary.BREAK}\nBecause.\n")
+    assert "No conclusion is drawn here" in (folder / "index.md").read_text(encoding="utf-8")
+    note.write_text(
+        f"<!-- written for {digest} -->\nYes.\n{commentary.BREAK}\nBecause.\n", encoding="utf-8"
+    )
     assert page.write(sections, 2, folder, "full", note) == digest
-    text = (folder / "index.md").read_text()
+    text = (folder / "index.md").read_text(encoding="utf-8")
     for shown in (
         "Yes.",
         "Because.",
@@ -267,7 +271,7 @@ def test_a_second_section_follows_the_first(made, tmp_path):
     second = dataclasses.replace(first, title="Another", blocks=["text"], figures={}, frames={})
     one = page.write([first], 2, tmp_path, "quick")
     two = page.write([first, second], 2, tmp_path, "quick")
-    text = (tmp_path / "index.md").read_text()
+    text = (tmp_path / "index.md").read_text(encoding="utf-8")
     assert text.index("## The linear VAE") < text.index("## Another\n\ntext")
     assert "SMOKE RUN" in text
     assert one != two
@@ -284,7 +288,7 @@ def test_a_model_that_diverged_is_counted_and_left_out(made, tmp_path):
     points = [*second["points"][:1], {**second["points"][1], "status": "diverged"}]
     results = {**results, "IWAE": [first, {**second, "points": points}]}
     page.write([section.section(results, TINY)], 2, tmp_path, "full")
-    assert "(1 diverged)" in (tmp_path / "index.md").read_text()
+    assert "(1 diverged)" in (tmp_path / "index.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -182,14 +182,16 @@ def test_a_reading_is_shown_case_by_case_under_its_own_numbers_alone(made, tmp_p
     note, folder = tmp_path / "reading.md", tmp_path / "page"
     arguments = results, small, places, TINY, folder, "full", note
     numbers = page.write(*arguments)
-    assert "No conclusion is drawn here" in (folder / "index.md").read_text()
-    note.write_text(f"<!-- written for {numbers} -->\nAll.\n{commentary.BREAK}\nOne.\n")
+    assert "No conclusion is drawn here" in (folder / "index.md").read_text(encoding="utf-8")
+    note.write_text(
+        f"<!-- written for {numbers} -->\nAll.\n{commentary.BREAK}\nOne.\n", encoding="utf-8"
+    )
     with pytest.raises(UsageError, match="1 parts after its answer; cases: 2"):
         page.write(*arguments)
     parts = f"\n{commentary.BREAK}\n".join(["All.", "One.", "Two."])
-    note.write_text(f"<!-- written for {numbers} -->\n{parts}\n")
+    note.write_text(f"<!-- written for {numbers} -->\n{parts}\n", encoding="utf-8")
     assert page.write(*arguments) == numbers
-    text = (folder / "index.md").read_text()
+    text = (folder / "index.md").read_text(encoding="utf-8")
     titles = [f"## {case.title}" for case in small.values()]
     at = [text.index(part) for part in ("All.", titles[0], "One.", titles[1], "Two.")]
     assert at == sorted(at)
@@ -220,7 +222,7 @@ def test_a_seed_that_diverged_is_counted_and_left_out(made, tmp_path, monkeypatc
     lost |= {"training_cpu_seconds": 1.0, "provenance": CODE}
     results = {**results, setting: [results[setting][0], lost]}
     page.write(results, small, places, TINY, tmp_path, "full")
-    assert "(1 of 2 diverged)" in (tmp_path / "index.md").read_text()
+    assert "(1 of 2 diverged)" in (tmp_path / "index.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("wrong", [["--seeds", "0"], ["--jobs", "0"], ["--preset", "short"]])

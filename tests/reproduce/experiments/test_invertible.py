@@ -115,7 +115,7 @@ def test_the_digits_results_are_those_of_every_seed_of_every_run(tmp_path):
     plan = run_grid("quick", "digits", ["iaf", "iaf_avo"], 3, replicas=2, runs=str(tmp_path))
     for path in [path for work in plan for path in work.results()]:
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({"status": "finished", "name": str(path)}))
+        path.write_text(json.dumps({"status": "finished", "name": str(path)}), encoding="utf-8")
         np.savez(path.with_suffix(".npz"), log_prob=np.array([float(path.parent.name[4:])]))
     results = digits.results(plan)
     assert len({r["name"] for r in results}) == 6
@@ -132,15 +132,19 @@ def test_the_digits_difference_is_paired_by_seed_and_image():
 def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
     results, places = made
     note = tmp_path / "reading.md"
-    note.write_text(f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n")
+    note.write_text(
+        f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n", encoding="utf-8"
+    )
     arguments = results, IMAGES, places, TINY, tmp_path / "page", "full", note
     digest = page.write(*arguments)
-    text = (tmp_path / "page" / "index.md").read_text()
+    text = (tmp_path / "page" / "index.md").read_text(encoding="utf-8")
     assert "No conclusion is drawn here" in text
     assert "Because." not in text
-    note.write_text(f"<!-- written for {digest} -->\nYes.\n{commentary.BREAK}\nBecause.\n")
+    note.write_text(
+        f"<!-- written for {digest} -->\nYes.\n{commentary.BREAK}\nBecause.\n", encoding="utf-8"
+    )
     assert page.write(*arguments) == digest
-    text = (tmp_path / "page" / "index.md").read_text()
+    text = (tmp_path / "page" / "index.md").read_text(encoding="utf-8")
     assert "Yes." in text
     assert "Because." in text
     assert "S = 200" in text
@@ -156,7 +160,7 @@ def test_a_seed_that_diverged_is_counted_and_left_out(made, tmp_path):
     lost = {**results[SETTINGS[1]][1], "kl": None, "log_z_error": None, "status": "diverged"}
     results = {**results, SETTINGS[1]: [results[SETTINGS[1]][0], lost]}
     page.write(results, IMAGES, places, TINY, tmp_path, "full")
-    assert "(1 of 2 diverged)" in (tmp_path / "index.md").read_text()
+    assert "(1 of 2 diverged)" in (tmp_path / "index.md").read_text(encoding="utf-8")
 
 
 def test_every_setting_of_the_page_can_be_built():
@@ -185,5 +189,7 @@ def test_a_wrong_number_is_refused(monkeypatch, wrong):
 def test_a_wrong_preset_is_one_sentence(tmp_path):
     command = [sys.executable, "-m", "reproduce.experiments.invertible", "--preset", "short"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8"
+    )
     assert "--preset is 'short'; accepted: quick, full" in sentence(result)

@@ -248,7 +248,9 @@ def test_results_that_are_there_are_not_made_again(made, monkeypatch):
     monkeypatch.setattr(run, "fit_posterior", None)
     for row, unit in units.items():
         assert finish(unit, [0, 1], CODE) == {row: results[row]}
-        assert json.loads(unit.places[row].path(0).read_text())["provenance"] == CODE
+        assert (
+            json.loads(unit.places[row].path(0).read_text(encoding="utf-8"))["provenance"] == CODE
+        )
 
 
 def test_a_seed_that_is_missing_is_added_beside_the_others(made):
@@ -314,13 +316,19 @@ def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):
     results, units = made
     places = {row: unit.folder for row, unit in units.items()}
     note = tmp_path / "reading.md"
-    note.write_text(f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n")
+    note.write_text(
+        f"<!-- written for none -->\nYes.\n{commentary.BREAK}\nBecause.\n", encoding="utf-8"
+    )
     arguments = results, places, TINY, tmp_path / "page", "full", note
     digest = page.write(*arguments)
-    assert "No conclusion is drawn here" in (tmp_path / "page" / "index.md").read_text()
-    note.write_text(f"<!-- written for {digest} -->\nYes.\n{commentary.BREAK}\nBecause.\n")
+    assert "No conclusion is drawn here" in (tmp_path / "page" / "index.md").read_text(
+        encoding="utf-8"
+    )
+    note.write_text(
+        f"<!-- written for {digest} -->\nYes.\n{commentary.BREAK}\nBecause.\n", encoding="utf-8"
+    )
     assert page.write(*arguments) == digest
-    text = (tmp_path / "page" / "index.md").read_text()
+    text = (tmp_path / "page" / "index.md").read_text(encoding="utf-8")
     for shown in ("Yes.", "Because.", "commit abc", "S = 30", "HVI-AVO"):
         assert shown in text
     assert str(tmp_path) not in text
@@ -337,7 +345,7 @@ def test_a_seed_that_diverged_is_counted_and_left_out(made, tmp_path):
     }
     results = {**results, "IWAE": [results["IWAE"][0], lost | {"status": "diverged"}]}
     page.write(results, {row: unit.folder for row, unit in units.items()}, TINY, tmp_path, "full")
-    assert "| IWAE | 1 (1 diverged) |" in (tmp_path / "index.md").read_text()
+    assert "| IWAE | 1 (1 diverged) |" in (tmp_path / "index.md").read_text(encoding="utf-8")
 
 
 def test_a_row_whose_numbers_are_not_finite_says_so():

@@ -45,7 +45,7 @@ def test_the_section_shows_what_the_trials_found(pool):
         (r["row"], r["seed"]): r
         for p in pool.rglob("seed*.json")
         if "runs" not in p.parts
-        for r in [json.loads(p.read_text())]
+        for r in [json.loads(p.read_text(encoding="utf-8"))]
     }
     assert len(results) == len(section.results) == 4
     line = section.frames["nonlinear_digits"].set_index("row").loc["vae"]

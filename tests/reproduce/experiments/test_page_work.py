@@ -37,7 +37,7 @@ MAINS = {
 UNITS = ("correlated-Gaussian/householder-4/ELBO", "correlated-Gaussian/householder-4/AVO")
 NUMBERS = ("kl", "log_z_error", "curve")
 # a setting of each page, by its folder, as commit 2f533a9 wrote it
-SETUPS = json.loads((Path(__file__).parent / "setups.json").read_text())
+SETUPS = json.loads((Path(__file__).parent / "setups.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
@@ -52,14 +52,14 @@ def work_of(runs, *keys, preset="quick", seeds=1):
 
 def numbers(work):
     """What the results of a work say, without what says where and how fast."""
-    read = [json.loads(path.read_text()) for path in work.results()]
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in work.results()]
     return [[result[name] for name in NUMBERS] for result in read]
 
 
 def begun(work):
     """How often a process began to make results of a work."""
     log = work.folder() / "log.txt"
-    return log.read_text().count(" 1 results to make") if log.exists() else 0
+    return log.read_text(encoding="utf-8").count(" 1 results to make") if log.exists() else 0
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_worker_that_is_killed_is_tried_again_and_gives_the_same_numbers(alone
     work, engine = work_of(tmp_path, UNITS[0]), KillOnce(1)
     assert scheduler.run_on(engine, [work]) == []
     assert begun(work) == 2
-    assert "ended with status -9; trying again" in capfd.readouterr().err
+    assert "ended with status -9, killed by SIGKILL" in capfd.readouterr().err
     for made, expected in zip(numbers(work), numbers(alone[0]), strict=True):
         assert made[:2] == pytest.approx(expected[:2], rel=1e-4)
         assert made[2] == pytest.approx(expected[2], rel=1e-4)
@@ -124,8 +124,10 @@ def test_what_is_there_is_skipped_and_another_setup_is_one_sentence(
     work = work_of(tmp_path, UNITS[0])
     (path,) = work.results()
     path.parent.mkdir(parents=True)
-    result = json.loads(alone[0].results()[0].read_text())
-    path.write_text(json.dumps({**result, "setup": {**result["setup"], "steps": 7}}))
+    result = json.loads(alone[0].results()[0].read_text(encoding="utf-8"))
+    path.write_text(
+        json.dumps({**result, "setup": {**result["setup"], "steps": 7}}), encoding="utf-8"
+    )
     commands = {
         worker.main: ["worker", *work.arguments(1)[2:]],
         invertible: ["invertible", "--runs", str(tmp_path)],
@@ -135,6 +137,9 @@ def test_what_is_there_is_skipped_and_another_setup_is_one_sentence(
         assert cli.run(main, "") == 2
         said = [line for line in capsys.readouterr().err.splitlines() if "annealed: " in line]
         assert said == [f"annealed: {path} was made by another setup; remove it and run again."]
+    path.write_text(json.dumps({**result, "seed": 3}), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"is a copy: it holds the result of seed 3; remove it"):
+        work.done()
 
 
 def test_a_unit_that_another_process_makes_is_in_use(monkeypatch, tmp_path, capsys):

@@ -85,7 +85,7 @@ def test_a_page_of_tiny_runs_and_no_seed_is_trained_twice(tmp_path, monkeypatch)
     with pytest.raises(UsageError, match="another setup"):
         finish(other, [0], CODE)
     page.write(results, TINY, tmp_path, tmp_path / "page", "quick")
-    text = (tmp_path / "page" / "index.md").read_text()
+    text = (tmp_path / "page" / "index.md").read_text(encoding="utf-8")
     assert "SMOKE RUN" in text
     assert "No conclusion is drawn here" in text
     for name in ("densities.png", "densities.pdf", "marginals_hvi_4.png", "seeds.csv"):

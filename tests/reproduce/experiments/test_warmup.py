@@ -57,7 +57,7 @@ def test_numbers_are_those_of_the_trials(pool):
     by_trial = trials.gather(PLAN, pool, "quick", "digits")
     runs = trials.table(by_trial)
     results = {
-        (t.row, t.change, seed): json.loads(path.read_text())
+        (t.row, t.change, seed): json.loads(path.read_text(encoding="utf-8"))
         for t, paths in by_trial.items()
         for seed, path in paths.items()
     }
@@ -82,7 +82,7 @@ def test_numbers_are_those_of_the_trials(pool):
 def test_the_page_holds_both_rows_and_says_what_is_missing(pool, tmp_path):
     folder = tmp_path / "page"
     page.write(design.planned("full", "digits"), pool, folder, "quick", "digits", tmp_path / "none")
-    text = (tmp_path / "page.md").read_text()
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert "`make reproduce-warmup PRESET=quick DATA=digits SEEDS=2`" in text
     assert "8 of 12 trials are still to be run" in text
     assert "| hvi_avo less hvi | 2 |" in text

@@ -24,8 +24,8 @@ def test_every_reading_has_its_committed_page():
 
 @pytest.mark.parametrize("written", PAGES)
 def test_a_committed_page_shows_the_committed_reading(written):
-    text = (ROOT / "reports" / PAGES[written]).read_text()
-    _, _, parts = (HOUSE / written).read_text().partition("\n")
+    text = (ROOT / "reports" / PAGES[written]).read_text(encoding="utf-8")
+    _, _, parts = (HOUSE / written).read_text(encoding="utf-8").partition("\n")
     assert "No conclusion is drawn here" not in text
     assert commentary.BREAK in parts
     for part in parts.split(commentary.BREAK):

@@ -26,12 +26,12 @@ def test_a_reading_is_shown_around_the_numbers_it_was_written_for(tmp_path):
     note, path = tmp_path / "reading.md", tmp_path / "page" / "index.md"
     arguments = path, "Title", "full", "Source: here.", sections(), note
     numbers = page.write(*arguments)
-    assert "No conclusion is drawn here" in path.read_text()
-    note.write_text(f"<!-- {numbers} -->\nYes.\n<!-- numbers -->\nBecause.\n")
+    assert "No conclusion is drawn here" in path.read_text(encoding="utf-8")
+    note.write_text(f"<!-- {numbers} -->\nYes.\n<!-- numbers -->\nBecause.\n", encoding="utf-8")
     assert page.write(*arguments) == numbers
     blocks = ["# Title", "Yes.", "Source: here.", "First.", "## Numbers", TABLE]
     blocks += ["What they are.", "## Reading", "Because."]
-    assert path.read_text() == "\n\n".join(blocks) + "\n"
+    assert path.read_text(encoding="utf-8") == "\n\n".join(blocks) + "\n"
 
 
 def test_only_the_tables_that_a_reading_is_held_to_change_the_digest():
@@ -52,4 +52,4 @@ def test_figures_and_frames_go_where_they_are_asked_to(tmp_path):
     folder = tmp_path / "files"
     page.write(tmp_path / "t.md", "T", "full", "S.", sections(), tmp_path / "none", folder)
     assert {p.name for p in folder.iterdir()} == {"bars.png", "bars.pdf", "seeds.csv"}
-    assert (folder / "seeds.csv").read_text() == "x\n0.333333\n"
+    assert (folder / "seeds.csv").read_text(encoding="utf-8") == "x\n0.333333\n"

@@ -53,7 +53,7 @@ def numbers(folder):
     """What a grid's folder says, less what says where and how fast."""
     actual = {}
     for path in sorted(folder.glob("runs/quick/digits/*/seed*/result.json")):
-        result = json.loads(path.read_text())
+        result = json.loads(path.read_text(encoding="utf-8"))
         for key in ("provenance", "evaluate_seconds"):
             del result[key]
         training = result["training"]
@@ -137,7 +137,7 @@ def test_ray_gives_a_run_its_share_of_a_gpu(tmp_path, two_nodes):
     runs, seen = cheap(tmp_path, 3, note), []
     for run, gpus in zip(runs, (None, 0.5, 0.0), strict=True):
         assert scheduler.run_on(Cluster(None, 1, gpus), [run]) == []
-        seen.append((run.folder() / "device").read_text().strip())
+        seen.append((run.folder() / "device").read_text(encoding="utf-8").strip())
     assert seen == ["0", "0", ""]
 
 
@@ -166,10 +166,10 @@ def test_what_a_node_gets_is_the_command_with_its_own_folder_of_runs(tmp_path):
     run = cheap(tmp_path / "runs", 1, stand_in(0.0))[0]
     cluster = SimpleNamespace(count=7, threads=2, marker=".seen")
     assigned = Cluster.assignment(cluster, run, tmp_path / "runs")
-    assert str(Path(ray_node.RUNS, "vae", "seed0")) in assigned.arguments
+    assert str(Path(ray_node.RUNS, "short", "mnist", "vae", "seed0")) in assigned.arguments
     assert not any(str(tmp_path) in argument for argument in assigned.arguments)
-    assert (assigned.key, assigned.folder) == (7, "vae/seed0")
-    assert assigned.results == ["vae/seed0/result.json"]
+    assert (assigned.key, assigned.folder) == (7, "short/mnist/vae/seed0")
+    assert assigned.results == ["short/mnist/vae/seed0/result.json"]
     assert assigned.files[-1] == assigned.results[-1]
     config = Run("quick", "digits", "vae", 0, str(tmp_path / "runs"))
     arguments = Cluster.assignment(cluster, config, tmp_path / "runs").arguments
@@ -196,7 +196,7 @@ def test_what_a_node_made_on_its_own_disk_is_written_here_under_the_locks(
     assert outcome["status"] == 0
     assert reports == [(1, {"phase": "train", "done": 1, "total": 4})]
     assert run.done() == shared
-    assert list(outcome["files"]) == ([] if shared else ["vae/seed0/result.json"])
+    assert list(outcome["files"]) == ([] if shared else ["short/mnist/vae/seed0/result.json"])
     ray = SimpleNamespace(wait=lambda *a, **k: (["it"], []), get=lambda reference: outcome)
     job = ClusterJob(SimpleNamespace(ray=ray), run, 1, "it", 2)
     with locked(run.folder(), "the run folder"):
@@ -204,12 +204,14 @@ def test_what_a_node_made_on_its_own_disk_is_written_here_under_the_locks(
             assert job.receive() == InUse.status
     assert job.status() == 0
     assert run.done()
-    assert (node / "vae" / "seed0" / "result.json").exists() != shared
+    assert (node / "short/mnist/vae/seed0/result.json").exists() != shared
 
 
 def trainings(places):
     """The processes that train in these folders of runs: number, parent's number and folder."""
-    shown = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        ["ps", "-wweo", "pid,ppid,args"], capture_output=True, encoding="utf-8"
+    ).stdout
     lines = [line.split() for line in shown.splitlines() if "annealed.fit" in line]
     each = [
         (int(pid), int(parent), Path(argument.removeprefix("runs=")))
@@ -258,5 +260,5 @@ def test_a_worker_and_a_node_die_and_the_table_is_that_of_the_local_scheduler(
     assert numbers(tmp_path) == numbers(local)
     sessions = Counter()
     for path in tmp_path.glob("runs/quick/digits/*/seed*/result.json"):
-        sessions[len(json.loads(path.read_text())["training"]["sessions"])] += 1
+        sessions[len(json.loads(path.read_text(encoding="utf-8"))["training"]["sessions"])] += 1
     assert sessions == {2: 1, 1: 1}  # one went on from its checkpoint, one lost it with its node

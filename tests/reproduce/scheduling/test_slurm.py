@@ -31,13 +31,15 @@ def slurm(tmp_path, monkeypatch):
     """Programs on the path; returns what they noted down, word by word."""
     programs = {"sbatch": "echo '77;cluster'", "scontrol": "", "python": PYTHON}
     for name, rest in programs.items():
-        (tmp_path / name).write_text(NOTE + rest + "\n")
+        (tmp_path / name).write_text(NOTE + rest + "\n", encoding="utf-8")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("PYTHON", str(tmp_path / "python"))
     monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "77")
-    return lambda: [shlex.split(line) for line in (tmp_path / "notes").read_text().splitlines()]
+    return lambda: [
+        shlex.split(line) for line in (tmp_path / "notes").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def asked_of_python(phrase):
@@ -53,7 +55,7 @@ def test_what_is_submitted_is_a_task_a_run_and_then_the_table(slurm, monkeypatch
     rows = ["0 vae seed 0", "1 hvi seed 0", "2 vae seed 1", "3 hvi seed 1"]
     assert listed.splitlines() == [*rows, "4 vae seed 2", "5 hvi seed 2"]
     monkeypatch.setenv("LISTED", listed.strip())
-    done = subprocess.run([str(SUBMIT), *ASKED], capture_output=True, text=True)
+    done = subprocess.run([str(SUBMIT), *ASKED], capture_output=True, encoding="utf-8")
     assert done.stdout == "submitted 6 runs as job 77 and their table as job 77\n", done.stderr
     script = "reproduce/slurm/table.sbatch"
     listed, array, table = slurm()
@@ -93,7 +95,7 @@ def test_a_signal_reaches_the_run_and_the_time_limit_alone_requeues(
 
 
 def test_the_script_asks_slurm_for_a_signal_in_time_and_to_be_requeued():
-    lines = SCRIPT.read_text().splitlines()
+    lines = SCRIPT.read_text(encoding="utf-8").splitlines()
     options = {shlex.split(line)[1] for line in lines if line.startswith("#SBATCH ")}
     assert {"--requeue", "--signal=B:USR1@120", "--open-mode=append"} <= options
     for path in (SCRIPT, SUBMIT):

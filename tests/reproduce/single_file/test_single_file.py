@@ -205,7 +205,7 @@ def test_without_mnist_it_says_so_in_one_sentence(single, tmp_path, monkeypatch,
     if what == "no network":
         monkeypatch.setattr(single.MNIST, "download", no_network)
     else:
-        root.write_text("")
+        root.write_text("", encoding="utf-8")
     with pytest.raises(SystemExit) as stop:
         single.main(["--data", str(root)])
     assert stop.value.code == 2
@@ -221,5 +221,7 @@ def test_options_out_of_range_end_with_status_2(single, option):
 
 
 def test_it_needs_nothing_but_torch_and_torchvision():
-    imported = set(re.findall(r"^(?:from|import) (\w+)", PATH.read_text(), flags=re.M))
+    imported = set(
+        re.findall(r"^(?:from|import) (\w+)", PATH.read_text(encoding="utf-8"), flags=re.M)
+    )
     assert imported - sys.stdlib_module_names == {"torch", "torchvision"}

@@ -135,7 +135,7 @@ def test_it_can_be_read_without_seeing_it(tree):
 
 
 def test_colours_can_be_told_from_their_ground():
-    style = (page.HERE / "page.css").read_text()
+    style = (page.HERE / "page.css").read_text(encoding="utf-8")
     light, dark = (dict(re.findall(r"--([\w-]+): (#\w{6})", b)) for b in style.split("@media")[:2])
     assert light.keys() == dark.keys()
 
@@ -172,8 +172,8 @@ def test_the_table_and_the_pairs_are_those_of_the_csv(tree, small):
         assert sum(expected in line for line in lines) == 1
     path = small / "reports" / "short" / "nll_table.csv"
     old = f"{table.nll[0]:.8g}"
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, "77.77"))
+    assert old in path.read_text(encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace(old, "77.77"), encoding="utf-8")
     assert page.render(small).count("77.77") >= 3  # tile, figure, table
 
 
@@ -194,7 +194,7 @@ def test_every_committed_run_tells_where_it_comes_from(tree):
 
 
 def test_a_configuration_is_told_from_another_and_a_changed_tree_from_a_clean_one(small):
-    result = json.loads(next((small / "reports").rglob("seed0.json")).read_text())
+    result = json.loads(next((small / "reports").rglob("seed0.json")).read_text(encoding="utf-8"))
     config = result["config"]
     same = {**result, "config": {**config, "seed": 7, "runs": "elsewhere"}}
     other = {**result, "config": {**config, "network": {**config["network"], "latent": 41}}}
@@ -274,7 +274,7 @@ HOSTILE = """# T
 def test_markdown_is_never_markup_of_its_own(tmp_path):
     path = tmp_path / "evil" / "index.md"
     path.parent.mkdir()
-    path.write_text(HOSTILE)
+    path.write_text(HOSTILE, encoding="utf-8")
     shown = {"evil/index.md": "#evil"}
     (_, head, _), (heading, rest, pictured) = Prose(tmp_path, path, "evil", shown).sections()
     tree = Tree(f"<body>{head}{rest}</body>")
@@ -289,7 +289,9 @@ def test_markdown_is_never_markup_of_its_own(tmp_path):
 def test_a_row_called_as_markup_is_text(small):
     for name in ("nll_table.csv", "nll_cells.csv"):
         path = small / "reports" / "short" / name
-        path.write_text(path.read_text().replace("HVI-AVO", "<b>&"))
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("HVI-AVO", "<b>&"), encoding="utf-8"
+        )
     tree = Tree(page.render(small))
     assert not tree.all("b")
     assert any(one[2].startswith("<b>&") for one in tree.all("tr"))
@@ -299,7 +301,7 @@ def test_pages_and_tables_are_found_by_looking(small):
     reports = small / "reports"
     for name in ("zebra/index.md", "toy/index.md", "benchmark.md", "quick/index.md", "findings.md"):
         (reports / name).parent.mkdir(exist_ok=True)
-        (reports / name).write_text(f"# The {name}\n\nText.\n")
+        (reports / name).write_text(f"# The {name}\n\nText.\n", encoding="utf-8")
     assert [one.name for one in contents.pages(small)] == ["toy", "zebra", "benchmark"]
     for name in ("paper", "paper/digits", "quick"):
         shutil.copytree(reports / "short", reports / name, dirs_exist_ok=True)
@@ -312,7 +314,7 @@ def test_pages_and_tables_are_found_by_looking(small):
 
 def test_what_cannot_be_shown_is_one_sentence(small, tmp_path, monkeypatch):
     (small / "reports" / "toy").mkdir()
-    (small / "reports" / "toy" / "index.md").write_text("# T\n\n![a](a.png)\n")
+    (small / "reports" / "toy" / "index.md").write_text("# T\n\n![a](a.png)\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"toy/a\.png is not a PNG.*make its report again"):
         page.render(small)
     shutil.rmtree(small / "reports" / "toy")
@@ -363,8 +365,10 @@ def test_a_browser_shows_it(text, tmp_path, width, scheme):
     if browser is None:
         pytest.skip("no browser: none of chromium, chromium-browser, google-chrome is on PATH")
     watched = text.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
-    (tmp_path / "page.html").write_text(watched.replace("</body>", WATCH))
-    (tmp_path / "frame.html").write_text(FRAME.replace("WIDTH", str(width)))  # no window is narrow
+    (tmp_path / "page.html").write_text(watched.replace("</body>", WATCH), encoding="utf-8")
+    (tmp_path / "frame.html").write_text(
+        FRAME.replace("WIDTH", str(width)), encoding="utf-8"
+    )  # no window is narrow
     shot = tmp_path / "shot.png"
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
     options += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000"]
@@ -373,7 +377,9 @@ def test_a_browser_shows_it(text, tmp_path, width, scheme):
     jobs = {"frame.html": "--dump-dom", "page.html": f"--screenshot={shot}"}
     ran = [
         subprocess.run(
-            [browser, *options, what, (tmp_path / name).as_uri()], capture_output=True, text=True
+            [browser, *options, what, (tmp_path / name).as_uri()],
+            capture_output=True,
+            encoding="utf-8",
         )
         for name, what in jobs.items()
     ]

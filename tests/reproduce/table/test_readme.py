@@ -21,8 +21,8 @@ from reproduce.results.statistics import interval
 from reproduce.results.store import RESULTS
 from reproduce.table import readme
 
-README = (ROOT / "README.md").read_text()
-GUIDE = (ROOT / "src" / "annealed" / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "src" / "annealed" / "README.md").read_text(encoding="utf-8")
 FOLDERS = ("", "configs", "reproduce", "src/annealed", "src/annealed/data", "reports")
 SHORT = ROOT / "reports" / "short"
 
@@ -36,7 +36,7 @@ def blocks() -> dict[str, str]:
 def write_blocks(folder, *names):
     """Put those blocks into `folder` as files."""
     for name in names:
-        (folder / name).write_text(blocks()[name])
+        (folder / name).write_text(blocks()[name], encoding="utf-8")
 
 
 def test_the_row_of_the_readme_runs_from_outside_the_package(tmp_path):
@@ -61,7 +61,7 @@ def test_the_objective_of_the_readme_runs_from_outside_and_its_option_takes_effe
         result = annealed(*command, f"method.floor={floor}", f"runs={runs}", cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         folder = runs / "quick" / "digits" / "free_bits" / "seed0"
-        scored = json.loads((folder / "result.json").read_text())
+        scored = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         assert (scored["status"], scored["config"]["method"]["floor"]) == ("finished", floor)
         rates[floor] = read_metrics(folder)["val/rate"].iloc[-1]
     assert rates[30.0] > rates[0.0] + 3  # below the floor nothing holds the rate down
@@ -123,7 +123,7 @@ def test_the_numbers_on_static_binarisation_are_those_committed():
     nll = pd.read_csv(SHORT / "mnist_static" / "nll_table.csv").set_index("row").nll
     assert nll.idxmax() == "hvi_avo"
     assert set(nll.index) == {"hvi_avo", "vae", "hvi", "iaf"}
-    text = " ".join((ROOT / "reports" / "README.md").read_text().split())
+    text = " ".join((ROOT / "reports" / "README.md").read_text(encoding="utf-8").split())
     others = "against {vae:.2f} (VAE), {hvi:.2f} (HVI) and {iaf:.2f} (IAF)".format(**nll)
     assert f"{nll['hvi_avo']:.2f} ([short/mnist_static](short/mnist_static/nll_table.md))" in text
     assert others in text
@@ -147,7 +147,7 @@ def test_the_readme_is_short_and_lists_every_method_and_every_room():
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_link_of_a_readme_resolves(folder):
-    text = (ROOT / folder / "README.md").read_text()
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)\s]+)\)", text)
     assert links
     for link in links:
@@ -157,9 +157,11 @@ def test_every_link_of_a_readme_resolves(folder):
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_make_command_of_a_readme_exists_and_helps(folder):
-    text = (ROOT / folder / "README.md").read_text()
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
-    variables = re.findall(r"^([A-Z_]+) *\?=", (ROOT / "Makefile").read_text(), flags=re.M)
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, encoding="utf-8").stdout
+    variables = re.findall(
+        r"^([A-Z_]+) *\?=", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M
+    )
     commands = re.findall(r"(?:`|^ *)make ([a-z-]+)((?: [A-Z_]+=\S+)*)", text, flags=re.M)
     for target, given in commands:
         assert f"make {target} " in shown, target
@@ -167,14 +169,16 @@ def test_every_make_command_of_a_readme_exists_and_helps(folder):
 
 
 def test_every_python_command_of_the_readmes_is_accepted():
-    texts = [(ROOT / folder / "README.md").read_text() for folder in FOLDERS]
+    texts = [(ROOT / folder / "README.md").read_text(encoding="utf-8") for folder in FOLDERS]
     commands = re.findall(r"(?:`|^ *)python -m ([\w.]+)(.*)$", "\n".join(texts), flags=re.M)
     asked = {}
     for module, rest in commands:
         phrase = shlex.split(re.split(r"`|#", rest)[0])
         if module not in asked:
             command = [sys.executable, "-m", module, "--help"]
-            asked[module] = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+            asked[module] = subprocess.run(
+                command, cwd=ROOT, capture_output=True, encoding="utf-8"
+            ).stdout
         for option in (part for part in phrase if part.startswith("--")):
             assert f"{option} " in asked[module] or f"{option}]" in asked[module], option
         if module == "annealed.fit" and "--allow-import" not in phrase:
@@ -195,7 +199,7 @@ def test_the_wheel_carries_its_configurations_to_any_folder(tmp_path):
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert result.returncode == 0, result.stderr
     assert yaml.safe_load(result.stdout)["method"]["name"] == "hvi_avo"
@@ -203,7 +207,7 @@ def test_the_wheel_carries_its_configurations_to_any_folder(tmp_path):
     assert packaged == {p.relative_to(ROOT / "configs") for p in (ROOT / "configs").rglob("*.yaml")}
 
 
-FINDINGS = " ".join((ROOT / "reports" / "findings.md").read_text().split())
+FINDINGS = " ".join((ROOT / "reports" / "findings.md").read_text(encoding="utf-8").split())
 
 
 def test_the_findings_numbers_are_those_of_the_committed_table():

@@ -28,20 +28,21 @@ def runs(tmp_path_factory):
 def test_a_committed_result_is_the_runs_own_and_is_not_replaced(runs, tmp_path):
     committed = [store.commit_result(run, tmp_path) for run in runs]
     assert committed[0] == tmp_path / "quick" / "digits" / "vae" / "seed0.json"
-    written = (runs[0] / "result.json").read_text()
-    place = str(runs[0].parents[3])
-    assert place in written
-    assert committed[0].read_text() == written.replace(place, "runs")
+    written = json.loads((runs[0] / "result.json").read_text(encoding="utf-8"))
+    assert written["config"]["runs"] == str(runs[0].parents[3])
+    written["config"]["runs"] = "runs"
+    kept = committed[0].read_text(encoding="utf-8")
+    assert kept == json.dumps(written, indent=2) + "\n"
     scores = np.load(runs[0] / "result.npz")["log_prob"]
     np.testing.assert_allclose(store.log_prob(committed[0]), scores, atol=1e-4)
     assert -store.log_prob(committed[0]).mean() == pytest.approx(
-        json.loads(committed[0].read_text())["nll"], abs=1e-4
+        json.loads(committed[0].read_text(encoding="utf-8"))["nll"], abs=1e-4
     )
     assert store.commit_result(runs[0], tmp_path) == committed[0]  # the same again is no harm
-    committed[0].write_text("{}")
+    committed[0].write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match="holds another run's result"):
         store.commit_result(runs[0], tmp_path)
-    assert committed[0].read_text() == "{}"
+    assert committed[0].read_text(encoding="utf-8") == "{}"
 
 
 def test_a_report_needs_nothing_but_the_committed_results(runs, tmp_path):
@@ -49,13 +50,13 @@ def test_a_report_needs_nothing_but_the_committed_results(runs, tmp_path):
         store.commit_result(run, tmp_path / "committed")
     folder = report.write("quick", "digits", tmp_path / "committed", tmp_path / "report")
     table = pd.read_csv(folder / "nll_table.csv").set_index("row")
-    nll = [json.loads((run / "result.json").read_text())["nll"] for run in runs]
+    nll = [json.loads((run / "result.json").read_text(encoding="utf-8"))["nll"] for run in runs]
     assert table.loc["vae", "nll"] == pytest.approx(np.mean(nll[:2]))
     assert table.loc["hvi", "seeds"] == 2
     pairs = pd.read_csv(folder / "paired.csv").set_index(["row", "against"])
     difference = pairs.loc[("hvi", "vae"), "difference"]
     assert difference == pytest.approx(np.mean(nll[2:]) - np.mean(nll[:2]), abs=1e-4)
-    assert "| hvi | vae | 2 |" in (folder / "paired.md").read_text()
+    assert "| hvi | vae | 2 |" in (folder / "paired.md").read_text(encoding="utf-8")
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
 from reproduce.scheduling import display, scheduler
 from reproduce.scheduling.local import Local
-from reproduce.scheduling.run_grid import Run, run_grid
+from reproduce.scheduling.run_grid import Run, rows_of, run_grid
 from reproduce.scheduling.worker_process import Process
 from reproduce.table import nll_table
 
@@ -54,7 +55,7 @@ def written(tmp_path, results, monkeypatch, preset="short", note=""):
         cell = Run(preset, r["data"], r["row"], r["seed"], str(tmp_path / "runs"))
         (path,) = cell.results()
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(r))
+        path.write_text(json.dumps(r), encoding="utf-8")
         paths.append(path)
     return nll_table.write(paths, tmp_path / "reports", preset, note)
 
@@ -65,7 +66,7 @@ def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
     results.append({**diverged, "status": "diverged", "reason": "x"})
     text = written(tmp_path, results, monkeypatch)
     folder = tmp_path / "reports"
-    assert (folder / "nll_table.md").read_text() == text
+    assert (folder / "nll_table.md").read_text(encoding="utf-8") == text
     for phrase in (
         "preset short",
         "mnist",
@@ -85,13 +86,13 @@ def test_the_files_agree_and_name_their_source(tmp_path, monkeypatch):
     frame = pd.read_csv(folder / "nll_table.csv").set_index("row")
     assert frame.loc["vae", "nll"] == pytest.approx(87.25)
     assert len(pd.read_csv(folder / "nll_cells.csv")) == 4
-    tex = (folder / "nll_table.tex").read_text()
+    tex = (folder / "nll_table.tex").read_text(encoding="utf-8")
     assert r"VAE & 87.50 & 87.25 $\pm$ 0.21" in tex
     assert tex.count(r"\\") == 3
 
 
 def test_a_quick_table_says_in_its_first_line_that_it_is_a_smoke_run(tmp_path, monkeypatch):
-    first = written(tmp_path, [result("vae", 0, 90.0)], monkeypatch, preset="quick")
+    first = written(tmp_path, [result("vae", 0, 90.0, preset="quick")], monkeypatch, preset="quick")
     assert "SMOKE RUN" in first.splitlines()[0]
 
 
@@ -111,6 +112,21 @@ def test_the_grid_puts_seeds_side_by_side():
     names = [c.name for c in run_grid("quick", "digits", ["vae", "hvi"], 5, replicas=2)]
     assert names[:3] == ["vae seeds 0-1", "hvi seeds 0-1", "vae seeds 2-3"]
     assert names[4:] == ["vae seed 4", "hvi seed 4"]
+
+
+@pytest.mark.parametrize("runs", ["exp #1", "20240101", "on", "'x'", "a: b", "[x", "010", "null"])
+def test_the_folder_of_the_runs_is_what_was_typed(runs):
+    run = Run("quick", "digits", "vae", 0, runs)
+    assert run.config().runs == runs
+    (place,) = run.results()
+    assert str(place) == f"{runs}/quick/digits/vae/seed0/result.json"
+
+
+def test_rows_are_apart_by_commas_or_spaces_and_a_file_may_have_a_space(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my row.yaml").write_text("method: vae", encoding="utf-8")
+    assert rows_of("vae, my row.yaml,,hvi iaf") == ["vae", "my row.yaml", "hvi", "iaf"]
+    assert rows_of(" , ") == []
 
 
 class TinyCell(Run):
@@ -147,10 +163,11 @@ def test_a_cell_that_is_killed_is_resumed_and_a_finished_one_skipped(tmp_path, c
     assert scheduler.run_on(engine, cells) == []
     assert engine.killed == [cells[1]]
     assert cells[0].results()[0].stat().st_mtime_ns == before
-    assert json.loads(cells[1].results()[0].read_text())["seed"] == 1
+    assert json.loads(cells[1].results()[0].read_text(encoding="utf-8"))["seed"] == 1
     shown = capfd.readouterr().err
     assert "1 of 2 runs have their result already and are skipped" in shown
-    assert re.search(r"vae seed 1 ended with status (-9|130); trying again", shown)
+    why = "-9, killed by SIGKILL|130, annealed: interrupted"
+    assert re.search(rf"vae seed 1 ended with status ({why}).*; trying again", shown)
     assert "[2/2] vae seed 1: done" in shown
 
 
@@ -180,7 +197,7 @@ def test_a_cell_that_cannot_run_is_reported_with_its_sentence(tmp_path):
 def test_lines_that_are_no_progress_are_passed_over(tmp_path):
     lines = ["3", "[]", '{"a": 1}', "not json", '{"phase": "train", "done": 1, "total": 4}', "x"]
     command = [sys.executable, "-c", f"print({chr(10).join(lines)!r})"]
-    popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    popen = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
     heard = Process(popen, tmp_path / "log.txt")
     heard.listen()
     assert heard.state == {"phase": "train", "done": 1, "total": 4}
@@ -207,7 +224,7 @@ def reproduce(tmp_path, *arguments, **environment):
         env={**os.environ, **paths, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -238,7 +255,7 @@ def test_without_mnist_the_quick_table_is_of_digits_and_says_so(tmp_path):
     assert process.returncode == 0
     assert "scikit-learn's digits" in lines[0]
     assert "scikit-learn's digits" in lines[-1]
-    text = (tmp_path / "reports" / "quick" / "digits" / "nll_table.md").read_text()
+    text = (tmp_path / "reports" / "quick" / "digits" / "nll_table.md").read_text(encoding="utf-8")
     assert "SMOKE RUN" in text.splitlines()[0]
     assert "scikit-learn's digits" in text.splitlines()[0]
     for arguments in (["--preset", "short"], ["--data", "mnist"]):
@@ -251,15 +268,25 @@ def test_without_mnist_the_quick_table_is_of_digits_and_says_so(tmp_path):
 
 def test_a_users_own_row_enters_the_table(tmp_path):
     for name, text in blocks().items():
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "full_rank.yaml").write_text(
-        blocks()["full_rank.yaml"] + "trainer: {warmup_epochs: 0}\n"
+        blocks()["full_rank.yaml"] + "trainer: {warmup_epochs: 0}\n", encoding="utf-8"
     )
     arguments = ["--data", "digits", "--rows", "full_rank.yaml,full_rank.yaml", "--seeds", "1"]
     process = reproduce(tmp_path, *arguments, "--allow-import")
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert "| full_rank |" in out
+    files = {"full_rank.yaml", "full_rank.py"}
+    result = json.loads(
+        (tmp_path / "runs/quick/digits/full_rank/seed0/result.json").read_text(encoding="utf-8")
+    )
+    for process in (result["provenance"], *result["training"]["sessions"]):
+        assert {file["path"] for file in process["outside_commit"]} == files
+        for file in process["outside_commit"]:
+            content = (tmp_path / file["path"]).read_bytes()
+            assert file["sha256"] == hashlib.sha256(content).hexdigest()
+            assert f"{file['path']} (SHA-256 {file['sha256'][:12]})" in out
     assert "1 seed;" in out
     refused = reproduce(tmp_path, *arguments)
     _, err = refused.communicate()

@@ -1,5 +1,6 @@
 """Offline runs that W&B's own client sends to a server here, and the dashboard made for them."""
 
+import errno
 import json
 import sys
 
@@ -57,7 +58,7 @@ def test_a_run_arrives_with_its_seed_group_curves_table_and_media(sent):
     assert (train["jobType"], scored["jobType"]) == ("train", "evaluate")
     config = json.loads(begun["hvi_avo-seed1"]["config"])
     assert config["seed"]["value"] == 1
-    keys = server.history[(first / "wandb_id").read_text()]
+    keys = server.history[(first / "wandb_id").read_text(encoding="utf-8")]
     logged = {"val/elbo", "train/rate", "warmup", "learning_rate", "test/table"}
     assert logged | {"media/samples", "media/reconstructions"} <= keys
     assert {"trainer/global_step"} <= keys
@@ -67,7 +68,7 @@ def test_a_run_arrives_with_its_seed_group_curves_table_and_media(sent):
         if "table_" in name and json.loads(content)["data"][0][3:5] == [0, "test"]
         and json.loads(content)["data"][0][-1] == 20
     ]  # fmt: skip
-    result = json.loads((first / "result.json").read_text())
+    result = json.loads((first / "result.json").read_text(encoding="utf-8"))
     line = dict(zip(table["columns"], table["data"][0], strict=True))
     assert line["nll"] == pytest.approx(result["nll"], rel=1e-6)
     assert (line["row"], line["data"], line["preset"]) == ("hvi_avo", "digits", "quick")
@@ -77,7 +78,7 @@ def test_results_arrive_as_artifacts(sent):
     server, _, first = sent
     wanted = [v["input"] for v in server.variables("CreateArtifact")]
     results = {v["artifactCollectionName"] for v in wanted if v["artifactTypeName"] == "result"}
-    run_id = (first / "wandb_id").read_text()
+    run_id = (first / "wandb_id").read_text(encoding="utf-8")
     assert {f"result-{run_id}", f"result-{run_id}-evaluate-S30"} <= results
     names = {"result.json", "result.npz", "metrics.csv", "config.yaml", "evaluation_S30.json"}
     arrived = {k.removeprefix("artifact/") for k in server.uploads if k.startswith("artifact/")}
@@ -95,7 +96,7 @@ def run(tmp_path, monkeypatch):
     piece = tmp_path / "runs" / "a" / "wandb" / "offline-run-20260101_000000-x"
     piece.mkdir(parents=True)
     (piece / "run-x.wandb").write_bytes(b"not a record")
-    (tmp_path / "runs" / "a" / "result.json").write_text("{}")
+    (tmp_path / "runs" / "a" / "result.json").write_text("{}", encoding="utf-8")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     assert pieces(tmp_path / "runs") == {tmp_path / "runs" / "a": [piece]}
@@ -125,6 +126,15 @@ def test_what_w_and_b_does_not_take_is_told_and_stays(run, tmp_path, monkeypatch
 def test_a_run_that_a_process_works_on_is_left_alone(run):
     with locked(run / "a", "the run folder"):
         assert sync(run) == (0, 0, 1)
+
+
+def test_a_run_that_cannot_be_locked_is_not_taken_for_one_in_training(run, monkeypatch):
+    def flock(handle, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(UsageError, match="cannot be locked: No locks available"):
+        sync(run)
 
 
 def panels(part):
@@ -165,12 +175,12 @@ def offline(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["reproduce.tracking.dashboard"])
     dashboard.main()
-    return (tmp_path / dashboard.SPECIFICATION).read_text()
+    return (tmp_path / dashboard.SPECIFICATION).read_text(encoding="utf-8")
 
 
 def test_every_panel_draws_what_a_real_run_logs(sent, offline):
     server, _, first = sent
-    logged = server.history[(first / "wandb_id").read_text()]
+    logged = server.history[(first / "wandb_id").read_text(encoding="utf-8")]
     summaries = [v["summaryMetrics"] for v in server.variables("UpsertBucket")]
     logged |= {key for text in summaries if text for key in json.loads(text)}
     logged |= set(json.loads(server.uploads["wandb-summary.json"]))
@@ -188,10 +198,10 @@ def test_every_panel_draws_what_a_real_run_logs(sent, offline):
 
 
 def test_the_specification_is_the_committed_one_every_time(offline, capsys):
-    assert offline == (ROOT / dashboard.SPECIFICATION).read_text()
+    assert offline == (ROOT / dashboard.SPECIFICATION).read_text(encoding="utf-8")
     dashboard.main()
     assert "nothing was saved there: reports/dashboard.json" in capsys.readouterr().out
-    assert dashboard.SPECIFICATION.read_text() == offline
+    assert dashboard.SPECIFICATION.read_text(encoding="utf-8") == offline
 
 
 def test_with_a_key_both_are_saved_and_their_addresses_printed(

@@ -23,7 +23,7 @@ def section(by_row: dict[str, list[dict]], budget: Budget) -> Section:
     ]
     by_q, by_decoder, loss, overall = numbers
     blocks = [
-        SETTING.read_text().strip(),
+        SETTING.read_text(encoding="utf-8").strip(),
         f"{seeds.seed.nunique()} seeds; {budget.steps} steps of Adam on batches of {budget.batch}; "
         f"evaluation with S = {budget.draws} "
         f"on {budget.counted} images; log p(x) is exact, over all images.",

@@ -97,7 +97,7 @@ def figure(results: Results, setting: str) -> plt.Figure:
 
 def setting() -> Section:
     """What the sections of all data sets have in common."""
-    return Section("Autoregressive decoders", [SETTING.read_text().strip()])
+    return Section("Autoregressive decoders", [SETTING.read_text(encoding="utf-8").strip()])
 
 
 def section(pool: Path, preset: str, data: str) -> Section:

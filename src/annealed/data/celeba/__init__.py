@@ -5,9 +5,10 @@ from annealed.utils.lazy import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "archive": ("JpegArchive", "JpegFolder", "Partition", "read_partition"),
+        "archive": ("JpegArchive", "JpegFolder"),
         "dataset": ("CelebA", "cache_of", "decode", "load"),
         "download": ("fetch",),
+        "partition": ("Partition", "read_partition"),
         "pixel_cache": ("PixelCache",),
     },
 )

@@ -18,14 +18,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from annealed.data.celeba import archive as files, download as download
+from annealed.data.celeba.partition import PARTITION, SPLITS, Partition, find_list, read_partition
 from annealed.data.celeba.pixel_cache import PixelCache
 from annealed.data.locations import cache_root
 from annealed.utils.errors import UsageError
-from annealed.utils.files import locked
+from annealed.utils.files import locked, read_errors_explained
 
 RECIPE = 1  # raised with anything that changes a pixel
 PICTURE = (178, 218)  # width and height of an aligned image
-THREADS = 16  # more wait for one another
 CROP = (15, 35, 163, 183)  # the central 148 x 148: left, top, right, bottom
 
 
@@ -37,39 +37,38 @@ class CelebA(NamedTuple):
 
 
 def load(root: Path, size: int, thorough: bool = False) -> CelebA:
-    """The faces below root/celeba at size x size, from the cache, which is made where it is not.
+    """The faces below `root` at size x size, from the cache, which is made where it is not.
 
-    What the cache holds is checked against its digest when its file was touched, or `thorough`; a
-    damaged one is made again. Raises DataNotFound where files cannot be had and UsageError where
-    one is wrong or the cache cannot be written.
+    The images are looked at, and read where one was written to; what the cache holds is checked
+    against its digest where its file was touched. With `thorough` both are read to the last byte.
+    A cache of other images, or a damaged one, is made again. Raises DataNotFound where files cannot
+    be had and UsageError where one is wrong or the cache cannot be written.
     """
-    folder, caches = root / "celeba", cache_root() / "celeba"
-    partition_path = folder / files.PARTITION
-    if not partition_path.is_file():
-        with locked(caches, "the cache", wait=True):
-            if not partition_path.is_file():
-                download.fetch(folder, files.PARTITION)
-    partition = files.read_partition(partition_path)
+    with read_errors_explained(root):
+        return _load(root, size, thorough)
+
+
+def _load(root: Path, size: int, thorough: bool) -> CelebA:
+    partition = read_partition(find_list(root) or download.fetch(root, PARTITION))
     cache = cache_of(partition, size)
-    if _problem(cache, folder, partition, size, thorough):
-        with locked(caches, "the cache", wait=True):  # another process may have made it meanwhile
-            problem = _problem(cache, folder, partition, size, thorough)
+    if _problem(cache, root, partition, size, thorough):
+        # another process may have made it meanwhile
+        with locked(cache.folder.parent, "the cache", wait=True):
+            problem = _problem(cache, root, partition, size, thorough)
             if problem:
-                _build(cache, folder, partition, size, problem)
+                _build(cache, root, partition, size, problem)
     digest = cache.record()["pixels"]["sha256"]
     return CelebA(cache.open().split(partition.counts), digest)
 
 
-def cache_of(partition: files.Partition, size: int) -> PixelCache:
+def cache_of(partition: Partition, size: int) -> PixelCache:
     """Where the images of a list are cached at `size`."""
     folder = cache_root() / "celeba" / f"{size}-{partition.digest[:16]}"
     return PixelCache(folder, len(partition.names), 3 * size * size)
 
 
-def _problem(
-    cache: PixelCache, folder: Path, partition: files.Partition, size: int, thorough: bool
-) -> str:
-    """Why the cache cannot serve for the images below `folder`; empty where it can.
+def _problem(cache: PixelCache, root: Path, partition: Partition, size: int, thorough: bool) -> str:
+    """Why the cache cannot serve for the images below `root`; empty where it can.
 
     Images that were removed since are no problem: the cache stands for them.
     """
@@ -77,33 +76,34 @@ def _problem(
     if record is None:
         return f"{cache.folder} holds no whole cache yet"
     made_from = record["made_from"]
-    if made_from != _made_from(partition, size, made_from.get("fingerprint")):
+    if made_from != _made_from(partition, size, made_from.get("contents")):
         return f"{cache.folder} was made by another version"
-    source = files.find(folder)
-    if source is not None and source.stamp() != record["source"]:
+    source = files.find(root)
+    stamp = source.stamp() if source else record["source"]
+    if source is None and thorough:
+        print(f"celeba: no images are below {root} to compare {cache.folder} with", file=sys.stderr)
+    if source and (thorough or stamp != record["source"]):
         with closing(source):
-            if files.fingerprint(source, partition) != made_from["fingerprint"]:
+            if files.fingerprint(source, partition, thorough) != made_from["contents"]:
                 return f"{cache.folder} was made from other images"
-        cache.write_record({**record, "source": source.stamp()})
+        if stamp != record["source"]:
+            cache.write_record({**record, "source": stamp})
     damage = cache.damage(thorough)
     return f"{cache.pixels} {damage}" if damage else ""
 
 
-def _made_from(partition: files.Partition, size: int, fingerprint: str) -> dict[str, str | int]:
-    counts = dict(zip(files.SPLITS, partition.counts, strict=True))
+def _made_from(partition: Partition, size: int, contents: str) -> dict[str, str | int]:
+    counts = dict(zip(SPLITS, partition.counts, strict=True))
     made_from = {"recipe": RECIPE, "size": size, "images": len(partition.names), **counts}
-    return {**made_from, "partition": partition.digest, "fingerprint": fingerprint}
+    return {**made_from, "partition": partition.digest, "contents": contents}
 
 
-def _build(
-    cache: PixelCache, folder: Path, partition: files.Partition, size: int, problem: str
-) -> None:
-    source = files.find(folder)
-    if source is None and len(partition.names) == files.OFFICIAL:
-        download.fetch(folder, files.ARCHIVE)
-        source = files.find(folder)
+def _build(cache: PixelCache, root: Path, partition: Partition, size: int, problem: str) -> None:
+    source = files.find(root)
+    if source is None and partition.official:
+        source = files.JpegArchive(download.fetch(root, files.ARCHIVE))
     if source is None:
-        raise download.absent(folder, f"{files.FOLDER} or {files.ARCHIVE}")
+        raise download.absent(root, f"{files.FOLDER} or {files.ARCHIVE}")
     with closing(source):
         stamp, total = source.stamp(), len(partition.names)
         made_from = _made_from(partition, size, files.fingerprint(source, partition))
@@ -126,14 +126,14 @@ def decoder(
     The images come as uint8 (last - first, 3 * size * size), decoded by a thread a core: JPEG
     decoding and resizing let go of Python's lock.
     """
-    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS))
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, files.THREADS))
 
     def one(name: str) -> np.ndarray:
         try:
             return decode(source.read(name), size)
         except ValueError as error:
             raise UsageError(
-                f"{source.path / name} {error}; replace it with a good copy."
+                f"{source.place(name)} {error}; replace it with a good copy."
             ) from None
 
     def chunk(first: int, last: int) -> np.ndarray:

@@ -1,38 +1,40 @@
 """CelebA's list and its zip of aligned images, from the authors' Google Drive by torchvision."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from torchvision.datasets import CelebA
 from torchvision.datasets.utils import download_file_from_google_drive
 
-from annealed.data.celeba.archive import ARCHIVE, PARTITION
+from annealed.data.celeba.archive import ARCHIVE
+from annealed.data.celeba.partition import PARTITION
+from annealed.data.fetching import reason, scratch_in
 from annealed.data.locations import DataNotFound, not_found
 
 ADDRESSES = {name: (key, md5) for key, md5, name in CelebA.file_list}
+FOLDER = "celeba"  # below the root
 
 
-def fetch(folder: Path, name: str) -> None:
-    """Download the file `name` of CelebA to `folder`, checked by its MD5.
+def fetch(root: Path, name: str) -> Path:
+    """Download the file `name` of CelebA to FOLDER below `root`, checked by its MD5; returns it.
 
     A kill leaves no half file there. Raises DataNotFound, with the reason, where it cannot be had:
     mostly the quota of Google Drive, which refuses a file that many have downloaded that day.
     """
-    key, md5 = ADDRESSES[name]
+    (key, md5), target = ADDRESSES[name], root / FOLDER / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            download_file_from_google_drive(key, scratch, name, md5)
-            os.replace(Path(scratch) / name, folder / name)
+        with scratch_in(target.parent) as scratch:
+            download_file_from_google_drive(key, str(scratch), name, md5)
+            os.replace(scratch / name, target)
     except Exception as error:  # gdown is optional, and its errors share no base with others
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if "Too many users" in reason or "quota" in reason.lower():
-            reason = "Google Drive's quota for this file is spent; it is free again within a day"
-        raise absent(folder, name, reason[:200]) from None
+        cause = reason(error)
+        if "Too many users" in cause or "quota" in cause.lower():
+            cause = "Google Drive's quota for this file is spent; it is free again within a day"
+        raise absent(root, name, cause) from None
+    return target
 
 
-def absent(folder: Path, name: str, reason: str = "") -> DataNotFound:
-    """The error for a file of CelebA that is not in `folder`, with the checksums of both files."""
+def absent(root: Path, name: str, cause: str = "") -> DataNotFound:
+    """The error for a file of CelebA that is not below `root`, with both files' checksums."""
     needed = [f"{n} (MD5 {ADDRESSES[n][1]})" for n in (PARTITION, ARCHIVE)]
-    return not_found("celeba", name, folder, reason, " and ".join(needed))
+    return not_found("celeba", name, root, FOLDER, cause, " and ".join(needed))

@@ -34,7 +34,7 @@ class PixelCache:
     def record(self) -> dict[str, Any] | None:
         """What cache.json says; None where there is no cache, or its record is not readable."""
         try:
-            record = json.loads((self.folder / RECORD).read_text())
+            record = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
             _ = record["made_from"]["images"], record["source"]
             _ = record["pixels"]["sha256"], record["pixels"]["mtime_ns"]
             return record
@@ -68,7 +68,7 @@ class PixelCache:
         """Write a record of the same pixels if the folder can be written."""
         try:
             replace_json(self.folder / RECORD, record)
-        except OSError:
+        except (OSError, UsageError):
             return
 
     def open(self) -> Tensor:
@@ -116,7 +116,7 @@ class PixelCache:
     def _begin(self, made_from: dict[str, Any]) -> None:
         """An empty building folder, or the one of an interrupted build of the same."""
         try:
-            resumable = json.loads((self.building / BEGUN).read_text()) == made_from
+            resumable = json.loads((self.building / BEGUN).read_text(encoding="utf-8")) == made_from
         except (OSError, ValueError):
             resumable = False
         partial = self.building / PIXELS
@@ -135,7 +135,7 @@ class PixelCache:
     def _is_done(self, f, first: int, last: int) -> bool:
         """Whether a chunk is marked as done and is what it was then."""
         try:
-            marked = self._mark(first).read_text()
+            marked = self._mark(first).read_text(encoding="utf-8")
         except OSError:
             return False
         f.seek(first * self.width)
