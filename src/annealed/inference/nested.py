@@ -121,7 +121,7 @@ class NVI(AVO):
     `samples` is S, from 2: the weights of one sample say nothing. With `resample` samples are drawn
     again by their weights between levels. A posterior with `alphas` (`LearntAlphas`) learns its
     path. Other arguments: see `AVO`; `anchor` is q0, the encoder learns by the ELBO alone, and
-    levels take no part in a warm-up.
+    levels take no part in a warm-up; `train_decoder` is last or never.
     """
 
     def __init__(self, transitions: int, samples: int, *, resample: bool = False, **options):
@@ -129,6 +129,8 @@ class NVI(AVO):
         for name, value in {"anchor": "q0", "train_encoder": False, "warm_up": False}.items():
             if options.get(name, value) != value:
                 raise ValueError(f"NVI takes {name}={value} alone; got {options[name]}")
+        if self.stage_options["train_decoder"] == "every":
+            raise ValueError("NVI takes train_decoder last or never; got every")
         if samples < 2:
             raise ValueError(f"NVI weighs its samples against each other: from 2; got {samples}")
         self.resample = resample
@@ -148,7 +150,7 @@ class NVI(AVO):
             noise,
             path_of(inputs.posterior, self.alphas, noise),
             uniforms,
-            bool(self.stage_options["train_decoder"]),
+            self.stage_options["train_decoder"] == "last",
         )
 
 

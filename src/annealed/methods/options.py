@@ -1,6 +1,7 @@
 """Options of a row, and what they build: the transitions of its path, and AVO."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from annealed.config.fields import choice, number
 from annealed.inference.avo import AVO
@@ -89,7 +90,9 @@ class AVOOptions:
     anchor: str = choice("q0", "prior", default="q0")  # f_0, held fixed
     alphas: str = choice("linear", "geometric", default="linear")  # spacing of alpha_1..alpha_T
     first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
-    train_decoder: bool = True  # the last stage also trains the decoder
+    train_decoder: Any = choice(
+        "last", "every", "never", True, False, default=True
+    )  # stages that also train the decoder; true is last, false never
     train_encoder: bool = False  # stages train the encoder through the context
     warm_up: bool = True  # stages are warmed up as the ELBO is
     stagewise: bool = False  # one backward pass a stage: memory does not grow with T
