@@ -30,7 +30,8 @@ def avo_stages(
     x (B, X), noise (num_draws, S, B, D). `alphas` has one entry a transition and ends in 1.
     `anchor` is f_0: `q0` or `prior`. `train_decoder` names the stages that reach the target's
     parameters, `never`, the `last` or `every` one; `train_encoder` lets every stage reach the
-    encoder through the context. A stage's graph reaches no other stage's, so it can be back-propagated and freed before the next is built.
+    encoder through the context. A stage's graph reaches no other stage's, so it can be
+    back-propagated and freed before the next is built.
 
     Raises ValueError when `alphas` does not fit the posterior or `anchor` is unknown.
     """
