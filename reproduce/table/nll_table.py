@@ -125,7 +125,7 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
             number(r.rate),
             number(r.active_units, ".1f"),
             number(100 * r.k_hat_untrusted, ".1f") + " %",
-            number(r.replication_2020, ".0f"),
+            number(r.replication_2020, ".2f"),
             number(r.train_minutes, ".1f"),
         ]
         lines.append("| " + " | ".join(cells) + " |")

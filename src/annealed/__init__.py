@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "models.targets": ("Energy", "Joint", "LinearGaussian"),
     "inference.normal": ("Normal",),
-    "inference.transitions": ("MeanField", "Refinement", "Transition"),
+    "inference.transitions": ("MeanField", "Refinement", "ResidualRefinement", "Transition"),
     "inference.flows": ("IAF", "ConvexLinearIAF", "Householder"),
     "inference.posteriors": ("GaussianHead", "Path", "Posterior"),
     "inference.objectives": (

@@ -300,3 +300,19 @@ def test_a_packaged_folder_of_configurations_comes_first(tmp_path, monkeypatch):
     (module.parents[1] / "configs").mkdir(parents=True)
     monkeypatch.setattr(loader, "__file__", str(module))
     assert configuration.config_folder() == module.parents[1] / "configs"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [("true", True), ("false", False), ("last", "last"), ("every", "every")]
+)
+def test_train_decoder_takes_names_and_the_true_and_false_of_before(given, read):
+    config = configuration.load("hvi_avo", [f"method.avo.train_decoder={given}"])
+    assert config.method_options.avo.train_decoder is read or read == given
+    assert configuration.to_dict(config)["method"]["avo"]["train_decoder"] == read
+
+
+@pytest.mark.parametrize("given", ["1", "first", "null"])
+def test_train_decoder_takes_nothing_else(given):
+    message = r"train_decoder is .*; accepted: one of last, every, never, true, false"
+    with pytest.raises(UsageError, match=message):
+        configuration.load("hvi_avo", [f"method.avo.train_decoder={given}"])

@@ -7,18 +7,29 @@ import torch
 from conftest import D, H
 
 from annealed.inference.flows import IAF, ConvexLinearIAF, Householder
-from annealed.inference.transitions import MeanField, Refinement
+from annealed.inference.transitions import MeanField, Refinement, ResidualRefinement
 
 S, B = 4, 5
+
+
+def residual():
+    """One whose heads, which start at zero, have learnt something."""
+    step = ResidualRefinement(D, H, hidden=4, sigma=0.3)
+    for kernel in (step.ahead, step.back):
+        torch.nn.init.normal_(kernel.heads.weight, std=0.3)
+    return step
+
+
 STEPS = {
     "refinement": lambda: Refinement(D, H, hidden=4, sigma=0.3),
+    "residual": residual,
     "mean_field": lambda: MeanField(D, H, hidden=4),
     "householder": lambda: Householder(D, H),
     "iaf": lambda: IAF(D, H, hidden=8),
     "iaf_flipped": lambda: IAF(D, H, hidden=8, flip=True),
     "cc_lin_iaf": lambda: ConvexLinearIAF(D, H, count=3),
 }
-FLOWS = [name for name in STEPS if name not in ("refinement", "mean_field")]
+FLOWS = [name for name in STEPS if name not in ("refinement", "residual", "mean_field")]
 PRESERVING = ["householder", "cc_lin_iaf"]
 
 

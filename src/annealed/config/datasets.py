@@ -13,6 +13,7 @@ ENERGIES = (  # in this order in `annealed.models.catalogue`
     "split_wave",
     "wide_modes",
     "lattice",
+    "ring",
     "correlated_gaussian",
     "funnel",
 )

@@ -23,8 +23,11 @@ def number(default=MISSING, low=-math.inf, high=math.inf, open_ends: bool = Fals
     return field(default=default, metadata=metadata)
 
 
-def choice(*accepted: str | int, default=MISSING):
-    """One of the values `accepted`; required without a default."""
+def choice(*accepted: str | int | bool, default=MISSING):
+    """One of the values `accepted`, of a field's type or mixed and typed `Any`.
+
+    Required without a default.
+    """
     return field(default=default, metadata={"accepted": accepted})
 
 
@@ -35,8 +38,10 @@ def path(default=MISSING):
 
 def accepted(kind: Any, metadata) -> str:
     """The values that a field accepts, as messages describe them."""
-    if "accepted" in metadata:
-        return "one of " + ", ".join(map(str, metadata["accepted"]))
+    if values := metadata.get("accepted"):
+        return "one of " + ", ".join(
+            str(v).lower() if isinstance(v, bool) else str(v) for v in values
+        )
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     inner = [k for k in get_args(kind) if k is not type(None)]
     optional = type(None) in get_args(kind)
@@ -54,7 +59,8 @@ def accepted(kind: Any, metadata) -> str:
 def fits(value: Any, kind: Any, metadata) -> bool:
     """Whether `value` is of `kind` and within the field's metadata."""
     if kind is Any:
-        return True
+        mixed = metadata.get("accepted", [value])
+        return any(type(value) is type(v) and value == v for v in mixed)
     options = get_args(kind)
     if type(None) in options:
         inner = next(k for k in options if k is not type(None))

@@ -47,6 +47,13 @@ class NetworkOptions:
 
 
 @dataclass
+class PosteriorOptions:
+    """The start of the posterior's path, of every row."""
+
+    start: str = choice("learnt", "prior", default="learnt")
+
+
+@dataclass
 class OptimiserOptions:
     """Adam, its learning rate and when that falls."""
 
@@ -111,6 +118,7 @@ class Config:
     method_options: Any
     data: DataOptions
     network: NetworkOptions
+    posterior: PosteriorOptions
     optimiser: OptimiserOptions
     trainer: TrainerOptions
     evaluate: EvaluateOptions

@@ -43,3 +43,8 @@ def check_toy(config: Config) -> None:
     if getattr(getattr(config.method_options, "avo", None), "anchor", None) == "prior":
         problem = f"is 'prior', and {TOY} has no prior; accepted: q0"
         raise OptionError("method.avo.anchor", problem, ("data.name",))
+    if config.posterior.start == "prior":
+        problem = f"is 'prior', and {TOY} has no prior; accepted: learnt, with data.start_scale"
+        raise OptionError(
+            "posterior.start", f"{problem} and data.learn_start=false", ("data.name",)
+        )

@@ -12,6 +12,8 @@ __all__, __getattr__, __dir__ = lazy_names(
         "flows": ("IAF", "ConvexLinearIAF", "Householder"),
         "importance": ("Estimate", "WeightStream", "joined", "log_marginal", "path_log_weight"),
         "iterative": ("IterativePosterior", "Refiner"),
+        "kernels": ("GatedKernel", "ResidualKernel"),
+        "nested": ("NVI", "LearntAlphas", "nested_stages"),
         "normal": ("Normal", "standard_log_prob"),
         "objectives": (
             "DoublyReparameterised",
@@ -30,6 +32,6 @@ __all__, __getattr__, __dir__ = lazy_names(
         "pareto": ("pareto_k", "tail_length"),
         "posteriors": ("FixedHead", "GaussianHead", "Path", "Posterior"),
         "schedules": ("alphas", "cyclical", "linear_warmup", "piecewise"),
-        "transitions": ("MeanField", "Refinement", "Transition"),
+        "transitions": ("MeanField", "Refinement", "ResidualRefinement", "Transition"),
     },
 )

@@ -17,7 +17,7 @@ def avo_stages(
     noise: Tensor,
     alphas: list[float],
     anchor: str = "q0",
-    train_decoder: bool = False,
+    train_decoder: str = "never",
     train_encoder: bool = False,
 ) -> Iterator[Terms]:
     """The T stages of the annealed variational objective (Huang et al. 2018, arXiv 1809.01818).
@@ -28,9 +28,10 @@ def avo_stages(
     of the path cut at t, a lower bound of log Z_t. The last stage's terms are those of the ELBO.
 
     x (B, X), noise (num_draws, S, B, D). `alphas` has one entry a transition and ends in 1.
-    `anchor` is f_0: `q0` or `prior`. `train_decoder` lets the last stage reach the target's
-    parameters, `train_encoder` lets every stage reach the encoder through the context. A stage's
-    graph reaches no other stage's, so it can be back-propagated and freed before the next is built.
+    `anchor` is f_0: `q0` or `prior`. `train_decoder` names the stages that reach the target's
+    parameters, `never`, the `last` or `every` one; `train_encoder` lets every stage reach the
+    encoder through the context. A stage's graph reaches no other stage's, so it can be
+    back-propagated and freed before the next is built.
 
     Raises ValueError when `alphas` does not fit the posterior or `anchor` is unknown.
     """
@@ -41,6 +42,8 @@ def avo_stages(
         )
     if anchor not in ("q0", "prior"):
         raise ValueError(f"unknown anchor {anchor!r}; accepted: q0, prior")
+    if train_decoder not in ("last", "every", "never"):
+        raise ValueError(f"unknown train_decoder {train_decoder!r}; accepted: last, every, never")
     fixed_target = frozen(target)
     start_noise, noise = noise[: posterior.num_start_draws], noise[posterior.num_start_draws :]
     stages = zip(posterior.with_noise(noise), alphas, strict=True)
@@ -56,7 +59,8 @@ def avo_stages(
             log_path = base.log_prob(z)
         new_context = transition.next_context(context)
         z_new, log_ratio = transition(z, new_context, eps)
-        stage_target = target if train_decoder and t == len(alphas) - 1 else fixed_target
+        trains = train_decoder == "every" or (train_decoder == "last" and t == len(alphas) - 1)
+        stage_target = target if trains else fixed_target
         log_likelihood, log_prior = stage_target(x, z_new)
         log_anchor = base.log_prob(z_new) if anchor == "q0" else log_prior
         log_f = alpha * log_prior + (1.0 - alpha) * log_anchor  # f_t without its likelihood
@@ -70,7 +74,8 @@ class AVO(Objective):
 
     `mixing` is "random", where a share `rho` of the steps are AVO steps and the others ELBO steps,
     or "convex", where every step maximises rho AVO + (1 - rho) ELBO. `alphas` and `first_alpha`:
-    see `schedules.alphas`; `anchor`, `train_decoder`, `train_encoder`: see `avo_stages`. Without
+    see `schedules.alphas`; `anchor`, `train_decoder` (true is last, false never) and
+    `train_encoder`: see `avo_stages`. Without
     `warm_up` stages take no part in a warm-up of beta. `stagewise` hands stages on one after
     another, so that memory does not grow with T. Raises ValueError for what is not accepted.
     """
@@ -85,7 +90,7 @@ class AVO(Objective):
         anchor: str = "q0",
         alphas: str = "linear",
         first_alpha: float | None = None,
-        train_decoder: bool = True,
+        train_decoder: str | bool = "last",
         train_encoder: bool = False,
         warm_up: bool = True,
         stagewise: bool = False,
@@ -100,7 +105,7 @@ class AVO(Objective):
         self.alphas = schedules.alphas(alphas, transitions, first_alpha)
         self.stage_options = {
             "anchor": anchor,
-            "train_decoder": train_decoder,
+            "train_decoder": {True: "last", False: "never"}.get(train_decoder, train_decoder),
             "train_encoder": train_encoder,
         }
         self.warm_up, self.stagewise = warm_up, stagewise
@@ -110,15 +115,23 @@ class AVO(Objective):
         """The weight of AVO in a step: 1 where the uniform is below rho, or always rho."""
         return self.rho if self.mixing == "convex" else float(uniform < self.rho)
 
+    def stages(self, inputs: ObjectiveInputs) -> Iterator[tuple[Tensor, Terms]]:
+        """Yields the value of each stage, (B,), with its terms."""
+        problem = (inputs.target, inputs.x, inputs.posterior, inputs.noise, self.alphas)
+        for terms in avo_stages(*problem, **self.stage_options):
+            yield elbo(terms.log_weight(*self.annealed(inputs))), terms
+
+    def annealed(self, inputs: ObjectiveInputs) -> tuple[Tensor | float, Tensor | float]:
+        """The weight of a stage's rate and the exponent of its target."""
+        return (inputs.beta, inputs.temper) if self.warm_up else (1.0, 1.0)
+
     def __call__(self, inputs: ObjectiveInputs) -> Iterator[tuple[Tensor, Terms]]:
         """Yields AVO's value, or each stage's with `stagewise`, then the ELBO's share; (B,)."""
         weight = inputs.mode
         if weight > 0.0:
-            problem = (inputs.target, inputs.x, inputs.posterior, inputs.noise, self.alphas)
-            annealed = (inputs.beta, inputs.temper) if self.warm_up else (1.0, 1.0)
             total = 0.0
-            for terms in avo_stages(*problem, **self.stage_options):
-                value = weight * elbo(terms.log_weight(*annealed))
+            for stage, terms in self.stages(inputs):
+                value = weight * stage
                 if self.stagewise:
                     yield value, terms
                 else:
@@ -126,5 +139,6 @@ class AVO(Objective):
             if not self.stagewise:
                 yield total, terms
         if weight < 1.0:
-            for value, terms in self.elbo(inputs):
+            of_path = inputs.noise[: len(inputs.noise) - self.extra_draws]
+            for value, terms in self.elbo(inputs._replace(noise=of_path)):
                 yield (1.0 - weight) * value, terms

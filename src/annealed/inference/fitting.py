@@ -93,7 +93,8 @@ class PosteriorFit:
     def _step(self, objective: Objective, rate: float, beta: float) -> Tensor:
         """One step of Adam; returns the ELBOs, (R,)."""
         step = self.done
-        shape = (self.bounds[0].posterior.num_draws, self.samples, self.examples, self.dim)
+        draws = self.bounds[0].posterior.num_draws + objective.extra_draws
+        shape = (draws, self.samples, self.examples, self.dim)
         mode = objective.draw_mode(randomness.uniform((), 0, "objective", step).item())
         weight = torch.full((), beta, **self.factory)
         if self.batches is None:

@@ -88,6 +88,7 @@ class Objective:
     """What a row maximises; a subclass defines `__call__`, as `ObjectiveInputs` describes it."""
 
     samples = 1  # S, samples an example in training
+    extra_draws = 0  # Gaussian draws that it takes beside those of the path, after them
 
     def draw_mode(self, uniform: float) -> float:
         """The kind of a step, one of a few values, from a number uniform on [0, 1)."""

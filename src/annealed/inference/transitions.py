@@ -1,12 +1,11 @@
 """Transitions of a path: each returns a new z and log q - log r, be it stochastic or a flow."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from annealed.inference.kernels import GatedKernel, ResidualKernel, inverse_softplus
 from annealed.inference.normal import Normal
 
 
@@ -43,31 +42,25 @@ class ContextUpdate(nn.Module):
         return self.transition.next_context(context)
 
 
-class GatedKernel(nn.Module):
-    """A Gaussian around a gated mix of z and a proposed mean; starts near the identity.
+class StochasticTransition(Transition):
+    """A transition whose kernels are modules: z' ~ ahead(z, context), and the reverse `back`.
 
-    h = elu(W [z, context] + b);  mean = g * m(h) + (1 - g) * z with g = sigmoid(W_g h + gate_bias);
-    scale = softplus(W_s h + b_s), where b_s starts such that softplus(b_s) = sigma.
+    Both map z (S, B, D) and the context (B, H) to a `Normal`.
     """
 
-    def __init__(self, dim: int, context: int, hidden: int, sigma: float, gate_bias: float):
+    def __init__(self, ahead: nn.Module, back: nn.Module):
         super().__init__()
-        self.from_z = nn.Linear(dim, hidden)
-        self.from_context = nn.Linear(context, hidden, bias=False)
-        self.heads = nn.Linear(hidden, 3 * dim)
-        with torch.no_grad():
-            self.heads.bias[dim : 2 * dim].fill_(gate_bias)
-            self.heads.bias[2 * dim :].fill_(inverse_softplus(sigma))
+        self.ahead, self.back = ahead, back
 
-    def forward(self, z: Tensor, context: Tensor) -> Normal:
-        """z (S, B, D), context (B, H) -> the kernel at each of the S * B points."""
-        hidden = F.elu(self.from_z(z) + self.from_context(context))
-        proposal, gate, scale = self.heads(hidden).chunk(3, dim=-1)
-        gate = torch.sigmoid(gate)
-        return Normal(z + gate * (proposal - z), F.softplus(scale) + 1e-6)
+    @override
+    def forward(self, z: Tensor, context: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        q = self.ahead(z, context)
+        z_new = q.rsample(noise)
+        r = self.back(z_new, context)
+        return z_new, q.log_prob(z_new) - r.log_prob(z)
 
 
-class Refinement(Transition):
+class Refinement(StochasticTransition):
     """A stochastic refinement step of hierarchical variational inference.
 
     Forward and reverse kernels are separate gated Gaussians (Salimans et al. 2015, arXiv 1410.6460;
@@ -83,16 +76,20 @@ class Refinement(Transition):
         sigma: float = 0.05,
         gate_bias: float = -2.0,
     ):
-        super().__init__()
-        self.ahead = GatedKernel(dim, context, hidden, sigma, gate_bias)
-        self.back = GatedKernel(dim, context, hidden, sigma, gate_bias)
+        sizes = (dim, context, hidden, sigma, gate_bias)
+        super().__init__(GatedKernel(*sizes), GatedKernel(*sizes))
 
-    @override
-    def forward(self, z: Tensor, context: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        q = self.ahead(z, context)
-        z_new = q.rsample(noise)
-        r = self.back(z_new, context)
-        return z_new, q.log_prob(z_new) - r.log_prob(z)
+
+class ResidualRefinement(StochasticTransition):
+    """A stochastic refinement whose kernels add to z what a layer of ReLU units proposes.
+
+    The kernels of Zimmermann, Wu, Esmaeili, van de Meent 2021 (arXiv 2106.11302) with its sizes:
+    50 units, and a standard deviation that starts at 1.
+    """
+
+    def __init__(self, dim: int, context: int = 1, hidden: int = 50, sigma: float = 1.0):
+        sizes = (dim, context, hidden, sigma)
+        super().__init__(ResidualKernel(*sizes), ResidualKernel(*sizes))
 
 
 class MeanField(Transition):
@@ -116,8 +113,3 @@ class MeanField(Transition):
         z_new = q.rsample(noise)
         r = self.back(z_new, context)
         return z_new, q.log_prob(z_new) - r.log_prob(z)
-
-
-def inverse_softplus(value: float) -> float:
-    """The y with softplus(y) = value, for any positive value."""
-    return value + math.log(-math.expm1(-value))

@@ -59,6 +59,11 @@ class Method(nn.Module):
         builder = PosteriorBuilder(encoder, self.target, context, config.network.latent, config)
         with randomness.initialisation(config.seed, 2):
             self.posterior, self.objective = self.compose(config.method_options, builder)
+        if config.posterior.start == "prior" and not len(self.posterior.transitions):
+            raise UsageError(
+                f"posterior.start is 'prior' and {config.row} has no transitions from there; "
+                "accepted: learnt, or a row with transitions."
+            )
         if next(self.parameters(), None) is None:
             raise UsageError(
                 f"data.learn_start is false and {config.row} has nothing else to train; accepted: "

@@ -1,11 +1,12 @@
 """Options of a row, and what they build: the transitions of its path, and AVO."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from annealed.config.fields import choice, number
 from annealed.inference.avo import AVO
 from annealed.inference.flows import IAF, ConvexLinearIAF, Householder
-from annealed.inference.transitions import MeanField, Refinement, Transition
+from annealed.inference.transitions import MeanField, Refinement, ResidualRefinement, Transition
 from annealed.methods.base import PosteriorBuilder
 
 
@@ -17,11 +18,14 @@ class RefinementOptions:
     hidden: int = number(40, low=1)
     sigma: float = number(0.05, low=0.0, open_ends=True)
     gate_bias: float = number(-2.0)
+    kernel: str = choice("gated", "residual", default="gated")  # a residual one has no gate
 
     def build(self, builder: PosteriorBuilder) -> list[Transition]:
         """Independent transitions, one a step."""
-        sizes = (builder.latent, builder.context, self.hidden, self.sigma, self.gate_bias)
-        return [Refinement(*sizes) for _ in range(self.steps)]
+        sizes = (builder.latent, builder.context, self.hidden, self.sigma)
+        if self.kernel == "residual":
+            return [ResidualRefinement(*sizes) for _ in range(self.steps)]
+        return [Refinement(*sizes, self.gate_bias) for _ in range(self.steps)]
 
 
 @dataclass
@@ -86,7 +90,9 @@ class AVOOptions:
     anchor: str = choice("q0", "prior", default="q0")  # f_0, held fixed
     alphas: str = choice("linear", "geometric", default="linear")  # spacing of alpha_1..alpha_T
     first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
-    train_decoder: bool = True  # the last stage also trains the decoder
+    train_decoder: Any = choice(
+        "last", "every", "never", True, False, default=True
+    )  # stages that also train the decoder; true is last, false never
     train_encoder: bool = False  # stages train the encoder through the context
     warm_up: bool = True  # stages are warmed up as the ELBO is
     stagewise: bool = False  # one backward pass a stage: memory does not grow with T

@@ -5,8 +5,8 @@ from torch import nn
 from annealed.config.datasets import ENERGIES, TOY
 from annealed.config.schema import Config, NetworkOptions
 from annealed.config.toys import energy_function
+from annealed.inference.kernels import inverse_softplus
 from annealed.inference.posteriors import FixedHead, GaussianHead
-from annealed.inference.transitions import inverse_softplus
 from annealed.models import catalogue
 from annealed.models.catalogue import Toy
 from annealed.models.likelihoods import Likelihood, bernoulli
@@ -60,9 +60,11 @@ def encoder(config: Config, pixels: int) -> tuple[nn.Module, int]:
 def head(config: Config, context: int) -> nn.Module:
     """The context (B, H) to q_0: a Gaussian by one linear map, or N(0, scale^2 I) held fixed.
 
-    Where there is no x, the linear map starts at N(0, scale^2 I), too.
+    Where there is no x, the linear map starts at N(0, scale^2 I), too. The prior is N(0, I).
     """
     dim = config.network.latent
+    if config.posterior.start == "prior":
+        return FixedHead([1.0] * dim)
     if config.data.name != TOY:
         return GaussianHead(context, dim)
     scale = config.data.start_scale or toy(config).scale

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from annealed.config.datasets import ENERGIES
@@ -57,6 +58,10 @@ def toy(name: str, dim: int) -> Toy:
         return Toy(high_dimensional.funnel(dim), 1.0, 10.0, partial(_funnel_points, dim))
     if dim != 2:
         raise ValueError(f"{name} has 2 dimensions; got {dim}")
+    if name == "ring":
+        modes = energies.RING_MODES
+        masses = (1.0 / len(modes),) * len(modes)
+        return Toy(energies.ring(), 5.0, 14.0, _ring_points, modes, masses)
     if name == "correlated_gaussian":
         gaussian = energies.correlated_gaussian(CORRELATION)
         return Toy(gaussian, 1.5, 4.0, partial(grid_sampler.sample, gaussian, 8.0))
@@ -69,3 +74,10 @@ def toy(name: str, dim: int) -> Toy:
 def _funnel_points(dim: int, count: int, seed: int, part: int) -> Tensor:
     noise = randomness.normal((count, dim), seed, "evaluate", -3, part)
     return high_dimensional.funnel_points(noise)
+
+
+def _ring_points(count: int, seed: int, part: int) -> Tensor:
+    modes = torch.tensor(energies.RING_MODES)
+    uniforms = randomness.uniform((count,), seed, "evaluate", -1, part)
+    noise = randomness.normal((count, 2), seed, "evaluate", -3, part)
+    return modes[(uniforms * len(modes)).long()] + noise * energies.RING_VARIANCE**0.5

@@ -119,6 +119,21 @@ LOG_Z = {
 }
 
 
+RING_MODES = tuple(
+    (10.0 * math.sin(k * math.pi / 4.0), 10.0 * math.cos(k * math.pi / 4.0)) for k in range(8)
+)
+RING_VARIANCE = 0.5
+
+
+def ring() -> Energy:
+    """Eight Gaussians of variance 0.5, each of mass 1, on a circle of radius 10: log Z = log 8.
+
+    The energy of Zimmermann, Wu, Esmaeili, van de Meent 2021 (arXiv 2106.11302, section 5.1).
+    """
+    ones = (1.0,) * len(RING_MODES)
+    return Energy(lambda z: _mixture(z, RING_MODES, ones, RING_VARIANCE), math.log(8.0))
+
+
 def energy(name: str) -> Energy:
     """One of the eight energies, a to h, over z (..., 2); raises ValueError for another name.
 

@@ -1,0 +1,160 @@
+"""Nested variational inference: stages that weigh their samples, and paths of targets that learn.
+
+Zimmermann, Wu, Esmaeili, van de Meent 2021 (arXiv 2106.11302).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from annealed.inference.avo import AVO
+from annealed.inference.objectives import ObjectiveInputs, Terms, frozen, iwae
+from annealed.inference.posteriors import Posterior
+
+
+class LearntAlphas(nn.Module):
+    """alpha_1 < ... < alpha_T = 1 as running sums of a softmax; they start evenly spaced."""
+
+    def __init__(self, transitions: int):
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(transitions))
+
+    def forward(self) -> Tensor:
+        """The alphas, (T,)."""
+        return self.logits.softmax(0).cumsum(0)
+
+
+class Level(NamedTuple):
+    """Weighted samples of the annealed target of one level; all but the alpha held fixed."""
+
+    z: Tensor  # (S, B, D)
+    log_w: Tensor  # (S, B): log-weights, whose mean estimates the target's Z
+    log_target: Tensor  # (S, B): log p(x, z)
+    log_anchor: Tensor  # (S, B): log q_0(z)
+    alpha: Tensor  # ()
+
+    def log_gamma(self) -> Tensor:
+        """The annealed target's log density at the samples, (S, B)."""
+        return self.alpha * self.log_target + (1.0 - self.alpha) * self.log_anchor
+
+    def resampled(self, uniform: Tensor) -> "Level":
+        """Samples drawn by their weights, systematically, with uniform (B,); equal weights."""
+        index = systematic(self.log_w.softmax(0), uniform)
+        z = self.z.gather(0, index[..., None].expand_as(self.z))
+        densities = (value.gather(0, index) for value in (self.log_target, self.log_anchor))
+        return Level(z, iwae(self.log_w).expand_as(self.log_w), *densities, self.alpha)
+
+
+def systematic(weights: Tensor, uniform: Tensor) -> Tensor:
+    """Systematic resampling: weights (S, B) that sum to 1, uniform (B,) -> indices (S, B)."""
+    count = len(weights)
+    points = (torch.arange(count, device=weights.device)[:, None] + uniform) / count
+    below = weights.cumsum(0)[None] < points[:, None]  # (S points, S weights, B)
+    return below.sum(1).clamp_max(count - 1)
+
+
+def nested_stages(
+    target: nn.Module,
+    x: Tensor,
+    posterior: Posterior,
+    noise: Tensor,
+    alphas: Tensor,
+    uniforms: Tensor | None = None,
+    train_decoder: bool = False,
+) -> Iterator[tuple[Tensor, Terms]]:
+    """The T levels of nested variational inference: the value to maximise, (B,), and the terms.
+
+    Level t minimises the exclusive KL from pi_{t-1}(z_{t-1}) q_t(z_t | z_{t-1}) to pi_t(z_t)
+    r_t(z_{t-1} | z_t), where pi_t is f_0^(1 - alpha_t) p(x, .)^alpha_t normalised and f_0 is q_0,
+    held fixed. Samples of pi_{t-1} are those of the level before, by their normalised weights, or
+    drawn again by them where there are `uniforms`, (T - 1, B). With one sample the gradient of the
+    kernels is AVO's.
+
+    x (B, X), noise (num_draws, S, B, D), alphas (T,), the last of them 1; where they need a
+    gradient they get that of the same divergences, in which pi_t is a target and then a proposal.
+    The value is a level's estimate of log Z_t so far. `train_decoder` lets the last level reach the
+    target's parameters. The last level's terms are those of the weights of whole paths. Raises
+    ValueError where alphas and transitions are not of one number.
+    """
+    if len(alphas) != len(posterior.transitions):
+        raise ValueError(f"{len(alphas)} alphas for {len(posterior.transitions)} transitions")
+    last, fixed_target = len(alphas) - 1, frozen(target)
+    start_noise, noise = noise[: posterior.num_start_draws], noise[posterior.num_start_draws :]
+    with torch.no_grad():
+        base, context = posterior.start(x, start_noise)
+        z = base.rsample(noise[0])
+        log_q0 = base.log_prob(z)
+        level = Level(z, torch.zeros_like(log_q0), log_q0, log_q0, alphas.new_zeros(()))
+    for t, (transition, eps) in enumerate(posterior.with_noise(noise)):
+        context = transition.next_context(context)
+        z_new, log_ratio = transition(level.z, context, eps)
+        context = context.detach()
+        stage_target = target if train_decoder and t == last else fixed_target
+        log_likelihood, log_prior = stage_target(x, z_new)
+        log_target, log_anchor = log_likelihood + log_prior, base.log_prob(z_new)
+        log_gamma = alphas[t] * log_target + (1.0 - alphas[t]) * log_anchor
+        log_v = log_gamma - level.log_gamma().detach() - log_ratio
+        weights = level.log_w.softmax(0)
+        value = (weights * log_v).sum(0) + iwae(level.log_w)
+        new = (level.log_w + log_v, log_target, log_anchor)
+        after = Level(z_new.detach(), *(v.detach() for v in new), alphas[t])
+        if alphas.requires_grad:
+            surplus = log_v.detach() - (weights * log_v.detach()).sum(0)
+            as_proposal = (weights * surplus * level.log_gamma()).sum(0)
+            log_normaliser = (after.log_w.softmax(0) * after.log_gamma()).sum(0)
+            gradient_alone = as_proposal - log_normaliser
+            value = value + gradient_alone - gradient_alone.detach()
+        log_path = level.log_gamma().detach() - level.log_w + log_ratio
+        yield (
+            value,
+            Terms(alphas[t] * log_likelihood, log_gamma - alphas[t] * log_likelihood, log_path),
+        )
+        level = after if uniforms is None or t == last else after.resampled(uniforms[t])
+
+
+class NVI(AVO):
+    """Nested variational inference in place of AVO's stages, mixed with the ELBO as AVO is.
+
+    `samples` is S, from 2: the weights of one sample say nothing. With `resample` samples are drawn
+    again by their weights between levels. A posterior with `alphas` (`LearntAlphas`) learns its
+    path. Other arguments: see `AVO`; `anchor` is q0, the encoder learns by the ELBO alone, and
+    levels take no part in a warm-up; `train_decoder` is last or never.
+    """
+
+    def __init__(self, transitions: int, samples: int, *, resample: bool = False, **options):
+        super().__init__(transitions, samples, **{"warm_up": False, **options})
+        for name, value in {"anchor": "q0", "train_encoder": False, "warm_up": False}.items():
+            if options.get(name, value) != value:
+                raise ValueError(f"NVI takes {name}={value} alone; got {options[name]}")
+        if self.stage_options["train_decoder"] == "every":
+            raise ValueError("NVI takes train_decoder last or never; got every")
+        if samples < 2:
+            raise ValueError(f"NVI weighs its samples against each other: from 2; got {samples}")
+        self.resample = resample
+        self.extra_draws = (transitions - 1) * resample
+
+    @override
+    def stages(self, inputs: ObjectiveInputs) -> Iterator[tuple[Tensor, Terms]]:
+        """Yields the value of each level, (B,), with its terms."""
+        noise, uniforms = inputs.noise, None
+        if self.resample:
+            noise, extra = noise.split([len(noise) - self.extra_draws, self.extra_draws])
+            uniforms = torch.special.ndtr(extra[:, 0, :, 0])
+        yield from nested_stages(
+            inputs.target,
+            inputs.x,
+            inputs.posterior,
+            noise,
+            path_of(inputs.posterior, self.alphas, noise),
+            uniforms,
+            self.stage_options["train_decoder"] == "last",
+        )
+
+
+def path_of(posterior: Posterior, alphas: list[float], like: Tensor) -> Tensor:
+    """The alphas that a posterior learns, or those given: (T,)."""
+    learnt = getattr(posterior, "alphas", None)
+    return like.new_tensor(alphas) if learnt is None else learnt()
