@@ -13,6 +13,7 @@ from tiny_runs import assert_same_run, tiny
 
 from annealed.config import load as load_config, read_resolved
 from annealed.runs.run import fit
+from annealed.training import checkpoints
 from annealed.training.checkpoints import AtomicCheckpointIO, load, recover
 from annealed.training.module import Training
 from annealed.training.record import read_metrics
@@ -158,6 +159,19 @@ def test_a_run_that_saves_seldom_goes_on_from_its_last_checkpoint_to_the_same_bi
     assert len(read_metrics(folder)) == 3
     fit(tiny("hvi_avo", tmp_path / "killed", "trainer.epochs=5", seldom), resume=True)
     assert_same_run(whole, folder)
+
+
+def test_a_resumed_run_reads_its_last_checkpoint_once(tmp_path, monkeypatch):
+    folder = killed_at(2, "vae", tmp_path, monkeypatch)
+    loaded = []
+
+    def counted(path, *arguments):
+        loaded.append(path)
+        return load(path, *arguments)
+
+    monkeypatch.setattr(checkpoints, "load", counted)
+    fit(tiny("vae", tmp_path, "trainer.epochs=5"), resume=True)
+    assert loaded.count(folder / "last.ckpt") == 1
 
 
 @pytest.mark.parametrize("damage", ["empty", "zeros", "gone", "none"])

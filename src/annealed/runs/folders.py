@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from annealed import config as configuration
 from annealed.config.fields import OptionError
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, identity, place, read_placed
-from annealed.training.checkpoints import LAST, load
+from annealed.training.checkpoints import LAST
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 
@@ -120,14 +121,12 @@ def _flat(values: dict, prefix: str = "") -> dict:
     return flat
 
 
-def seeds_of(folder: Path, wanted: list[Config]) -> list[int]:
-    """The seeds that the last checkpoint in `folder` is of, or none where there is none.
+def seeds_of(checkpoint: dict[str, Any], folder: Path, wanted: list[Config]) -> list[int]:
+    """The seeds that `checkpoint`, the last one in `folder`, is of.
 
     Raises UsageError where it cannot go on with the runs that are `wanted`.
     """
-    if not (folder / LAST).exists():
-        return []
-    seeds = [int(seed) for seed in load(folder / LAST).get("callbacks", {}).get("Recorder", {})]
+    seeds = [int(seed) for seed in checkpoint.get("callbacks", {}).get("Recorder", {})]
     missing = [run_folder(c) for c in wanted if not (run_folder(c) / CONFIG).exists()]
     if missing or not {c.seed for c in wanted} <= set(seeds):
         reason = f"{missing[0]} is gone" if missing else f"it is of seeds {seeds or 'unknown'}"

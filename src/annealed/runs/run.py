@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Any
 
 from annealed import config as configuration
 from annealed.compute.compiling import watched
@@ -26,7 +27,7 @@ from annealed.runs.folders import (
 from annealed.runs.problems import Problem, problem
 from annealed.runs.report import opening
 from annealed.training import distributed
-from annealed.training.checkpoints import BEST, LAST, PREVIOUS, load_weights, recover
+from annealed.training.checkpoints import BEST, LAST, PREVIOUS, load, load_weights, recover
 from annealed.training.progress import Progress
 from annealed.training.record import Record
 from annealed.training.trainer import train
@@ -60,16 +61,15 @@ def fit(
         for path in dict.fromkeys([folder, *map(run_folder, cells)]):
             stack.enter_context(locked(path, "the run folder", otherwise=ELSEWHERE))
         unfinished = _unfinished(cells, resume)
-        if resume and unfinished:
-            recover(folder)
+        checkpoint = recover(folder) if resume and unfinished else None
         if unfinished and folder != run_folder(cells[0]):
             check_claim(config, folder, folder, resume)
         for cell in unfinished:
             check_claim(cell, run_folder(cell), folder, resume)
         if unfinished:
-            if resume and not (folder / LAST).exists():
+            if resume and checkpoint is None:
                 print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
-            _run(config, unfinished, folder, ranks, [row_file] if row_file else [])
+            _run(config, unfinished, folder, ranks, [row_file] if row_file else [], checkpoint)
     _raise_diverged([run_folder(cell) for cell in cells])
     return run_folder(config)
 
@@ -81,26 +81,29 @@ def _unfinished(cells: list[Config], resume: bool) -> list[Config]:
 
 def _follow(config: Config, resume: bool, ranks: Ranks) -> Path:
     """Train beside rank 0, which has claimed the folders, and leave all else to it."""
-    unfinished = _unfinished(each_seed(config), resume)
-    machine, subject, methods = _prepare(config, unfinished, ranks)
+    unfinished, last = _unfinished(each_seed(config), resume), group_folder(config) / LAST
+    checkpoint = load(last) if last.exists() else None
+    machine, subject, methods = _prepare(config, unfinished, ranks, checkpoint)
     cells, session = {cell.seed: cell for cell in each_seed(config)}, provenance(machine.device)
     records = {
         seed: Record(run_folder(cells[seed]), cells[seed], session, writes=False)
         for seed in methods
     }
     members, data = list(methods.values()), subject.data(machine.device)
-    train(members, data, config, group_folder(config), machine, records)
+    train(members, data, config, group_folder(config), machine, records, checkpoint=checkpoint)
     return run_folder(config)
 
 
 def _prepare(
-    config: Config, unfinished: list[Config], ranks: Ranks
+    config: Config, unfinished: list[Config], ranks: Ranks, checkpoint: dict[str, Any] | None
 ) -> tuple[Machine, Problem, dict[int, Method]]:
     """The machine of this process, what the run is of, and a method for each seed in training."""
     machine = resolve(config, ranks)
     distributed.check(config, machine)
     subject = problem(config)
-    seeds = set(seeds_of(group_folder(config), unfinished)) or {cell.seed for cell in unfinished}
+    seeds = {cell.seed for cell in unfinished}
+    if checkpoint is not None:
+        seeds = set(seeds_of(checkpoint, group_folder(config), unfinished))
     cells = [cell for cell in each_seed(config) if cell.seed in seeds]
     methods = {cell.seed: subject.method(cell, machine.device) for cell in cells}
     return machine, subject, methods
@@ -120,11 +123,19 @@ def _raise_diverged(folders: list[Path]) -> None:
 
 
 def _run(
-    config: Config, unfinished: list[Config], folder: Path, ranks: Ranks, files: list[Path]
+    config: Config,
+    unfinished: list[Config],
+    folder: Path,
+    ranks: Ranks,
+    files: list[Path],
+    checkpoint: dict[str, Any] | None,
 ) -> None:
-    """Train the `unfinished` seeds, which come from `files` as well, and write their results."""
+    """Train the `unfinished` seeds, from `checkpoint` where there is one, and write their results.
+
+    `files` are those that they come from, beside the package's.
+    """
     wandb_logger.resolve_mode(config.wandb.mode)
-    machine, subject, methods = _prepare(config, unfinished, ranks)
+    machine, subject, methods = _prepare(config, unfinished, ranks, checkpoint)
     cells = {cell.seed: cell for cell in each_seed(config)}
     # taken before training: the checkout may change meanwhile
     session = {**provenance(machine.device), "devices": machine.ranks.world}
@@ -145,7 +156,7 @@ def _run(
         try:
             with watched(progress.compiling) if config.trainer.compile else nullcontext():
                 members, data = list(methods.values()), subject.data(machine.device)
-                train(members, data, config, folder, machine, records, progress)
+                train(members, data, config, folder, machine, records, progress, checkpoint)
                 progress.start("score", len(unfinished) * subject.items)
                 for i, cell in enumerate(unfinished):
                     report = lambda done, first=i * subject.items: progress.update(first + done)  # noqa: E731

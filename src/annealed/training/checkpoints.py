@@ -20,7 +20,14 @@ MARK = "annealed"  # the key of a checkpoint that this package wrote
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoints through a temporary file and a rename, read with weights_only."""
+    """Lightning's checkpoints through a temporary file and a rename, read with weights_only.
+
+    `checkpoint` is the one to go on from, where it has been read already.
+    """
+
+    def __init__(self, checkpoint: dict[str, Any] | None = None):
+        super().__init__()
+        self.checkpoint = checkpoint
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options=None) -> None:
         """Write `checkpoint` whole or not at all; the one before it stays beside it as PREVIOUS."""
@@ -28,7 +35,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path, map_location=None, weights_only=True) -> dict[str, Any]:
         """The checkpoint at `path`; raises UsageError where it is unreadable or foreign."""
-        return load(Path(path), map_location or "cpu")
+        checkpoint, self.checkpoint = self.checkpoint, None
+        return checkpoint or load(Path(path), map_location or "cpu")
 
 
 class Damaged(UsageError):
@@ -42,20 +50,24 @@ def save(path: Path, checkpoint: dict[str, Any], previous: Path | None = None) -
     replace(path, lambda f: f.write(content.getbuffer()), previous)
 
 
-def recover(folder: Path) -> None:
-    """Put the checkpoint before the last in its place where that is damaged or gone, and say so.
+def recover(folder: Path) -> dict[str, Any] | None:
+    """The last checkpoint in `folder`, or None where there is none.
 
-    Raises UsageError where both are.
+    Where it is damaged or gone the one before it takes its place, and a line says so. Raises
+    UsageError where both are.
     """
     last, previous = folder / LAST, folder / PREVIOUS
-    if not previous.exists():
-        return
+    if not last.exists() and not previous.exists():
+        return None
     try:
-        load(last)
+        return load(last)
     except Damaged:
-        load(previous)
+        if not previous.exists():
+            raise
+        checkpoint = load(previous)
         print(f"{last} is damaged or gone: going on from the epoch before it", file=sys.stderr)
         os.replace(previous, last)
+        return checkpoint
 
 
 def load(path: Path, map_location="cpu") -> dict[str, Any]:

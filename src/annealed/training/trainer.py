@@ -1,6 +1,7 @@
 """Lightning around `Training`: one device or several, from the last checkpoint if there is one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.rank_zero import rank_zero_only
@@ -27,15 +28,16 @@ def train(
     machine: Machine,
     records: dict[int, Record],
     progress: Progress | None = None,
+    checkpoint: dict[str, Any] | None = None,
 ) -> None:
-    """Train `methods` side by side, from the last checkpoint in `folder` where there is one.
+    """Train `methods` side by side, from `checkpoint`, the last in `folder`, where there is one.
 
     `data` is an `ImageData` or an `EnergyData`, which says how many steps an epoch has.
     Ends when every one has reached its last epoch, spent its patience or diverged. Over several
     devices each process of the run calls this, and raises Lost where another one has gone.
     """
     with hidden():
-        _train(methods, data, config, folder, machine, records, progress)
+        _train(methods, data, config, folder, machine, records, progress, checkpoint)
 
 
 def _train(
@@ -46,6 +48,7 @@ def _train(
     machine: Machine,
     records: dict[int, Record],
     progress: Progress | None,
+    checkpoint: dict[str, Any] | None,
 ) -> None:
     ranks = machine.ranks
     training = Training(methods, config, data.steps_an_epoch, machine)
@@ -62,7 +65,7 @@ def _train(
             *[TrainingProgress(progress)] * bool(progress),
         ],
         logger=False,  # each seed's record has one
-        plugins=[AtomicCheckpointIO(), processes],
+        plugins=[AtomicCheckpointIO(checkpoint), processes],
         use_distributed_sampler=False,  # the order is a pure function of (seed, epoch)
         num_sanity_val_steps=0,
         enable_checkpointing=True,
@@ -70,12 +73,12 @@ def _train(
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    last = folder / LAST
+    last = None if checkpoint is None else folder / LAST
     try:
         products = onednn.multiplying(machine.products)
         with multiplying(machine.precision), products, group.training():
             try:
-                trainer.fit(training, data, ckpt_path=last if last.exists() else None)
+                trainer.fit(training, data, ckpt_path=last)
             except Diverged:
                 for seed in training.seeds:
                     records[seed].diverged = training.diverged[seed]
