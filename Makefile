@@ -19,7 +19,7 @@ SET     ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
-PAGES   := toy noise warmup collapse ablations invertible corners
+PAGES   := toy noise warmup collapse ablations invertible corners nested
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -78,6 +78,7 @@ reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write repo
 	  $(call option,--data,DATA) $(call option,--rows,ROWS)
 
 reproduce-invertible: ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
+reproduce-nested: ## PRESET=quick|full: AVO and nested variational inference on a ring, write reports/nested/
 reproduce-toy: ## PRESET=quick|full: HVI and IAF on toy energies, write reports/toy/
 reproduce-noise: ## PRESET=quick|full: what a unimodal posterior does to the model, write reports/noise/
 reproduce-collapse: ## PRESET=quick|full: collapsed latents, learned and exact, write reports/collapse/

@@ -19,6 +19,7 @@ from reproduce.experiments.ablations import design as ablations, page as ablatio
 from reproduce.experiments.collapse import page as collapse_page
 from reproduce.experiments.corners import page as corners_page
 from reproduce.experiments.invertible import page as invertible_page
+from reproduce.experiments.nested import page as nested_page
 from reproduce.experiments.noise import page as noise_page
 from reproduce.experiments.toys import page as toys_page
 from reproduce.experiments.warmup import design as warmup, page as warmup_page
@@ -36,6 +37,7 @@ UNIT_PAGES = {  # made of units, by folder
     "toy": toys_page.PAGE,
     "invertible": invertible_page.PAGE,
     "corners": corners_page.PAGE,
+    "nested": nested_page.PAGE,
     "noise": noise_page.PAGE,
     "collapse": collapse_page.PAGE,
 }

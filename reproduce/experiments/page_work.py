@@ -17,6 +17,7 @@ PAGES = {  # the package whose `design` has BUDGETS and whose `run` has `units`
     "toys": "reproduce.experiments.toys",
     "invertible": "reproduce.experiments.invertible",
     "corners": "reproduce.experiments.corners",
+    "nested": "reproduce.experiments.nested",
     "noise": "reproduce.experiments.noise",
     "collapse": "reproduce.experiments.collapse.linear",
 }

@@ -47,6 +47,7 @@ def value(arguments, option):
         "reproduce-ablations",
         "reproduce-invertible",
         "reproduce-corners",
+        "reproduce-nested",
         "reproduce-celeba",
         "sync",
         "dashboard",

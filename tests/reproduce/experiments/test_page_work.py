@@ -18,6 +18,7 @@ from annealed.utils.files import in_use, locked
 from reproduce.experiments import page_work, worker
 from reproduce.experiments.collapse.__main__ import main as collapse
 from reproduce.experiments.corners.__main__ import main as corners
+from reproduce.experiments.nested.__main__ import main as nested
 from reproduce.experiments.invertible.__main__ import main as invertible
 from reproduce.experiments.noise.__main__ import main as noise
 from reproduce.experiments.page_work import PAGES, PageWork
@@ -31,6 +32,7 @@ MAINS = {
     "toys": toys,
     "invertible": invertible,
     "corners": corners,
+    "nested": nested,
     "noise": noise,
     "collapse": collapse,
 }
