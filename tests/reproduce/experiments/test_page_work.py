@@ -18,8 +18,8 @@ from annealed.utils.files import in_use, locked
 from reproduce.experiments import page_work, worker
 from reproduce.experiments.collapse.__main__ import main as collapse
 from reproduce.experiments.corners.__main__ import main as corners
-from reproduce.experiments.nested.__main__ import main as nested
 from reproduce.experiments.invertible.__main__ import main as invertible
+from reproduce.experiments.nested.__main__ import main as nested
 from reproduce.experiments.noise.__main__ import main as noise
 from reproduce.experiments.page_work import PAGES, PageWork
 from reproduce.experiments.toys.__main__ import main as toys
