@@ -71,7 +71,7 @@ def write(
         Section(
             "The rarest mode",
             [
-                "Its share of the end points of paths, drawn without resampling; the truth is 0.125.",
+                "Its share of end points of paths, drawn without resampling; the truth is 0.125.",
                 modes,
             ],
             [modes],

@@ -47,10 +47,10 @@ def by_setting(seeds: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(mean: float, half: float, published: float, tolerance: float) -> str:
-    """Where the interval mean +- half lies against published +- tolerance; larger is better."""
+    """Where the interval mean +- half lies against published +- tolerance."""
     low, high = mean - half - published, mean + half - published
     if low >= -tolerance and high <= tolerance:
         return "reproduced"
     if low > tolerance:
-        return "better"
-    return "worse" if high < -tolerance else "undecided"
+        return "above"
+    return "below" if high < -tolerance else "undecided"

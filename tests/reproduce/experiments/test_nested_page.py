@@ -53,7 +53,7 @@ def test_a_learnt_path_is_in_the_result():
 
 @pytest.mark.parametrize(
     ("mean", "half", "expected"),
-    [(2.0, 0.04, "reproduced"), (2.0, 0.1, "undecided"), (2.2, 0.1, "better"), (1.8, 0.1, "worse")],
+    [(2.0, 0.04, "reproduced"), (2.0, 0.1, "undecided"), (2.2, 0.1, "above"), (1.8, 0.1, "below")],
 )
 def test_a_cell_is_judged_by_its_whole_interval(mean, half, expected):
     assert summary.verdict(mean, half, 2.0, 0.05) == expected
@@ -73,8 +73,8 @@ def test_the_page_has_every_cell_beside_its_published_number(tmp_path):
     text = (tmp_path / "index.md").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("| NVIR*")]
     assert "(1.86)" in lines[0]
-    assert "(2.08) worse" in lines[0]
-    assert "(97) worse" in lines[1]
+    assert "(2.08) below" in lines[0]
+    assert "(97) below" in lines[1]
     table = pd.read_csv(tmp_path / "summary.csv")
     assert len(table) == len(KINDS) * len(COUNTS)
     assert table[table.kind == "AVO"].log_z_published.tolist() == [1.86, 1.96, 2.01, 2.05]
