@@ -203,7 +203,7 @@ def test_lines_that_are_no_progress_are_passed_over(tmp_path):
     assert heard.state == {"phase": "train", "done": 1, "total": 4}
 
 
-def test_what_an_earlier_session_did_is_not_counted_as_this_ones_speed(monkeypatch):
+def test_what_an_earlier_session_did_is_not_counted_as_this_ones_speed(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     cells = run_grid("quick", "digits", ["vae", "hvi"], 1)
@@ -211,8 +211,22 @@ def test_what_an_earlier_session_did_is_not_counted_as_this_ones_speed(monkeypat
     monkeypatch.setattr(shown, "screen", False)
     shown.show({cells[0]: {"phase": "train", "done": 80, "total": 100}})
     now[0] = 60.0  # a minute for 20 of 100 steps, 0.15 of a run; 0.25 + 1 are left
-    state = {cells[0]: {"phase": "train", "done": 100, "total": 100}}
-    assert shown._remaining(state) == "about 8.3 min left"
+    shown.show({cells[0]: {"phase": "train", "done": 100, "total": 100}})
+    assert "about 8.3 min left" in capsys.readouterr().err
+
+
+def test_the_time_that_a_step_compiles_is_not_counted_as_its_speed(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    (cell,) = run_grid("quick", "digits", ["vae"], 1)
+    shown = display.Display(total=1, done=0)
+    monkeypatch.setattr(shown, "screen", False)
+    for seconds, done, compiling in ((0, 0, True), (300, 0, True), (340, 10, False)):
+        now[0] = float(seconds)
+        state = {"phase": "train", "done": done, "total": 100, "compiling": compiling}
+        shown.show({cell: state})
+    # forty seconds for 0.075 of a run; counted with the compiling, 70 minutes would be left
+    assert "about 8.2 min left" in capsys.readouterr().err
 
 
 def reproduce(tmp_path, *arguments, **environment):
