@@ -3,20 +3,14 @@
 import sys
 
 from annealed.runs import cli
-from reproduce.experiments import committed, page_work
+from reproduce.experiments import page_command
 from reproduce.experiments.invertible import page
 from reproduce.experiments.invertible.design import BUDGETS
-from reproduce.pages import common
 
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = common.arguments("invertible", __doc__, BUDGETS)
-    source = page_work.Source(arguments.preset, arguments.seeds, arguments.runs)
-    page_work.run(arguments, page.PAGE.works(source))
-    committed.commit(page.PAGE, source)
-    folder = common.folder("invertible", source.preset)
-    print(f"page: {folder / 'index.md'} (numbers {page.make(source, folder)})")
+    page_command.run(page.PAGE, "invertible", __doc__, BUDGETS)
 
 
 if __name__ == "__main__":
