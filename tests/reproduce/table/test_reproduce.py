@@ -263,7 +263,9 @@ def test_without_mnist_the_quick_table_is_of_digits_and_says_so(tmp_path):
         "http_proxy": "http://127.0.0.1:9",
         "https_proxy": "http://127.0.0.1:9",
     }
-    process = reproduce(tmp_path, "--rows", "vae", "--seeds", "1", **nothing)
+    row = "method: vae\ntrainer: {epochs: 2, warmup_epochs: 0}\ndata: {held_out_images: 50}\n"
+    (tmp_path / "short_vae.yaml").write_text(row, encoding="utf-8")
+    process = reproduce(tmp_path, "--rows", "short_vae.yaml", "--seeds", "1", **nothing)
     out, _ = process.communicate()
     lines = out.strip().splitlines()
     assert process.returncode == 0
@@ -284,7 +286,7 @@ def test_a_users_own_row_enters_the_table(tmp_path):
     for name, text in blocks().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "full_rank.yaml").write_text(
-        blocks()["full_rank.yaml"] + "trainer: {warmup_epochs: 0}\n", encoding="utf-8"
+        blocks()["full_rank.yaml"] + "trainer: {warmup_epochs: 0, epochs: 5}\n", encoding="utf-8"
     )
     arguments = ["--data", "digits", "--rows", "full_rank.yaml,full_rank.yaml", "--seeds", "1"]
     process = reproduce(tmp_path, *arguments, "--allow-import")
