@@ -75,9 +75,9 @@ class AVO(Objective):
     `mixing` is "random", where a share `rho` of the steps are AVO steps and the others ELBO steps,
     or "convex", where every step maximises rho AVO + (1 - rho) ELBO. `alphas` and `first_alpha`:
     see `schedules.alphas`; `anchor`, `train_decoder` (true is last, false never) and
-    `train_encoder`: see `avo_stages`. Without
-    `warm_up` stages take no part in a warm-up of beta. `stagewise` hands stages on one after
-    another, so that memory does not grow with T. Raises ValueError for what is not accepted.
+    `train_encoder`: see `avo_stages`. Without `warm_up` stages take no part in a warm-up of beta.
+    `stagewise` hands stages on one after another, so that memory does not grow with T. Raises
+    ValueError for what is not accepted.
     """
 
     def __init__(

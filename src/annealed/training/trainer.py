@@ -20,6 +20,7 @@ from annealed.utils.environment import hidden
 from annealed.utils.errors import Diverged
 
 
+@hidden()
 def train(
     methods: list[Method],
     data: pl.LightningDataModule,
@@ -36,20 +37,6 @@ def train(
     Ends when every one has reached its last epoch, spent its patience or diverged. Over several
     devices each process of the run calls this, and raises Lost where another one has gone.
     """
-    with hidden():
-        _train(methods, data, config, folder, machine, records, progress, checkpoint)
-
-
-def _train(
-    methods: list[Method],
-    data: pl.LightningDataModule,
-    config: Config,
-    folder: Path,
-    machine: Machine,
-    records: dict[int, Record],
-    progress: Progress | None,
-    checkpoint: dict[str, Any] | None,
-) -> None:
     ranks = machine.ranks
     training = Training(methods, config, data.steps_an_epoch, machine)
     group, processes = distributed.Group(ranks), distributed.Processes(ranks)
