@@ -85,7 +85,8 @@ reproduce-collapse: ## PRESET=quick|full: collapsed latents, learned and exact, 
 reproduce-corners: ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
 reproduce-celeba: ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
 
-reproduce-ablations reproduce-warmup: OPTIONS = $(call option,--data,DATA) $(if $(MISSING),--missing)
+$(PAGES:%=reproduce-%): OPTIONS = $(if $(MISSING),--missing)
+reproduce-ablations reproduce-warmup: OPTIONS += $(call option,--data,DATA)
 reproduce-celeba: OPTIONS = $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
 
 $(PAGES:%=reproduce-%) reproduce-celeba: reproduce-%: $(READY) $(RAY)
