@@ -9,7 +9,6 @@ from annealed.inference.posteriors import Posterior
 from annealed.inference.transitions import Refinement, Transition
 from annealed.utils import randomness
 
-
 # method -> what each of its stochastic kernels starts with: the noise, the bias of the gate
 REFINEMENTS = {"hvi": (0.3, -2.0), "hvi_unit": (1.0, -1.0)}
 

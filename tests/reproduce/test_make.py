@@ -74,6 +74,12 @@ def test_other_variables_are_one_word_each_or_words_where_they_are_a_list(make):
         assert {"data.root=x", "trainer.accelerator=cpu"} <= set(arguments)
 
 
+@pytest.mark.parametrize("page", ["toy", "collapse", "warmup"])
+def test_missing_is_an_option_of_every_page(make, page):
+    assert "--missing" not in make(f"reproduce-{page}")
+    assert "--missing" in make(f"reproduce-{page}", MISSING="1")
+
+
 def test_a_target_takes_its_own_number_of_seeds_where_none_is_given(make):
     assert "--seeds" not in make("reproduce-toy")
     assert value(make("reproduce-toy", SEEDS="4"), "--seeds") == "4"

@@ -48,7 +48,7 @@ def setup(setting: Setting, budget: Budget) -> dict:
 
 
 def shown(setting: Setting) -> tuple[str, ...]:
-    """The arrays of a setting that figures show: its density, and of one a method every marginal."""
+    """The arrays that figures show: a setting's density, and of a few settings every marginal."""
     of_marginals = setting.target == MARGINALS[setting.family.method]
     return ("d", "stages") if of_marginals else ("d",)
 
