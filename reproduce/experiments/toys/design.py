@@ -12,7 +12,7 @@ LABELS_OF = {
     "b": "broken ring (b)",
     "c": "ellipse (c)",
     "d": "four modes (d)",
-    "i": "torchkit's four modes (i)",
+    "i": "torchkit modes (i)",
     "e": "wave (e)",
     "f": "split wave (f)",
     "g": "wide four modes (g)",
