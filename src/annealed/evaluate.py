@@ -2,15 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from annealed.compute.compiling import watched
 from annealed.compute.machine import resolve
+from annealed.config.datasets import TOY
 from annealed.config.registry import allow_import
 from annealed.config.schema import Config
+from annealed.evaluation.annealed_options import STARTS, AnnealedOptions
+from annealed.evaluation.annealed_score import AnnealedScore
 from annealed.evaluation.result import RESULT, identity, read_result
 from annealed.runs import cli, wandb_logger
 from annealed.runs.load import OVERRIDES_HELP, configured, trained
@@ -20,6 +23,15 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, replace_json
 from annealed.utils.paths import argument
 from annealed.utils.provenance import commit, tell_unknown_commit
+
+ANNEALED_HELP = {
+    "chains": "chains an image",
+    "temperatures": "temperatures of a chain; 1 is importance sampling from the start",
+    "leapfrogs": "leapfrog steps between two temperatures",
+    "start": "where chains start: near the row's q(z|x), or from N(0, I)",
+    "images": "score the first so many of the split",
+    "simulated": "bound log p(x) on both sides for so many images drawn from the model",
+}
 
 
 def evaluate(
@@ -48,25 +60,16 @@ def evaluate(
         raise UsageError(
             f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
         )
-    tell_unknown_commit(commit())
     name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
-    place = folder if output is None else output
-    label = "the run folder" if output is None else "the folder of --output"
-    with locked(place, label, otherwise="name another folder with --output"):
-        _check_place(place / name, config)
+    with _place(folder, output, name, identity(config)) as place:
         machine = resolve(config)
         method, subject = trained(folder, config, machine.device)
         (logger,) = wandb_logger.start([(config, place)], "evaluate")
         result = None
         try:
-            progress = Progress(f"{config.row} seed{config.seed}")
-            progress.start("score", subject.items)
-            with watched(progress.compiling) if config.trainer.compile else nullcontext():
+            with _progress(config, subject.items) as progress:
                 result = subject.score(method, place, machine, progress.update, name)
-            progress.close()
-            if (folder / RESULT).exists():
-                result["training"] = read_result(folder / RESULT).get("training")
-            replace_json(place / name, result)  # before W&B, which may fail
+            _write(result, place / name, folder)  # before W&B, which may fail
             if logger:
                 wandb_logger.log_result(logger, result, place, name)
         finally:
@@ -74,12 +77,76 @@ def evaluate(
     return result
 
 
-def _check_place(path: Path, config: Config) -> None:
-    """Raise UsageError where `path` holds the evaluation of another run."""
-    if path.exists():
-        there, here = read_result(path), identity(config)
-        if {key: there.get(key) for key in here} != here:
-            raise UsageError(f"{path} is of another run; name another folder with --output.")
+def evaluate_annealed(
+    folder: Path,
+    options: AnnealedOptions | None = None,
+    overrides: Sequence[str] = (),
+    output: Path | None = None,
+) -> dict:
+    """Score the decoder of a run folder's best checkpoint by annealed importance sampling.
+
+    Writes evaluation_ais_C<chains>_T<temperatures>.json and returns what it wrote; an interrupted
+    call is gone on with by another of the same options. Nothing goes to W&B. Other arguments and
+    errors are those of `evaluate`. Raises UsageError for a run of a toy, too, and where there is an
+    evaluation with other options in the place of the new one.
+    """
+    options = options or AnnealedOptions()
+    config = configured(folder, overrides)
+    if config.data.name == TOY:
+        raise UsageError(f"{folder} is of a toy; accepted by --estimator ais: a run of images.")
+    same = {**identity(config), "annealing": options.to_dict()}
+    with _place(folder, output, options.name, same) as place:
+        machine = resolve(config)
+        method, subject = trained(folder, config, machine.device)
+        score = AnnealedScore(method, subject.images, folder, place, machine, options)
+        with _progress(config, score.items, score.done) as progress:
+            result = score.score(progress.update)
+        _write(result, place / options.name, folder)
+        score.kept.remove()
+    return result
+
+
+@contextmanager
+def _place(folder: Path, output: Path | None, name: str, same: dict) -> Iterator[Path]:
+    """The folder to write to, locked, whose file `name` is checked by `_check_place`."""
+    tell_unknown_commit(commit())
+    place = folder if output is None else output
+    label = "the run folder" if output is None else "the folder of --output"
+    with locked(place, label, otherwise="name another folder with --output"):
+        _check_place(place / name, same)
+        yield place
+
+
+@contextmanager
+def _progress(config: Config, items: int, done: int = 0) -> Iterator[Progress]:
+    """The bar of a scoring, that also shows when it compiles."""
+    progress = Progress(f"{config.row} seed{config.seed}")
+    progress.start("score", items, done)
+    with watched(progress.compiling) if config.trainer.compile else nullcontext():
+        yield progress
+    progress.close()
+
+
+def _write(result: dict, path: Path, run: Path) -> None:
+    """Write `result` to `path`, with what `run` says of its training."""
+    if (run / RESULT).exists():
+        result["training"] = read_result(run / RESULT).get("training")
+    replace_json(path, result)
+
+
+def _check_place(path: Path, here: dict) -> None:
+    """Raise UsageError where `path` holds an evaluation with other values than those of `here`."""
+    if not path.exists():
+        return
+    there = read_result(path)
+    other = [key for key in here if there.get(key) != here[key]]
+    if other == ["annealing"]:
+        raise UsageError(
+            f"{path} was made with other options ({there['annealing']}); name another folder with "
+            "--output, or remove it."
+        )
+    if other:
+        raise UsageError(f"{path} is of another run; name another folder with --output.")
 
 
 def main() -> None:
@@ -95,6 +162,7 @@ def main() -> None:
     place.add_argument(
         "--output", type=argument("--output", Path), help="write there, and only read RUN_DIR"
     )
+    _add_annealed(parser)
     parser.add_argument(
         "--allow-import", action="store_true", help="method.name, data.energy may be one's own"
     )
@@ -105,8 +173,41 @@ def main() -> None:
         cli.speak()
     if arguments.allow_import:
         allow_import()
-    options = arguments.samples, arguments.replace, arguments.overrides, arguments.output
-    print(conclusion(evaluate(arguments.run_dir, *options)))
+    print(conclusion(_evaluated(arguments)))
+
+
+def _add_annealed(parser: argparse.ArgumentParser) -> None:
+    """Give the command line --estimator and the options of annealed importance sampling."""
+    parser.add_argument(
+        "--estimator",
+        choices=("importance", "ais"),
+        default="importance",
+        help="importance sampling by the row's posterior, or annealed, of the decoder alone",
+    )
+    group = parser.add_argument_group("--estimator ais")
+    default = AnnealedOptions().to_dict()
+    for name, text in ANNEALED_HELP.items():
+        accepted = {"choices": STARTS} if name == "start" else {"type": int}
+        group.add_argument(f"--{name}", help=f"{text} (default: {default[name]})", **accepted)
+
+
+def _evaluated(arguments: argparse.Namespace) -> dict:
+    """The result that a command line asks for; UsageError for options that do not go together."""
+    place = arguments.overrides, arguments.output
+    values = {name: getattr(arguments, name) for name in ANNEALED_HELP}
+    given = {name: value for name, value in values.items() if value is not None}
+    if arguments.estimator == "importance":
+        if given:
+            raise UsageError(f"--{next(iter(given))} is an option of --estimator ais alone.")
+        return evaluate(arguments.run_dir, arguments.samples, arguments.replace, *place)
+    if arguments.replace or arguments.samples is not None:
+        name = "--replace" if arguments.replace else "--samples"
+        raise UsageError(f"{name} is not an option of --estimator ais.")
+    try:
+        options = AnnealedOptions.of(**given)
+    except ValueError as error:
+        raise UsageError(f"--{error}.") from None
+    return evaluate_annealed(arguments.run_dir, options, *place)
 
 
 if __name__ == "__main__":

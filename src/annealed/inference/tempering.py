@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 BLOCK = 16  # chains side by side: noise is keyed by blocks, and memory is that of one
 TRIAL = 50  # temperatures of the trial run that finds step sizes
-SHARPNESS = 4.0  # of the sigmoid that spaces temperatures
+SHARPNESS = 3.0  # of the sigmoid that spaces temperatures
 
 
 def inverse_temperature(position: float) -> float:
