@@ -14,6 +14,7 @@ from annealed.config.registry import allow_import
 from annealed.config.schema import Config
 from annealed.evaluation.annealed_options import STARTS, AnnealedOptions
 from annealed.evaluation.annealed_score import AnnealedScore
+from annealed.evaluation.batch_file import differences
 from annealed.evaluation.result import RESULT, identity, read_result
 from annealed.runs import cli, wandb_logger
 from annealed.runs.load import OVERRIDES_HELP, configured, trained
@@ -140,11 +141,9 @@ def _check_place(path: Path, here: dict) -> None:
         return
     there = read_result(path)
     other = [key for key in here if there.get(key) != here[key]]
-    if other == ["annealing"]:
-        raise UsageError(
-            f"{path} was made with other options ({there['annealing']}); name another folder with "
-            "--output, or remove it."
-        )
+    if other == ["annealing"] and "annealing" in there:
+        options = differences(there["annealing"], here["annealing"])
+        raise UsageError(f"{path} has {options}; remove it, or name another folder with --output.")
     if other:
         raise UsageError(f"{path} is of another run; name another folder with --output.")
 

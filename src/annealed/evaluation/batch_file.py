@@ -20,19 +20,19 @@ class BatchFile:
     """
 
     def __init__(self, path: Path, key: dict):
-        self.path, self.key = path, json.dumps(key, sort_keys=True)
+        self.path, self.key = path, key
         self.arrays: dict[str, np.ndarray] = {}
         if not path.exists():
             return
         try:
             with np.load(path) as file:
                 self.arrays = dict(file)
-            there = str(self.arrays.pop(KEY))
+            there = json.loads(str(self.arrays.pop(KEY)))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             raise UsageError(f"{path} is not readable; remove it and score again.") from None
-        if there != self.key:
+        if there != key:
             raise UsageError(
-                f"{path} is of an unfinished scoring with {_other(there, self.key)}; ask for that, "
+                f"{path} is of an unfinished scoring with {differences(there, key)}; ask for that, "
                 "remove the file, or name another folder with --output."
             )
 
@@ -51,7 +51,7 @@ class BatchFile:
             place = f"{kind}/{name}"
             before = [self.arrays[place]] if place in self.arrays else []
             self.arrays[place] = np.concatenate([*before, values])
-        content = {KEY: np.array(self.key), **self.arrays}
+        content = {KEY: np.array(json.dumps(self.key)), **self.arrays}
         replace(self.path, lambda f: np.savez(f, **content))
 
     def remove(self) -> None:
@@ -59,8 +59,7 @@ class BatchFile:
         self.path.unlink(missing_ok=True)
 
 
-def _other(there: str, here: str) -> str:
-    """Where two keys differ, in words."""
-    earlier, now = json.loads(there), json.loads(here)
-    names = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
-    return ", ".join(f"{name} {earlier.get(name)} (now {now.get(name)})" for name in sorted(names))
+def differences(there: dict, here: dict) -> str:
+    """Where the values of `there` are not those of `here`, in words."""
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return ", ".join(f"{name} {there.get(name)} (now {here.get(name)})" for name in sorted(names))

@@ -79,7 +79,7 @@ class Annealing:
         chains start from one sample: their weights are not independent, so `std_error` says too
         little, but each is unbiased for 1 / p(x), and so is their mean.
         """
-        inverse = self._estimate(REVERSE, lambda noise: z.to(noise).expand_as(noise))
+        inverse = self._estimate(REVERSE, lambda noise: z.to(noise).repeat(len(noise), 1, 1))
         return replace(inverse, log_prob=-inverse.log_prob, elbo=-inverse.elbo)
 
     def _estimate(self, run: int, first: Callable[[Tensor], Tensor]) -> AnnealedEstimate:

@@ -28,8 +28,7 @@ def slope_and_value(log_joint: LogJoint, x: Tensor, z: Tensor) -> tuple[Tensor, 
         value = log_joint(x, z)
         return value.sum(), value
 
-    slope, value = grad(total, has_aux=True)(z)
-    return slope.detach(), value.detach()
+    return grad(total, has_aux=True)(z)
 
 
 def leapfrog(
@@ -88,6 +87,7 @@ class HMC:
             fast = {f: _fast(f, x.device, products) for f in set(self.functions)}
             self.functions = [fast[f] for f in self.functions]
 
+    @torch.no_grad()
     def point(self, z: Tensor) -> Point:
         """The point at z (S, B, D)."""
         slope, value = slope_and_value(self.log_joint, self.x, z)
@@ -97,6 +97,7 @@ class HMC:
         """log f at `point`, (S, B) in nats, not normalised."""
         return (1.0 - beta) * self.start.log_prob(point.z) + beta * point.log_joint
 
+    @torch.no_grad()
     def move(
         self, point: Point, momentum: Tensor, uniforms: Tensor, step: Tensor, beta: Tensor
     ) -> tuple[Point, Tensor]:
