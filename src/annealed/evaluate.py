@@ -123,9 +123,11 @@ def _progress(config: Config, items: int, done: int = 0) -> Iterator[Progress]:
     """The bar of a scoring, that also shows when it compiles."""
     progress = Progress(f"{config.row} seed{config.seed}")
     progress.start("score", items, done)
-    with watched(progress.compiling) if config.trainer.compile else nullcontext():
-        yield progress
-    progress.close()
+    try:
+        with watched(progress.compiling) if config.trainer.compile else nullcontext():
+            yield progress
+    finally:
+        progress.close()
 
 
 def _write(result: dict, path: Path, run: Path) -> None:
