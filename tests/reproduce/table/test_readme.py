@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import re
 import shlex
@@ -76,15 +77,32 @@ def test_a_dotted_path_that_is_no_method_is_refused(tmp_path, name):
 
 def test_the_library_snippet_of_the_readme_runs_as_it_stands(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (stream,) = re.findall(r"```python\n(stream = .*?)```", GUIDE, flags=re.DOTALL)
     for long, brief in (("steps=2000", "steps=20"), ("10_000", "1000")):
         assert long in code
-        code = code.replace(long, brief)
+        code, stream = code.replace(long, brief), stream.replace(long, brief)
+    names = {"__name__": "snippet"}
     with torch.random.fork_rng():
-        exec(code, {"__name__": "snippet"})
-    first, second = capsys.readouterr().out.splitlines()
-    assert re.match(r"log Z = -?\d+\.\d+ nats, standard error .*, ESS .*, k-hat", first)
-    streamed = re.match(r"tensor\(\[(-?\d+\.\d+)\]", second)
+        exec(code, names)
+    exec(stream.replace(".split(1000)", ".split(300)"), names)
+    first, second, third = capsys.readouterr().out.splitlines()
+    for line in (first, second):
+        assert re.match(r"log Z = -?\d+\.\d+ nats, standard error .*, ESS .*, k-hat", line)
+    assert float(second.split()[3]) == pytest.approx(math.log(2 * math.pi), abs=0.5)
+    streamed = re.match(r"tensor\(\[(-?\d+\.\d+)\]", third)
     assert float(streamed[1]) == pytest.approx(float(first.split()[3]), abs=1e-3)
+
+
+def test_the_annealing_snippet_of_the_guide_bounds_the_exact_value_on_both_sides():
+    (code,) = re.findall(r"```python\n(import torch\n.*?)```", GUIDE, flags=re.DOTALL)
+    names = {"__name__": "snippet"}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(code, names)
+    exact = names["model"].log_marginal(names["x"])
+    lower, upper = names["chains"].forward(), names["chains"].reverse(names["z"])
+    assert (lower.log_prob - exact).abs().max() < 0.5
+    assert (upper.log_prob - exact).abs().max() < 0.5
 
 
 def test_the_readmes_table_is_the_committed_one():
