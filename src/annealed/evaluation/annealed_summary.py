@@ -19,6 +19,8 @@ def summary(arrays: Arrays) -> dict:
     the NLL is not finite.
     """
     count, log_prob = len(arrays["log_prob"]), arrays["log_prob"]
+    if not np.isfinite(log_prob).all():
+        raise Diverged("the annealed test log-likelihood is not finite")
     numbers = {
         "nll": -log_prob.mean(),
         "nll_mc_error": math.sqrt(np.square(arrays["std_error"]).sum()) / count,
@@ -28,8 +30,6 @@ def summary(arrays: Arrays) -> dict:
         "acceptance_mean": arrays["acceptance"].mean(),
         "acceptance_min": arrays["acceptance"].min(),
     }
-    if not math.isfinite(numbers["nll"]):
-        raise Diverged("the annealed test log-likelihood is not finite")
     return {**_finite(numbers), "test_images": count}
 
 
