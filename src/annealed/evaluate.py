@@ -12,11 +12,11 @@ from annealed.compute.machine import resolve
 from annealed.config.datasets import TOY
 from annealed.config.registry import allow_import
 from annealed.config.schema import Config
-from annealed.evaluation.annealed_options import STARTS, AnnealedOptions
+from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_score import AnnealedScore
 from annealed.evaluation.batch_file import differences
 from annealed.evaluation.result import RESULT, identity, read_result
-from annealed.runs import cli, wandb_logger
+from annealed.runs import annealed_cli, cli, wandb_logger
 from annealed.runs.load import OVERRIDES_HELP, configured, trained
 from annealed.runs.report import conclusion
 from annealed.training.progress import Progress
@@ -24,15 +24,6 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, replace_json
 from annealed.utils.paths import argument
 from annealed.utils.provenance import commit, tell_unknown_commit
-
-ANNEALED_HELP = {
-    "chains": "chains an image",
-    "temperatures": "temperatures of a chain; 1 is importance sampling from the start",
-    "leapfrogs": "leapfrog steps between two temperatures",
-    "start": "where chains start: near the row's q(z|x), or from N(0, I)",
-    "images": "score the first so many of the split",
-    "simulated": "bound log p(x) on both sides for so many images drawn from the model",
-}
 
 
 def evaluate(
@@ -80,7 +71,7 @@ def evaluate(
 
 def evaluate_annealed(
     folder: Path,
-    options: AnnealedOptions | None = None,
+    options: AnnealedScoreOptions | None = None,
     overrides: Sequence[str] = (),
     output: Path | None = None,
 ) -> dict:
@@ -91,7 +82,7 @@ def evaluate_annealed(
     errors are those of `evaluate`. Raises UsageError for a run of a toy, too, and where there is an
     evaluation with other options in the place of the new one.
     """
-    options = options or AnnealedOptions()
+    options = options or AnnealedScoreOptions()
     config = configured(folder, overrides)
     if config.data.name == TOY:
         raise UsageError(f"{folder} is of a toy; accepted by --estimator ais: a run of images.")
@@ -163,7 +154,7 @@ def main() -> None:
     place.add_argument(
         "--output", type=argument("--output", Path), help="write there, and only read RUN_DIR"
     )
-    _add_annealed(parser)
+    annealed_cli.add_options(parser)
     parser.add_argument(
         "--allow-import", action="store_true", help="method.name, data.energy may be one's own"
     )
@@ -177,37 +168,15 @@ def main() -> None:
     print(conclusion(_evaluated(arguments)))
 
 
-def _add_annealed(parser: argparse.ArgumentParser) -> None:
-    """Give the command line --estimator and the options of annealed importance sampling."""
-    parser.add_argument(
-        "--estimator",
-        choices=("importance", "ais"),
-        default="importance",
-        help="importance sampling by the row's posterior, or annealed, of the decoder alone",
-    )
-    group = parser.add_argument_group("--estimator ais")
-    default = AnnealedOptions().to_dict()
-    for name, text in ANNEALED_HELP.items():
-        accepted = {"choices": STARTS} if name == "start" else {"type": int}
-        group.add_argument(f"--{name}", help=f"{text} (default: {default[name]})", **accepted)
-
-
 def _evaluated(arguments: argparse.Namespace) -> dict:
     """The result that a command line asks for; UsageError for options that do not go together."""
     place = arguments.overrides, arguments.output
-    values = {name: getattr(arguments, name) for name in ANNEALED_HELP}
-    given = {name: value for name, value in values.items() if value is not None}
-    if arguments.estimator == "importance":
-        if given:
-            raise UsageError(f"--{next(iter(given))} is an option of --estimator ais alone.")
+    options = annealed_cli.options_of(arguments)
+    if options is None:
         return evaluate(arguments.run_dir, arguments.samples, arguments.replace, *place)
     if arguments.replace or arguments.samples is not None:
         name = "--replace" if arguments.replace else "--samples"
         raise UsageError(f"{name} is not an option of --estimator ais.")
-    try:
-        options = AnnealedOptions.of(**given)
-    except ValueError as error:
-        raise UsageError(f"--{error}.") from None
     return evaluate_annealed(arguments.run_dir, options, *place)
 
 

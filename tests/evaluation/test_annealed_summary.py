@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from annealed.evaluation.annealed_options import AnnealedOptions
+from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_summary import (
     bdmc_summary,
     beside_importance,
@@ -114,8 +114,8 @@ def test_batches_are_read_back_as_they_were_added(tmp_path):
 
 
 def test_options_are_named_flat_and_the_file_by_their_size():
-    options = AnnealedOptions.of(chains=4, temperatures=7, start="prior", images=3)
+    options = AnnealedScoreOptions.of(chains=4, temperatures=7, start="prior", images=3)
     assert options.name == "evaluation_ais_C4_T7.json"
-    assert AnnealedOptions.of(**options.to_dict()) == options
+    assert AnnealedScoreOptions.of(**options.to_dict()) == options
     with pytest.raises(ValueError, match=r"^start is 'q'; accepted: posterior, prior$"):
-        AnnealedOptions.of(start="q")
+        AnnealedScoreOptions.of(start="q")

@@ -201,8 +201,10 @@ def test_steps_are_found_before_the_chains_and_fit_each_example():
     assert estimate.log_prob[:2].tolist() == pytest.approx([exact, exact], abs=0.5)
 
 
-def test_compiled_steps_make_the_same_moves():
-    arguments = log_joint, wide(len(X)), X
+@pytest.mark.parametrize("x", [X, None], ids=["with an x", "without"])
+def test_compiled_steps_make_the_same_moves(x):
+    joint = log_joint if x is X else lambda x, z: log_joint(X, z)
+    arguments = joint, wide(len(X)), x
     plain = al.ais(*arguments, temperatures=6, leapfrogs=3)
     fast = al.ais(*arguments, temperatures=6, leapfrogs=3, compile=True)
     torch.testing.assert_close(fast.log_prob, plain.log_prob, rtol=1e-9, atol=1e-9)

@@ -14,7 +14,7 @@ from tiny_runs import Killed, tiny
 from annealed.compute.machine import resolve
 from annealed.evaluate import evaluate_annealed
 from annealed.evaluation import annealed_score
-from annealed.evaluation.annealed_options import AnnealedOptions
+from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_score import AnnealedScore, row_start
 from annealed.evaluation.annealed_summary import read_annealed
 from annealed.inference.importance import log_marginal
@@ -48,7 +48,7 @@ def copy(run, tmp_path):
 
 
 def options(**values):
-    return AnnealedOptions.of(**{**SMALL, **values})
+    return AnnealedScoreOptions.of(**{**SMALL, **values})
 
 
 def arrays(folder, name=NAME):

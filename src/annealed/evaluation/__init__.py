@@ -5,7 +5,7 @@ from annealed.utils.lazy import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "annealed_options": ("AnnealedOptions",),
+        "annealed_options": ("AnnealedScoreOptions",),
         "annealed_score": ("AnnealedScore", "row_start"),
         "annealed_summary": ("bdmc_summary", "beside_importance", "read_annealed"),
         "densities": ("density_picture",),

@@ -8,7 +8,7 @@ STARTS = ("posterior", "prior")
 
 
 @dataclass(frozen=True)
-class AnnealedOptions:
+class AnnealedScoreOptions:
     """What is scored and how. Raises ValueError for numbers and names that are not accepted.
 
     `start` is where chains begin: near the row's q(z | x), or N(0, I). The first `images` of the
@@ -29,7 +29,7 @@ class AnnealedOptions:
                 raise ValueError(f"{name} is {value}; accepted: a whole number from {least}")
 
     @classmethod
-    def of(cls, **values) -> "AnnealedOptions":
+    def of(cls, **values) -> "AnnealedScoreOptions":
         """Options with `values`, those of a chain and those of the scoring alike, by name."""
         sizes = {f.name: values.pop(f.name) for f in fields(AnnealingOptions) if f.name in values}
         return cls(AnnealingOptions(**sizes), **values)

@@ -14,7 +14,7 @@ from annealed.compute import onednn
 from annealed.compute.machine import Machine
 from annealed.config import to_dict
 from annealed.data.images import SPLITS, Images
-from annealed.evaluation.annealed_options import AnnealedOptions
+from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_summary import bdmc_summary, beside_importance, summary
 from annealed.evaluation.batch_file import BatchFile
 from annealed.evaluation.result import identity
@@ -36,8 +36,7 @@ class AnnealedScore:
     """The scoring of `run`, a run folder, whose result goes to `options.name` in `folder`.
 
     Finished batches are kept there until it is done. `items` are what there is to do, `done` of
-    them at the start. Raises UsageError where the options do not fit the run's images, or what is
-    kept in the folder.
+    them at the start. Raises UsageError where the folder has batches of another scoring.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class AnnealedScore:
         run: Path,
         folder: Path,
         machine: Machine,
-        options: AnnealedOptions,
+        options: AnnealedScoreOptions,
     ):
         config = method.config
         self.method, self.images, self.run, self.machine = method.eval(), images, run, machine
@@ -73,7 +72,9 @@ class AnnealedScore:
     def score(self, report: Callable[[int, str], None]) -> dict:
         """The result; each image's numbers are written beside it, to a .npz of the same stem.
 
-        `report` takes how many items are done, and what is, in words.
+        `report` takes how many items are done, and what is, in words. Batches stay kept: remove
+        them once the result is written. Raises UsageError where one cannot be scored, and Diverged
+        where the NLL is not finite.
         """
         done = self.done
 
@@ -125,7 +126,7 @@ class AnnealedScore:
         return Annealing(self.log_joint, *arguments)
 
     def _result(self) -> dict:
-        """The result, after its .npz is written and the kept batches are removed."""
+        """The result, after its .npz is written."""
         config, images = self.method.config, self.images
         by_kind = {kind: self.kept.of(kind) for kind in self.counts if self.counts[kind]}
         seconds = sum(arrays.pop("seconds").sum() for arrays in by_kind.values())
@@ -159,10 +160,10 @@ def row_start(method: Method, x: Tensor, batch_index: int) -> Normal:
     """A Gaussian near q(z | x) for x (B, X): q_0 of a row without transitions.
 
     Of others, whose q_0 may lie far from z, it has mean and standard deviation of DRAWS end points
-    of the path.
+    of the path, by noise that no chain sees.
     """
-    q, draws = method.posterior, DRAWS
-    shape = (q.num_draws, draws, len(x), method.config.network.latent)
+    q = method.posterior
+    shape = (q.num_draws, DRAWS, len(x), method.config.network.latent)
     key = method.config.seed, "ais", batch_index, MOMENTS
     noise = randomness.normal(shape, *key, device=method.device, dtype=method.dtype)
     base, context = q.start(x, noise[: q.num_start_draws, :1])

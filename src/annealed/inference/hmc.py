@@ -10,7 +10,7 @@ from torch.func import grad
 from annealed.compute.compiling import compiled
 from annealed.inference.normal import Normal
 
-LogJoint = Callable[[Tensor, Tensor], Tensor]  # x (B, X), z (S, B, D) -> log p(x, z), (S, B)
+LogJoint = Callable[[Tensor | None, Tensor], Tensor]  # x (B, X), z (S, B, D) -> log p(x, z), (S, B)
 
 
 class Point(NamedTuple):
@@ -76,7 +76,7 @@ class HMC:
         self,
         log_joint: LogJoint,
         start: Normal,
-        x: Tensor,
+        x: Tensor | None,
         steps: int,
         compile: bool = False,
         products: str = "torch",
@@ -84,7 +84,7 @@ class HMC:
         self.log_joint, self.start, self.x = log_joint, start, x
         self.functions = [unscored_leapfrog] * (steps - 1) + [leapfrog]
         if compile:
-            fast = {f: _fast(f, x.device, products) for f in set(self.functions)}
+            fast = {f: _fast(f, start.loc.device, products) for f in set(self.functions)}
             self.functions = [fast[f] for f in self.functions]
 
     @torch.no_grad()
