@@ -41,6 +41,7 @@ def render(root: Path) -> str:
             "reproduce-table PRESET=short KEEP=1` writes one."
         )
     reports, others = root / contents.REPORTS, contents.pages(root)
+    answers = reports / f"{CHECKLIST}.md"
     shown = {page.path.relative_to(reports).as_posix(): f"#{page.name}" for page in others}
     shown |= {"findings.md": "#findings", f"{CHECKLIST}.md": "#checklist"}
     groups, environments = runs.gather(root)
@@ -55,9 +56,9 @@ def render(root: Path) -> str:
     text = environment.get_template("page.html").render(
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         tables=[_table(folder, root, shown) for folder in folders],
-        findings=_apart(reports, "findings", shown),
+        findings=_prose(reports, reports / "findings.md", "findings", shown),
         pages=[(page, _prose(reports, page.path, page.name, shown)) for page in others],
-        checklist=[_answers(*each) for each in _apart(reports, CHECKLIST, shown, "checklist")],
+        checklist=[_answers(*each) for each in _prose(reports, answers, "checklist", shown)],
         groups=groups,
         environments=environments,
         sources=_sources(root),
@@ -80,11 +81,6 @@ def write(root: Path = Path()) -> Path:
     return root / PAGE
 
 
-def _apart(reports: Path, name: str, shown: dict, anchor: str = "") -> list:
-    path = reports / f"{name}.md"
-    return _prose(reports, path, anchor or name, shown) if path.is_file() else []
-
-
 def _answers(heading: str, text: Markup, pictured: bool) -> tuple[str, Markup, bool]:
     """A list of the checklist with its answers marked."""
     for answer, kind in ANSWERS.items():
@@ -94,7 +90,8 @@ def _answers(heading: str, text: Markup, pictured: bool) -> tuple[str, Markup, b
 
 
 def _prose(reports: Path, path: Path, name: str, shown: dict) -> list[tuple[str, Markup, bool]]:
-    return Prose(reports, path, name, shown).sections()
+    """The sections of a text; none where it is not there."""
+    return Prose(reports, path, name, shown).sections() if path.is_file() else []
 
 
 def _table(folder: Path, root: Path, shown: dict) -> dict:
@@ -118,8 +115,10 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
         "notes": _notes(path, reports, name, shown),
         "pairs": list(pd.read_csv(pairs).itertuples()) if pairs.is_file() else [],
         "pair_notes": _notes(folder / "paired.md", reports, f"{name}-paired", shown),
+        "order": _prose(reports, folder / "paired.md", f"{name}-order", shown)[1:],
         "labels": labels,
         "curves": drawn,
+        "by_epoch": _prose(reports, folder / "curves.md", f"{name}-by-epoch", shown),
         "pictures": [
             _picture(path, reports, labels.get(path.stem, path.stem))
             for path in _ordered((folder / "pictures").glob("*.png"), list(table.row))

@@ -7,50 +7,129 @@ import pandas as pd
 
 matplotlib.use("agg")  # no screen is needed
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from reproduce.pages.pictures import write_png
 from reproduce.results.published import label
 from reproduce.results.store import Committed
+from reproduce.table import by_epoch
 
 SKIP = 0.1  # of the epochs, whose bounds would hide the rest
+PANELS = {
+    "validation": "validation bound, nats",
+    "training": "training bound, nats",
+    "gap": "training less validation bound, nats",
+}
+COMPARED = {"hvi_avo": "#c1272d", "hvi": "#1f5fa8", "vae": "#222222"}  # the rows in front
+OTHERS = ("#7b4fa3", "#0f8b8d", "#b8860b", "#d46a9f", "#6b8e23", "#8c6d5a", "#5b7db1", "#999999")
+DIFFERENCES = {  # panels below, by the kinds of `by_epoch.KINDS`
+    "bound": "validation bound of HVI-AVO less …, nats",
+    "at_steps": "the same at equal ELBO steps, nats",
+    "gap": "gap of HVI-AVO less …, nats",
+}
+CAPTION = (
+    "Above: lines are means over the seeds still in training, bands run from the lowest to the "
+    "highest of them, dots are where a seed stopped early; the first tenth of the epochs is left "
+    "out. The training bound is the mean over an epoch's batches as they were trained on. Below: "
+    "HVI-AVO less HVI and less the VAE, the same seeds, running means over ten epochs, bands 95% "
+    "t-intervals over seeds."
+)
 
 
 def gather(results: list[Committed]) -> pd.DataFrame:
-    """Metrics of every run, one row a seed and epoch, with columns `row` and `seed`."""
-    read = [(one, one.metrics()) for one in results]
-    parts = [m.assign(row=one.row, seed=one.seed) for one, m in read if m is not None]
+    """Metrics of every run, one row a seed and epoch, with columns `row`, `seed`, `elbo_steps`.
+
+    The last is how many steps under the ELBO the run had made: of AVO's steps a share rho is none,
+    or each counts as 1 - rho where both objectives are mixed in each.
+    """
+    parts = []
+    for one in results:
+        metrics, method = one.metrics(), one.read()["config"]["method"]
+        if metrics is not None:
+            share = 1.0 - method.get("avo", {}).get("rho", 0.0)
+            steps = share * metrics["step"]
+            parts.append(metrics.assign(row=one.row, seed=one.seed, elbo_steps=steps))
     return pd.concat(parts, ignore_index=True)
 
 
 def draw(metrics: pd.DataFrame, file) -> None:
-    """Validation bound, and training less validation bound, over epochs; a PNG into `file`.
+    """Bounds and their gap over epochs, of HVI-AVO its differences too; a PNG into `file`.
 
-    Lines are means over seeds, bands run from the lowest to the highest seed, up to the epoch at
-    which the first of them stopped. A row with AVO has the colour of its row without, dashed.
+    Above are the bounds of every row: lines are means over the seeds that are still in training,
+    bands run from the lowest to the highest of them, and a dot is where a seed stopped before the
+    longest. A row with AVO has the colour of its row without, dashed, but for those in front.
+    Below are the differences of `by_epoch` of HVI-AVO, with their intervals.
     """
-    metrics = metrics.assign(
-        validation=metrics["val/elbo"], gap=metrics["train/elbo"] - metrics["val/elbo"]
-    )
-    metrics = metrics[metrics["epoch"] >= SKIP * metrics["epoch"].max()]
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
-    names = {"validation": "validation ELBO, nats", "gap": "training less validation ELBO, nats"}
-    families = sorted({_family(row) for row in metrics["row"]})
-    colours = dict(zip(families, cycle(plt.get_cmap("tab10").colors), strict=False))
-    for axis, (column, title) in zip(axes, names.items(), strict=True):
-        for row, group in metrics.groupby("row"):
-            colour, style = colours[_family(row)], "-" if row == _family(row) else "--"
-            complete = group.groupby("epoch")["seed"].transform("size") == group["seed"].nunique()
-            by_epoch = group[complete].groupby("epoch")[column]
-            mean = by_epoch.mean()
-            axis.plot(mean.index, mean, style, color=colour, label=label(row), linewidth=1.4)
-            axis.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.2)
-        axis.set(xlabel="epoch", ylabel=title)
-        axis.grid(alpha=0.3)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    pairs = [pair for pair in by_epoch.pairs(metrics) if pair[0] == "hvi_avo"]
+    figure = plt.figure(figsize=(13.5, 7.6 if pairs else 4.2), layout="constrained")
+    axes = figure.subplots(2 if pairs else 1, 3, squeeze=False)
+    _bounds(metrics, axes[0])
+    for axis, (kind, title) in zip(axes[1], DIFFERENCES.items(), strict=True) if pairs else ():
+        _difference(axis, kind, title, {b: by_epoch.differences(metrics, a, b) for a, b in pairs})
+    _legend(figure, axes)
     write_png(figure, file)
     plt.close(figure)
 
 
-def _family(row: str) -> str:
-    """A row's name without its objective."""
-    return row.removesuffix("_avo")
+def _bounds(metrics: pd.DataFrame, axes: list[Axes]) -> None:
+    """The row of panels above."""
+    metrics = metrics.assign(
+        epoch=metrics["epoch"] + 1,
+        validation=metrics["val/elbo"],
+        training=metrics["train/elbo"],
+        gap=metrics["train/elbo"] - metrics["val/elbo"],
+    )
+    last = metrics["epoch"].max()
+    colours = _colours(sorted(set(metrics["row"])))
+    metrics = metrics[metrics["epoch"] > SKIP * last]
+    for axis, (column, title) in zip(axes, PANELS.items(), strict=True):
+        for row in colours:
+            _curve(axis, metrics[metrics["row"] == row], row, column, colours[row], last)
+        axis.set(xlabel="epoch", ylabel=title)
+        axis.grid(alpha=0.3)
+
+
+def _curve(axis: Axes, group: pd.DataFrame, row: str, column: str, colour: str, last: int) -> None:
+    front = row in COMPARED
+    by_epoch_ = group.groupby("epoch")[column]
+    style = {"color": colour, "zorder": 3 if front else 2}
+    line = "--" if row not in COMPARED and row.endswith("_avo") else "-"
+    mean = by_epoch_.mean()
+    axis.plot(mean, line, label=label(row), linewidth=1.8 if front else 1.0, **style)
+    band = {"alpha": 0.25 if front else 0.12, "linewidth": 0}
+    axis.fill_between(mean.index, by_epoch_.min(), by_epoch_.max(), **band, **style)
+    ends = group.loc[group.groupby("seed")["epoch"].idxmax()]
+    ends = ends[ends["epoch"] < last]
+    axis.plot(ends["epoch"], ends[column], "o", markersize=3, **style)
+
+
+def _difference(axis: Axes, kind: str, title: str, lines: dict[str, pd.DataFrame]) -> None:
+    """A panel below: one line for each row that HVI-AVO is compared with."""
+    for second, frame in lines.items():
+        frame = frame[frame.index > 2 * SKIP * frame.index.max()]
+        at = frame["elbo_steps"] / 1000 if kind == "at_steps" else frame.index
+        style = {"color": COMPARED[second]}
+        axis.plot(at, frame[kind], linewidth=1.6, label=f"less {label(second)}", **style)
+        bounds = (frame[f"{kind}_low"], frame[f"{kind}_high"])
+        axis.fill_between(at, *bounds, alpha=0.18, linewidth=0, **style)
+    axis.axhline(0.0, color="black", linewidth=0.8)
+    axis.set(xlabel="thousand ELBO steps" if kind == "at_steps" else "epoch", ylabel=title)
+    axis.grid(alpha=0.3)
+
+
+def _colours(rows: list[str]) -> dict[str, str]:
+    """A colour a row, those in front drawn last; a row with AVO has that of its row without."""
+    others = [row for row in rows if row not in COMPARED]
+    families = dict.fromkeys(row.removesuffix("_avo") for row in others)
+    of_family = dict(zip(families, cycle(OTHERS), strict=False))
+    return {row: of_family[row.removesuffix("_avo")] for row in others} | {
+        row: colour for row, colour in COMPARED.items() if row in rows
+    }
+
+
+def _legend(figure: Figure, axes) -> None:
+    handles, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles[::-1], names[::-1], loc="outside right upper", frameon=False)
+    if len(axes) > 1:
+        axes[1][0].legend(frameon=False, loc="best")
