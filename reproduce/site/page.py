@@ -18,7 +18,7 @@ from reproduce.results.statistics import outcome
 from reproduce.results.store import RESULTS, committed_results
 from reproduce.site import contents, plots, runs
 from reproduce.site.prose import Prose, figure
-from reproduce.table import curves
+from reproduce.table import by_epoch, curves
 
 PAGE = contents.REPORTS / "index.html"
 LIMIT = 5  # MB; beyond it a phone takes long to open the page
@@ -89,9 +89,11 @@ def _answers(heading: str, text: Markup, pictured: bool) -> tuple[str, Markup, b
     return heading, text, pictured
 
 
-def _prose(reports: Path, path: Path, name: str, shown: dict) -> list[tuple[str, Markup, bool]]:
+def _prose(
+    reports: Path, path: Path, name: str, shown: dict, figures: bool = True
+) -> list[tuple[str, Markup, bool]]:
     """The sections of a text; none where it is not there."""
-    return Prose(reports, path, name, shown).sections() if path.is_file() else []
+    return Prose(reports, path, name, shown, figures=figures).sections() if path.is_file() else []
 
 
 def _table(folder: Path, root: Path, shown: dict) -> dict:
@@ -103,7 +105,7 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
     pairs = folder / "paired.csv"
     made = committed_results(seeds.preset[0], seeds.data[0], results)
     made = [one for one in made if one.metrics() is not None]
-    drawn = _curves(curves.gather(made), labels) if made else []
+    metrics = curves.gather(made) if made else None
     path = folder / "nll_table.md"
     name = "-".join(place.parts)
     return {
@@ -117,8 +119,9 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
         "pair_notes": _notes(folder / "paired.md", reports, f"{name}-paired", shown),
         "order": _prose(reports, folder / "paired.md", f"{name}-order", shown)[1:],
         "labels": labels,
-        "curves": drawn,
-        "by_epoch": _prose(reports, folder / "curves.md", f"{name}-by-epoch", shown),
+        "curves": _curves(metrics, labels) if made else [],
+        "differences": _differences(metrics, labels) if made else [],
+        "by_epoch": _prose(reports, folder / "curves.md", f"{name}-by-epoch", shown, False),
         "pictures": [
             _picture(path, reports, labels.get(path.stem, path.stem))
             for path in _ordered((folder / "pictures").glob("*.png"), list(table.row))
@@ -152,7 +155,18 @@ def _curves(metrics: pd.DataFrame, labels: dict[str, str]) -> list[dict]:
         "gap": "Training less validation bound",
     }
     present = {column: title for column, title in names.items() if column in metrics.columns}
-    drawn = [plots.curves(metrics, column, title, labels) for column, title in present.items()]
+    drawn = [plots.curves(plots.bands(metrics, c), title, labels) for c, title in present.items()]
+    return [one for one in drawn if one]
+
+
+def _differences(metrics: pd.DataFrame, labels: dict[str, str]) -> list[dict]:
+    """How far rows with AVO lie ahead, over epochs."""
+    frames = {
+        f"{labels.get(a, a)} less {labels.get(b, b)}": by_epoch.differences(metrics, a, b)
+        for a, b in by_epoch.pairs(metrics)
+    }
+    kinds = {"bound": "Validation bound, difference", "gap": "Training less validation, difference"}
+    drawn = [plots.curves(plots.intervals(frames, k), title, {}) for k, title in kinds.items()]
     return [one for one in drawn if one]
 
 

@@ -19,7 +19,8 @@ NOTE = (
     "are left. The row with AVO makes ELBO steps in a share 1 - rho of its steps: at equal ELBO "
     "steps it is compared with the other row's bound after as many of them, where both then learn "
     "at the same rate. *Ahead from epoch*: from there on to the end the mean is above zero. The "
-    "last two columns are shares of epochs; intervals hold for one epoch and not for all together."
+    "last two columns are shares of epochs; intervals hold for one epoch and not for all "
+    "together. The training bound is the mean over an epoch's batches as they were trained on."
 )
 KINDS = {  # columns of `differences` and what they are of
     "bound": "validation bound, equal epochs",

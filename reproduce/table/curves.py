@@ -29,11 +29,9 @@ DIFFERENCES = {  # panels below, by the kinds of `by_epoch.KINDS`
     "gap": "gap of HVI-AVO less …, nats",
 }
 CAPTION = (
-    "Above: lines are means over the seeds still in training, bands run from the lowest to the "
-    "highest of them, dots are where a seed stopped early; the first tenth of the epochs is left "
-    "out. The training bound is the mean over an epoch's batches as they were trained on. Below: "
-    "HVI-AVO less HVI and less the VAE, the same seeds, running means over ten epochs, bands 95% "
-    "t-intervals over seeds."
+    "Above: means over the seeds in training, bands from the lowest to the highest, dots where one "
+    "stopped early; the first tenth of the epochs is left out. Below: HVI-AVO less HVI and less "
+    "VAE on the same seeds, running means over ten epochs, bands 95% t-intervals."
 )
 
 
