@@ -92,11 +92,15 @@ def bands(metrics: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
 def intervals(frames: dict[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
     """Mean and ends of the interval of `kind` by epoch, of each frame of `by_epoch.differences`.
 
-    The first epochs are left out.
+    The first epochs are left out, and those in which not all seeds were in training.
     """
     columns = {kind: "mean", f"{kind}_low": "min", f"{kind}_high": "max"}
-    named = {name: frame[[*columns]].rename(columns=columns) for name, frame in frames.items()}
-    return {name: f[f.index > 2 * SKIP * f.index.max()].dropna() for name, f in named.items()}
+    by_name = {}
+    for name, frame in frames.items():
+        seeds = frame[f"{kind}_seeds"]
+        late = (frame.index > 2 * SKIP * frame.index.max()) & (seeds == seeds.max())
+        by_name[name] = frame[late][[*columns]].rename(columns=columns).dropna()
+    return by_name
 
 
 def curves(by_name: dict[str, pd.DataFrame], title: str, labels: dict[str, str]) -> dict | None:

@@ -18,9 +18,10 @@ NOTE = (
     "between training and validation. A seed counts until it stopped; *of 2* says that only two "
     "are left. The row with AVO makes ELBO steps in a share 1 - rho of its steps: at equal ELBO "
     "steps it is compared with the other row's bound after as many of them, where both then learn "
-    "at the same rate. *Ahead from epoch*: from there on to the end the mean is above zero. The "
-    "last two columns are shares of epochs; intervals hold for one epoch and not for all "
-    "together. The training bound is the mean over an epoch's batches as they were trained on."
+    "at the same rate. *Ahead from epoch*: from there on the mean is above zero for as long as two "
+    "seeds are left. The last two columns are shares of epochs; intervals hold for one epoch and "
+    "not for all together. The training bound is the mean over an epoch's batches as they were "
+    "trained on."
 )
 KINDS = {  # columns of `differences` and what they are of
     "bound": "validation bound, equal epochs",
@@ -105,8 +106,12 @@ def _epochs(lines: pd.DataFrame, shares) -> list[int]:
 
 
 def ahead_from(lines: pd.DataFrame, kind: str) -> float:
-    """The first epoch from which on the mean of `kind` stays above zero; NaN where none is."""
-    known = lines[kind].dropna()
+    """The first epoch from which on the mean of `kind` stays above zero; NaN where none is.
+
+    Where there are several seeds, epochs in which one alone is left do not count.
+    """
+    seeds = lines[f"{kind}_seeds"]
+    known = lines[kind][seeds >= min(2, seeds.max())].dropna()
     behind = known.index[~(known > 0)]
     after = known.index[known.index > behind.max()] if len(behind) else known.index
     return float(after.min()) if len(after) else np.nan

@@ -3,6 +3,7 @@
 from itertools import cycle
 
 import matplotlib
+import numpy as np
 import pandas as pd
 
 matplotlib.use("agg")  # no screen is needed
@@ -16,6 +17,7 @@ from reproduce.results.store import Committed
 from reproduce.table import by_epoch
 
 SKIP = 0.1  # of the epochs, whose bounds would hide the rest
+POINTS = 200  # of a curve: where there are twice as many epochs, two are averaged, and so on
 PANELS = {
     "validation": "validation bound, nats",
     "training": "training bound, nats",
@@ -80,39 +82,54 @@ def _bounds(metrics: pd.DataFrame, axes: list[Axes]) -> None:
     )
     last = metrics["epoch"].max()
     colours = _colours(sorted(set(metrics["row"])))
-    metrics = metrics[metrics["epoch"] > SKIP * last]
     for axis, (column, title) in zip(axes, PANELS.items(), strict=True):
         for row in colours:
-            _curve(axis, metrics[metrics["row"] == row], row, column, colours[row], last)
+            frame = metrics[metrics["row"] == row].pivot(
+                index="epoch", columns="seed", values=column
+            )
+            smooth = frame.rolling(max(1, last // POINTS)).mean()
+            _curve(axis, smooth[smooth.index > SKIP * last], last, row, colours[row])
         axis.set(xlabel="epoch", ylabel=title)
         axis.grid(alpha=0.3)
 
 
-def _curve(axis: Axes, group: pd.DataFrame, row: str, column: str, colour: str, last: int) -> None:
+def _curve(axis: Axes, frame: pd.DataFrame, last: int, row: str, colour: str) -> None:
+    """A row's line, band and dots, where a seed ended before epoch `last`.
+
+    `frame` has a line an epoch and a column a seed.
+    """
     front = row in COMPARED
-    by_epoch_ = group.groupby("epoch")[column]
+    line = "--" if not front and row.endswith("_avo") else "-"
     style = {"color": colour, "zorder": 3 if front else 2}
-    line = "--" if row not in COMPARED and row.endswith("_avo") else "-"
-    mean = by_epoch_.mean()
-    axis.plot(mean, line, label=label(row), linewidth=1.8 if front else 1.0, **style)
+    axis.plot(frame.mean(axis=1), line, label=label(row), linewidth=1.8 if front else 1.0, **style)
     band = {"alpha": 0.25 if front else 0.12, "linewidth": 0}
-    axis.fill_between(mean.index, by_epoch_.min(), by_epoch_.max(), **band, **style)
-    ends = group.loc[group.groupby("seed")["epoch"].idxmax()]
-    ends = ends[ends["epoch"] < last]
-    axis.plot(ends["epoch"], ends[column], "o", markersize=3, **style)
+    axis.fill_between(frame.index, frame.min(axis=1), frame.max(axis=1), **band, **style)
+    ends = [frame[seed].dropna().tail(1) for seed in frame]
+    early = pd.concat([end[end.index < last] for end in ends])
+    axis.plot(early, "o", color=colour, zorder=4, markersize=5, markeredgecolor="white")
 
 
 def _difference(axis: Axes, kind: str, title: str, lines: dict[str, pd.DataFrame]) -> None:
-    """A panel below: one line for each row that HVI-AVO is compared with."""
+    """A panel below: one line for each row that HVI-AVO is compared with.
+
+    Intervals of fewer seeds than there are may run out of the frame.
+    """
+    shown = []
     for second, frame in lines.items():
         frame = frame[frame.index > 2 * SKIP * frame.index.max()]
         at = frame["elbo_steps"] / 1000 if kind == "at_steps" else frame.index
         style = {"color": COMPARED[second]}
         axis.plot(at, frame[kind], linewidth=1.6, label=f"less {label(second)}", **style)
-        bounds = (frame[f"{kind}_low"], frame[f"{kind}_high"])
-        axis.fill_between(at, *bounds, alpha=0.18, linewidth=0, **style)
+        bounds = frame[[f"{kind}_low", f"{kind}_high"]]
+        axis.fill_between(at, *bounds.to_numpy().T, alpha=0.18, linewidth=0, **style)
+        seeds = frame[f"{kind}_seeds"]
+        shown += [frame[kind], *bounds[seeds == seeds.max()].to_numpy().T]
+    values = np.concatenate([*shown, [0.0]])
+    low, high = np.nanmin(values), np.nanmax(values)
+    margin = 0.05 * (high - low) + 1e-3
     axis.axhline(0.0, color="black", linewidth=0.8)
     axis.set(xlabel="thousand ELBO steps" if kind == "at_steps" else "epoch", ylabel=title)
+    axis.set_ylim(low - margin, high + margin)
     axis.grid(alpha=0.3)
 
 

@@ -238,13 +238,14 @@ def test_the_differences_are_means_with_their_intervals_after_the_first_epochs()
     epochs = np.arange(1, 101)
     frame = pd.DataFrame({"bound": 0.01 * epochs}, index=epochs)
     frame = frame.assign(bound_low=frame.bound - 0.5, bound_high=frame.bound + 0.25)
+    frame["bound_seeds"] = np.where(epochs <= 90, 3, 2)  # one stopped early
     frame.loc[:15, "bound"] = np.nan
     (lines,) = plots.intervals({"HVI-AVO less HVI": frame}, "bound").values()
     assert lines.index[0] == 2 * plots.SKIP * 100 + 1
     assert lines.loc[50].tolist() == pytest.approx([0.5, 0.0, 0.75])
     drawn = plots.curves({"HVI-AVO less HVI": lines}, "T", {})
     (one,) = drawn["series"]
-    assert (one["label"], one["last"]) == ("HVI-AVO less HVI", "1.00")
+    assert (one["label"], one["last"]) == ("HVI-AVO less HVI", "0.90")
     assert plots.curves(plots.intervals({"x": frame.iloc[:10]}, "bound"), "T", {}) is None
 
 

@@ -90,7 +90,9 @@ def test_when_avo_overtakes_is_the_last_crossing(tmp_path):
     lines = by_epoch.differences(metrics, "hvi_avo", "hvi")
     # the mean of the ten epochs up to e is 0.01 (e - 4.5 - 80)
     assert by_epoch.ahead_from(lines, "bound") == 85.0
-    assert np.isnan(by_epoch.ahead_from(-lines, "bound"))
+    assert np.isnan(by_epoch.ahead_from(lines.assign(bound=-lines.bound), "bound"))
+    lines.loc[110:, ["bound", "bound_seeds"]] = -1.0, 1  # where one seed is left
+    assert by_epoch.ahead_from(lines, "bound") == 85.0
     text = by_epoch.markdown(metrics)
     cells = [c.strip() for c in text.splitlines()[2].split("|")][1:-1]
     assert cells[:4] == ["HVI-AVO", "HVI", "validation bound, equal epochs", "120"]
@@ -132,13 +134,22 @@ def test_three_epochs_have_a_difference_too(tmp_path):
     assert lines.bound.tolist() == pytest.approx([1.0, 1.0, 1.0])
 
 
+def test_a_run_that_broke_off_at_once_leaves_the_figure_whole(tmp_path):
+    runs = {("hvi", 0): bounds(RISE), ("hvi", 1): bounds(RISE[:3]), ("vae", 0): bounds(RISE[:2])}
+    report.write_curves(gathered(tmp_path / "results", runs), tmp_path)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_figures_bands_are_of_the_seeds_in_training_and_dots_where_they_stop(tmp_path):
     runs = {("hvi", s): bounds(RISE[:n] + s) for s, n in enumerate((120, 80))}
+    runs[("vae", 0)] = bounds(RISE[:100])
     axes = list(Figure().subplots(1, 3))
     curves._bounds(gathered(tmp_path, runs), axes)
-    mean, dots = axes[0].lines
+    stopped, mean, dots = (axes[0].lines[i] for i in (3, 0, 1))
+    assert stopped.get_xdata().tolist() == [100]
     assert mean.get_xdata()[-1] == 120
     values = dict(zip(mean.get_xdata(), mean.get_ydata(), strict=True))
+    assert min(values) == 13  # a tenth is left out
     assert values[80] == pytest.approx(RISE[79] + 0.5, abs=1e-4)
     assert values[81] == pytest.approx(RISE[80], abs=1e-4)
     assert dots.get_xdata().tolist() == [80]
