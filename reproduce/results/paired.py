@@ -9,9 +9,11 @@ from reproduce.results.store import Committed
 PAIRS = (
     ("hvi_avo", "hvi"),
     ("hvi_avo", "vae"),
+    ("hvi_nvi", "hvi_avo"),
     ("hvi", "vae"),
     ("iaf", "vae"),
     ("cc_lin_iaf", "vae"),
+    ("lin_iaf", "vae"),
     ("iwae", "vae"),
     ("householder_avo", "householder"),
     ("iaf_avo", "iaf"),

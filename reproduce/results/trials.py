@@ -35,7 +35,7 @@ SEEDS = 3  # of a trial, where none are given
 
 @dataclass(frozen=True)
 class Trial:
-    """A row under a setting, with one override of its configuration or none."""
+    """A row under a setting, with overrides of its configuration, apart by spaces, or none."""
 
     setting: str
     row: str
@@ -59,7 +59,7 @@ class Trial:
         full = preset == PRESETS["full"]
         changes = ["evaluate.split=validation"]
         changes += [o for o in SETTINGS[self.setting] if full or not o.startswith(LENGTHS)]
-        changes += [] if self.change == DEFAULTS else [self.change]
+        changes += [] if self.change == DEFAULTS else self.change.split()
         place, note = str(Path(runs, "trials", self.place)), f"({self.setting}, {self.change})"
         return Run(preset, data, self.row, 0, place, changes=tuple(changes), note=note, **options)
 

@@ -27,6 +27,8 @@ _MODULES = {
     "inference.avo": ("AVO",),
     "inference.fitting": ("fit_posterior",),
     "inference.divergence": ("energy_distance", "estimate", "sample"),
+    "inference.annealing": ("Annealing", "ais"),
+    "inference.tempering": ("AnnealingOptions",),
     "inference.importance": ("Estimate", "WeightStream", "log_marginal"),
     "inference.marginal_kl": ("marginal_kl",),
     "methods.base": ("Method", "PosteriorBuilder"),

@@ -2,17 +2,21 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from annealed.compute.compiling import watched
 from annealed.compute.machine import resolve
+from annealed.config.datasets import TOY
 from annealed.config.registry import allow_import
 from annealed.config.schema import Config
+from annealed.evaluation.annealed_options import AnnealedScoreOptions
+from annealed.evaluation.annealed_score import AnnealedScore
+from annealed.evaluation.batch_file import differences
 from annealed.evaluation.result import RESULT, identity, read_result
-from annealed.runs import cli, wandb_logger
+from annealed.runs import annealed_cli, cli, wandb_logger
 from annealed.runs.load import OVERRIDES_HELP, configured, trained
 from annealed.runs.report import conclusion
 from annealed.training.progress import Progress
@@ -48,25 +52,16 @@ def evaluate(
         raise UsageError(
             f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
         )
-    tell_unknown_commit(commit())
     name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
-    place = folder if output is None else output
-    label = "the run folder" if output is None else "the folder of --output"
-    with locked(place, label, otherwise="name another folder with --output"):
-        _check_place(place / name, config)
+    with _place(folder, output, name, identity(config)) as place:
         machine = resolve(config)
         method, subject = trained(folder, config, machine.device)
         (logger,) = wandb_logger.start([(config, place)], "evaluate")
         result = None
         try:
-            progress = Progress(f"{config.row} seed{config.seed}")
-            progress.start("score", subject.items)
-            with watched(progress.compiling) if config.trainer.compile else nullcontext():
+            with _progress(config, subject.items) as progress:
                 result = subject.score(method, place, machine, progress.update, name)
-            progress.close()
-            if (folder / RESULT).exists():
-                result["training"] = read_result(folder / RESULT).get("training")
-            replace_json(place / name, result)  # before W&B, which may fail
+            _write(result, place / name, folder)  # before W&B, which may fail
             if logger:
                 wandb_logger.log_result(logger, result, place, name)
         finally:
@@ -74,12 +69,76 @@ def evaluate(
     return result
 
 
-def _check_place(path: Path, config: Config) -> None:
-    """Raise UsageError where `path` holds the evaluation of another run."""
-    if path.exists():
-        there, here = read_result(path), identity(config)
-        if {key: there.get(key) for key in here} != here:
-            raise UsageError(f"{path} is of another run; name another folder with --output.")
+def evaluate_annealed(
+    folder: Path,
+    options: AnnealedScoreOptions | None = None,
+    overrides: Sequence[str] = (),
+    output: Path | None = None,
+) -> dict:
+    """Score the decoder of a run folder's best checkpoint by annealed importance sampling.
+
+    Writes evaluation_ais_C<chains>_T<temperatures>.json and returns what it wrote; an interrupted
+    call is gone on with by another of the same options. Nothing goes to W&B. Other arguments and
+    errors are those of `evaluate`. Raises UsageError for a run of a toy, too, and where there is an
+    evaluation with other options in the place of the new one.
+    """
+    options = options or AnnealedScoreOptions()
+    config = configured(folder, overrides)
+    if config.data.name == TOY:
+        raise UsageError(f"{folder} is of a toy; accepted by --estimator ais: a run of images.")
+    same = {**identity(config), "annealing": options.to_dict()}
+    with _place(folder, output, options.name, same) as place:
+        machine = resolve(config)
+        method, subject = trained(folder, config, machine.device)
+        score = AnnealedScore(method, subject.images, folder, place, machine, options)
+        with _progress(config, score.items, score.done) as progress:
+            result = score.score(progress.update)
+        _write(result, place / options.name, folder)
+        score.kept.remove()
+    return result
+
+
+@contextmanager
+def _place(folder: Path, output: Path | None, name: str, same: dict) -> Iterator[Path]:
+    """The folder to write to, locked, whose file `name` is checked by `_check_place`."""
+    tell_unknown_commit(commit())
+    place = folder if output is None else output
+    label = "the run folder" if output is None else "the folder of --output"
+    with locked(place, label, otherwise="name another folder with --output"):
+        _check_place(place / name, same)
+        yield place
+
+
+@contextmanager
+def _progress(config: Config, items: int, done: int = 0) -> Iterator[Progress]:
+    """The bar of a scoring, that also shows when it compiles."""
+    progress = Progress(f"{config.row} seed{config.seed}")
+    progress.start("score", items, done)
+    try:
+        with watched(progress.compiling) if config.trainer.compile else nullcontext():
+            yield progress
+    finally:
+        progress.close()
+
+
+def _write(result: dict, path: Path, run: Path) -> None:
+    """Write `result` to `path`, with what `run` says of its training."""
+    if (run / RESULT).exists():
+        result["training"] = read_result(run / RESULT).get("training")
+    replace_json(path, result)
+
+
+def _check_place(path: Path, here: dict) -> None:
+    """Raise UsageError where `path` holds an evaluation with other values than those of `here`."""
+    if not path.exists():
+        return
+    there = read_result(path)
+    other = [key for key in here if there.get(key) != here[key]]
+    if other == ["annealing"] and "annealing" in there:
+        options = differences(there["annealing"], here["annealing"])
+        raise UsageError(f"{path} has {options}; remove it, or name another folder with --output.")
+    if other:
+        raise UsageError(f"{path} is of another run; name another folder with --output.")
 
 
 def main() -> None:
@@ -95,6 +154,7 @@ def main() -> None:
     place.add_argument(
         "--output", type=argument("--output", Path), help="write there, and only read RUN_DIR"
     )
+    annealed_cli.add_options(parser)
     parser.add_argument(
         "--allow-import", action="store_true", help="method.name, data.energy may be one's own"
     )
@@ -105,8 +165,19 @@ def main() -> None:
         cli.speak()
     if arguments.allow_import:
         allow_import()
-    options = arguments.samples, arguments.replace, arguments.overrides, arguments.output
-    print(conclusion(evaluate(arguments.run_dir, *options)))
+    print(conclusion(_evaluated(arguments)))
+
+
+def _evaluated(arguments: argparse.Namespace) -> dict:
+    """The result that a command line asks for; UsageError for options that do not go together."""
+    place = arguments.overrides, arguments.output
+    options = annealed_cli.options_of(arguments)
+    if options is None:
+        return evaluate(arguments.run_dir, arguments.samples, arguments.replace, *place)
+    if arguments.replace or arguments.samples is not None:
+        name = "--replace" if arguments.replace else "--samples"
+        raise UsageError(f"{name} is not an option of --estimator ais.")
+    return evaluate_annealed(arguments.run_dir, options, *place)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from annealed.utils.errors import UsageError
 
 CHOICES = [(row, ()) for row in METHODS] + [
     ("hvi_avo", ("train_encoder=true",)),
+    ("hvi_nvi", ("resample=true", "alphas=learnt", "stagewise=true")),
     ("householder_avo", ("train_encoder=true", "train_decoder=false")),
     ("hvi_avo", ("mixing=convex", "anchor=prior")),
     ("hvi_avo", ("stagewise=true", "warm_up=false", "alphas=geometric")),
@@ -52,9 +53,10 @@ def assert_same(fast, other, plain, adam, tolerance):
 
 @pytest.mark.parametrize("seeds", [1, 2])
 @pytest.mark.parametrize(("row", "options"), CHOICES)
-def test_every_row_and_choice_of_avo_takes_the_plain_steps(row, options, seeds, grey, traced):
-    options = [f"method.avo.{option}" for option in options]
-    options += ["method.avo.rho=0.5"] if row.endswith("avo") else []
+def test_every_row_and_choice_takes_the_plain_steps(row, options, seeds, grey, traced):
+    group = "nvi" if row.startswith("hvi_nvi") else "avo"
+    options = [f"method.{group}.{option}" for option in options]
+    options += [f"method.{group}.rho=0.5"] if "avo" in row or "nvi" in row else []
     options += ["method.transitions.steps=2"] if row.startswith(("hvi", "house")) else []
     fast, other = training(row, range(seeds), *options, "trainer.compile=true")
     plain, adam = training(row, range(seeds), *options)

@@ -157,10 +157,10 @@ def test_resampled_paths_keep_the_estimate_of_z():
     noise = draws(q, 50, batch=400)
     uniforms = torch.rand(2, 400, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     truth = math.log(2 * math.pi)
+    alphas = torch.tensor([1 / 3, 2 / 3, 1.0], dtype=torch.float64)
     for given in (None, uniforms):
         with torch.no_grad():
-            alphas = torch.tensor([1 / 3, 2 / 3, 1.0], dtype=torch.float64)
-            problem = (Energy(target), X.expand(400, 1), q, noise, alphas, given)
+            problem = (Energy(target), X.expand(400, 1), q, noise, lambda: alphas, given)
             *_, (_, terms) = nested_stages(*problem)
         z = terms.log_weight().exp().mean(0)
         error = z.std() / math.sqrt(400)
@@ -186,5 +186,6 @@ def test_what_nvi_does_not_take_is_one_sentence():
         NVI(3, 1)
     with pytest.raises(ValueError, match="NVI takes anchor=q0 alone; got prior"):
         NVI(3, 4, anchor="prior")
+    problem = (Energy(target), X, posterior(), draws(posterior(), 2))
     with pytest.raises(ValueError, match="2 alphas for 3 transitions"):
-        next(nested_stages(Energy(target), X, posterior(), draws(posterior(), 2), torch.ones(2)))
+        next(nested_stages(*problem, lambda: torch.ones(2)))

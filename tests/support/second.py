@@ -87,7 +87,7 @@ def householder(w, options, context, z, noise):
 
 def combination(w, options, context, z, noise):
     """z' = (sum_k y_k L_k) z, L_k lower triangular with ones on it: arXiv 1706.02326."""
-    d, count = z.shape[-1], options["transitions"]["count"]
+    d, count = z.shape[-1], options["transitions"].get("count", 1)
     entries = w.affine("posterior.transitions.0.entries", context).reshape(-1, count, d, d)
     y = w.affine("posterior.transitions.0.mix", context).exp()
     y = y / y.sum(-1, keepdim=True)
@@ -191,10 +191,13 @@ STEPS = {
     "hvm": hierarchical,
     "hvi": refinements,
     "hvi_avo": refinements,
+    "hvi_nvi": refinements,
+    "hvi_nvi_star": refinements,
     "householder": householder,
     "householder_avo": householder,
     "iaf": inverse_autoregressive,
     "iaf_avo": inverse_autoregressive,
+    "lin_iaf": combination,
     "cc_lin_iaf": combination,
 }
 
@@ -206,7 +209,7 @@ def num_start_draws(row: str, options: dict) -> int:
 
 def path_draws(row: str, options: dict) -> int:
     """Draws of a path from q_0 on."""
-    if row in ("hvi", "hvi_avo"):
+    if STEPS[row] is refinements:
         return 1 + options["transitions"]["steps"]
     return 2 if row == "hvm" else 1
 

@@ -1,6 +1,7 @@
 """The trials of the page, in the order of choices.yaml."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -12,6 +13,14 @@ SMOKE = 7  # trials that a smoke run makes
 Pair = tuple[Trial, Trial]
 
 
+class Reading(NamedTuple):
+    """What AVO may be: a trial of it, and HVI's with the same start and kernel."""
+
+    name: str
+    hvi_avo: Trial
+    hvi: Trial
+
+
 def planned(preset: str, data: str) -> list[Trial]:
     """The trials of the page under a preset, quick or full, on a data set."""
     trials, _ = read(data)
@@ -21,7 +30,23 @@ def planned(preset: str, data: str) -> list[Trial]:
 def read(data: str, path: Path = CHOICES) -> tuple[list[Trial], int]:
     """The trials on a data set, and its budget: how many of a row's count in a comparison."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return [trial for trial, _ in _entries(content, data)], content["budget"][data]
+    trials = [trial for trial, _ in _entries(content, data)]
+    trials += [
+        trial for reading in readings(data, path) for trial in (reading.hvi, reading.hvi_avo)
+    ]
+    return list(dict.fromkeys(trials)), content["budget"][data]
+
+
+def readings(data: str, path: Path = CHOICES) -> list[Reading]:
+    """The readings of AVO that are tried on a data set."""
+    block = yaml.safe_load(path.read_text(encoding="utf-8"))["readings"]
+    if data not in block["data"]:
+        return []
+
+    def trial(row: str, one: dict) -> Trial:
+        return Trial(block["setting"], row, one[row])
+
+    return [Reading(one["name"], trial("hvi_avo", one), trial("hvi", one)) for one in block["of"]]
 
 
 def matched(data: str, path: Path = CHOICES) -> list[Pair]:

@@ -64,6 +64,29 @@ def _named(change: str) -> str:
     return change if change == DEFAULTS else f"`{change}`"
 
 
+def readings_table(table: pd.DataFrame) -> str:
+    """HVI-AVO under every reading, less HVI."""
+    decoder = {"True": "last", "False": "never"}
+    lines = [
+        [
+            r.reading,
+            r.start,
+            f"{r.sigma:g}",
+            f"{r.gate_bias:g}",
+            decoder.get(str(r.train_decoder), str(r.train_decoder)),
+            "every" if r.train_encoder else "none",
+            spread(r.hvi, r.hvi_half),
+            spread(r.hvi_avo, r.hvi_avo_half),
+            effect(r),
+            both(r),
+        ]
+        for r in table.itertuples(index=False)
+    ]
+    head = ["reading", "q_0", "sigma", "gate bias", "stages that train the decoder"]
+    head += ["the encoder", "HVI", "HVI-AVO", "difference", "over seeds and images"]
+    return markdown_table(head, lines, 6)
+
+
 def budget_table(table: pd.DataFrame) -> str:
     """The best of each row's trials."""
     lines = [
@@ -91,9 +114,12 @@ def write(
     budget = design.read(data)[1] if budget is None else budget
     results = trials.gather(plan, pool, preset, data)
     runs = trials.table(results)
-    effects = summary.effects(plan, runs, results, budget)
+    one_change = [trial for trial in plan if trial.change.count(" ") == 0]
+    effects = summary.effects(one_change, runs, results, budget)
+    tried = summary.readings(results, design.readings(data))
     pairs = summary.rows(results, design.matched(data))
     frames = {"runs": runs, "effects": effects, "rows": pairs}
+    frames |= {"readings": tried} if len(tried) else {}
     first = next(iter(SETTINGS))
     against, best = rows_table(pairs), budget_table(summary.equal_budget(effects, first))
     warning = "The best is chosen and reported on the same images, which flatters every row."
@@ -101,6 +127,9 @@ def write(
         Section("Rows against each other", [against], [against], frames=frames),
         Section(f"An equal budget of {budget} trials a row, {first}", [best, warning], [best]),
     ]
+    if len(tried):
+        readings = readings_table(tried)
+        sections.insert(1, Section("Readings of AVO, 100 epochs", [readings], [readings]))
     for (setting, row), group in effects.groupby(["setting", "row"], sort=False):
         table = trials_table(group)
         sections.append(Section(f"{row}, {setting}", [table], [table]))
@@ -144,5 +173,5 @@ def source(
         f"validation images, in nats, S = {runs.samples.max():.0f}, of which "
         f"{100 * runs.k_hat_untrusted.mean():.0f} % have a k-hat too high for it; no test image "
         f"was looked at. Commit {', '.join(sorted(set(runs.commit)))}.{missing} All numbers: "
-        f"`{name}/runs.csv`, `{name}/effects.csv`, `{name}/rows.csv`."
+        f"`{name}/*.csv`."
     )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from reproduce.experiments.ablations.design import Pair
+from reproduce.experiments.ablations.design import Pair, Reading
 from reproduce.results.statistics import adjust, interval
 from reproduce.results.trials import KEYS, Results, Trial, between
 
@@ -47,6 +47,31 @@ def rows(results: Results, matched: list[Pair]) -> pd.DataFrame:
         if numbers := between(results.get(one, {}), results.get(other, {})):
             line = {"setting": one.setting, "row": one.row, "choice": one.change}
             lines.append({**line, "against": other.row, "its_choice": other.change, **numbers})
+    return adjust(pd.DataFrame(lines))
+
+
+def readings(results: Results, tried: list[Reading]) -> pd.DataFrame:
+    """One line a reading of AVO that was made: its options, HVI-AVO's NLL, and that less HVI's."""
+    lines = []
+    for name, hvi_avo, hvi in tried:
+        numbers = between(results.get(hvi_avo, {}), results.get(hvi, {}))
+        if not numbers:
+            continue
+        made = {row: list(results[t].values()) for row, t in (("hvi", hvi), ("hvi_avo", hvi_avo))}
+        config = made["hvi_avo"][0].read()["config"]
+        transitions, avo = config["method"]["transitions"], config["method"]["avo"]
+        line = {
+            "reading": name,
+            "start": config.get("posterior", {}).get("start", "learnt"),  # a run of before
+            "sigma": transitions["sigma"],
+            "gate_bias": transitions["gate_bias"],
+            "train_decoder": avo["train_decoder"],
+            "train_encoder": avo["train_encoder"],
+        }
+        for row, results_of_row in made.items():
+            nlls = [one.read()["nll"] for one in results_of_row if one.log_prob() is not None]
+            line[row], line[f"{row}_half"] = interval(nlls)
+        lines.append(line | numbers)
     return adjust(pd.DataFrame(lines))
 
 

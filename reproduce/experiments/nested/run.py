@@ -59,7 +59,7 @@ def score(setting: Setting, budget: Budget, posterior: Posterior, seed: int) -> 
         uniforms = randomness.uniform((transitions - 1, budget.batches), seed, "evaluate", 1)
     alphas = path_of(posterior, spaced("linear", transitions), noise)
     target, x = energies.ring(), torch.ones(budget.batches, 1)
-    *_, (_, terms) = nested_stages(target, x, posterior, noise, alphas, uniforms)
+    *_, (_, terms) = nested_stages(target, x, posterior, noise, lambda: alphas, uniforms)
     stream = WeightStream(budget.paths)
     stream.add(terms.log_weight())
     estimate = stream.estimate()

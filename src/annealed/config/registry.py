@@ -17,10 +17,13 @@ METHODS = {  # imported when asked for: a configuration is read without its row
     "hvm": "annealed.methods.rows:HVM",
     "hvi": "annealed.methods.rows:HVI",
     "hvi_avo": "annealed.methods.rows:HVIAVO",
+    "hvi_nvi": "annealed.methods.rows:HVINVI",
+    "hvi_nvi_star": "annealed.methods.rows:HVINVIStar",
     "householder": "annealed.methods.rows:HouseholderFlow",
     "householder_avo": "annealed.methods.rows:HouseholderAVO",
     "iaf": "annealed.methods.rows:IAFlow",
     "iaf_avo": "annealed.methods.rows:IAFAVO",
+    "lin_iaf": "annealed.methods.rows:LinIAF",
     "cc_lin_iaf": "annealed.methods.rows:CcLinIAF",
 }
 BASE = "annealed.methods.base:Method"  # what every row is

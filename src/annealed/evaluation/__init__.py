@@ -5,6 +5,9 @@ from annealed.utils.lazy import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "annealed_options": ("AnnealedScoreOptions",),
+        "annealed_score": ("AnnealedScore", "row_start"),
+        "annealed_summary": ("bdmc_summary", "beside_importance", "read_annealed"),
         "densities": ("density_picture",),
         "energy_score": ("score_energy",),
         "latents": ("latent_usage", "moment_kl", "mutual_information"),

@@ -5,11 +5,13 @@ from annealed.utils.lazy import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "annealing": ("AnnealedEstimate", "Annealing", "ais"),
         "avo": ("AVO", "avo_stages"),
         "bound": ("Bound", "check"),
         "divergence": ("divergences", "energy_distance", "estimate", "histogram", "sample"),
         "fitting": ("PosteriorFit", "fit_posterior"),
         "flows": ("IAF", "ConvexLinearIAF", "Householder"),
+        "hmc": ("HMC", "Point", "leapfrog"),
         "importance": ("Estimate", "WeightStream", "joined", "log_marginal", "path_log_weight"),
         "iterative": ("IterativePosterior", "Refiner"),
         "kernels": ("GatedKernel", "ResidualKernel"),
@@ -32,6 +34,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "pareto": ("pareto_k", "tail_length"),
         "posteriors": ("FixedHead", "GaussianHead", "Path", "Posterior"),
         "schedules": ("alphas", "cyclical", "linear_warmup", "piecewise"),
+        "tempering": ("AnnealingOptions", "inverse_temperature"),
         "transitions": ("MeanField", "Refinement", "ResidualRefinement", "Transition"),
     },
 )

@@ -139,6 +139,6 @@ class AVO(Objective):
             if not self.stagewise:
                 yield total, terms
         if weight < 1.0:
-            of_path = inputs.noise[: len(inputs.noise) - self.extra_draws]
+            of_path = inputs.noise[: len(inputs.noise) - self.extra_draws, : self.elbo.samples]
             for value, terms in self.elbo(inputs._replace(noise=of_path)):
                 yield (1.0 - weight) * value, terms

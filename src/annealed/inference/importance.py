@@ -27,17 +27,18 @@ class Estimate:
 
     def __str__(self) -> str:
         """A line an example; log Z where the weights are of an unnormalised density."""
-        fields = zip(*(field.tolist() for field in vars(self).values()), strict=True)
+        shown = self.log_prob, self.std_error, self.ess, self.k_hat
+        fields = zip(*(field.tolist() for field in shown), strict=True)
         return "\n".join(
             f"log Z = {log_z:.4f} nats, standard error {error:.4f}, ESS {ess:.0f}, k-hat {k:.2f}"
-            for log_z, error, ess, k, _ in fields
+            for log_z, error, ess, k in fields
         )
 
 
 def joined(parts: list[Estimate]) -> Estimate:
     """The estimates of several batches as one."""
     fields = zip(*(vars(part).values() for part in parts), strict=True)
-    return Estimate(*(torch.cat(field) for field in fields))
+    return type(parts[0])(*(torch.cat(field) for field in fields))
 
 
 class WeightStream:

@@ -3,11 +3,13 @@
 Zimmermann, Wu, Esmaeili, van de Meent 2021 (arXiv 2106.11302).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from typing_extensions import override
 
 from annealed.inference.avo import AVO
@@ -28,24 +30,23 @@ class LearntAlphas(nn.Module):
 
 
 class Level(NamedTuple):
-    """Weighted samples of the annealed target of one level; all but the alpha held fixed."""
+    """Weighted samples of the annealed target of one level, held fixed."""
 
     z: Tensor  # (S, B, D)
     log_w: Tensor  # (S, B): log-weights, whose mean estimates the target's Z
     log_target: Tensor  # (S, B): log p(x, z)
     log_anchor: Tensor  # (S, B): log q_0(z)
-    alpha: Tensor  # ()
 
-    def log_gamma(self) -> Tensor:
-        """The annealed target's log density at the samples, (S, B)."""
-        return self.alpha * self.log_target + (1.0 - self.alpha) * self.log_anchor
+    def log_gamma(self, alpha: Tensor) -> Tensor:
+        """The log density at the samples of the target annealed to `alpha`, (S, B)."""
+        return alpha * self.log_target + (1.0 - alpha) * self.log_anchor
 
     def resampled(self, uniform: Tensor) -> "Level":
         """Samples drawn by their weights, systematically, with uniform (B,); equal weights."""
         index = systematic(self.log_w.softmax(0), uniform)
         z = self.z.gather(0, index[..., None].expand_as(self.z))
         densities = (value.gather(0, index) for value in (self.log_target, self.log_anchor))
-        return Level(z, iwae(self.log_w).expand_as(self.log_w), *densities, self.alpha)
+        return Level(z, iwae(self.log_w).expand_as(self.log_w), *densities)
 
 
 def systematic(weights: Tensor, uniform: Tensor) -> Tensor:
@@ -61,7 +62,7 @@ def nested_stages(
     x: Tensor,
     posterior: Posterior,
     noise: Tensor,
-    alphas: Tensor,
+    path: Callable[[], Tensor],
     uniforms: Tensor | None = None,
     train_decoder: bool = False,
 ) -> Iterator[tuple[Tensor, Terms]]:
@@ -73,45 +74,47 @@ def nested_stages(
     drawn again by them where there are `uniforms`, (T - 1, B). With one sample the gradient of the
     kernels is AVO's.
 
-    x (B, X), noise (num_draws, S, B, D), alphas (T,), the last of them 1; where they need a
-    gradient they get that of the same divergences, in which pi_t is a target and then a proposal.
-    The value is a level's estimate of log Z_t so far. `train_decoder` lets the last level reach the
-    target's parameters. The last level's terms are those of the weights of whole paths. Raises
-    ValueError where alphas and transitions are not of one number.
+    x (B, X), noise (num_draws, S, B, D). `path` makes the alphas, (T,), the last of them 1, anew at
+    each level, so that a level's graph reaches no other's; what they are made of gets the gradient
+    of the same divergences, in which pi_t is a target and then a proposal. The value is a level's
+    estimate of log Z_t so far. `train_decoder` lets the last level reach the target's parameters.
+    The last level's terms are those of the weights of whole paths. Raises ValueError where alphas
+    and transitions are not of one number.
     """
-    if len(alphas) != len(posterior.transitions):
-        raise ValueError(f"{len(alphas)} alphas for {len(posterior.transitions)} transitions")
-    last, fixed_target = len(alphas) - 1, frozen(target)
+    count, last = len(path()), len(posterior.transitions) - 1
+    if count != last + 1:
+        raise ValueError(f"{count} alphas for {last + 1} transitions")
+    fixed_target = frozen(target)
     start_noise, noise = noise[: posterior.num_start_draws], noise[posterior.num_start_draws :]
     with torch.no_grad():
         base, context = posterior.start(x, start_noise)
         z = base.rsample(noise[0])
         log_q0 = base.log_prob(z)
-        level = Level(z, torch.zeros_like(log_q0), log_q0, log_q0, alphas.new_zeros(()))
+        level = Level(z, torch.zeros_like(log_q0), log_q0, log_q0)
     for t, (transition, eps) in enumerate(posterior.with_noise(noise)):
+        before, alpha = F.pad(path(), (1, 0))[t : t + 2]
         context = transition.next_context(context)
         z_new, log_ratio = transition(level.z, context, eps)
         context = context.detach()
         stage_target = target if train_decoder and t == last else fixed_target
         log_likelihood, log_prior = stage_target(x, z_new)
         log_target, log_anchor = log_likelihood + log_prior, base.log_prob(z_new)
-        log_gamma = alphas[t] * log_target + (1.0 - alphas[t]) * log_anchor
-        log_v = log_gamma - level.log_gamma().detach() - log_ratio
+        log_gamma = alpha * log_target + (1.0 - alpha) * log_anchor
+        log_gamma_before = level.log_gamma(before)
+        log_v = log_gamma - log_gamma_before.detach() - log_ratio
         weights = level.log_w.softmax(0)
         value = (weights * log_v).sum(0) + iwae(level.log_w)
         new = (level.log_w + log_v, log_target, log_anchor)
-        after = Level(z_new.detach(), *(v.detach() for v in new), alphas[t])
-        if alphas.requires_grad:
-            surplus = log_v.detach() - (weights * log_v.detach()).sum(0)
-            as_proposal = (weights * surplus * level.log_gamma()).sum(0)
-            log_normaliser = (after.log_w.softmax(0) * after.log_gamma()).sum(0)
-            gradient_alone = as_proposal - log_normaliser
-            value = value + gradient_alone - gradient_alone.detach()
-        log_path = level.log_gamma().detach() - level.log_w + log_ratio
-        yield (
-            value,
-            Terms(alphas[t] * log_likelihood, log_gamma - alphas[t] * log_likelihood, log_path),
-        )
+        after = Level(z_new.detach(), *(v.detach() for v in new))
+        # of the alphas alone: what else the terms are made of is held fixed
+        surplus = log_v.detach() - (weights * log_v.detach()).sum(0)
+        as_proposal = (weights * surplus * log_gamma_before).sum(0)
+        log_normaliser = (after.log_w.softmax(0) * after.log_gamma(alpha)).sum(0)
+        gradient_alone = as_proposal - log_normaliser
+        value = value + (gradient_alone - gradient_alone.detach())
+        log_path = log_gamma_before.detach() - level.log_w + log_ratio
+        annealed = alpha * log_likelihood
+        yield value, Terms(annealed, log_gamma - annealed, log_path)
         level = after if uniforms is None or t == last else after.resampled(uniforms[t])
 
 
@@ -121,10 +124,19 @@ class NVI(AVO):
     `samples` is S, from 2: the weights of one sample say nothing. With `resample` samples are drawn
     again by their weights between levels. A posterior with `alphas` (`LearntAlphas`) learns its
     path. Other arguments: see `AVO`; `anchor` is q0, the encoder learns by the ELBO alone, and
-    levels take no part in a warm-up; `train_decoder` is last or never.
+    levels take no part in a warm-up; `train_decoder` is last or never. Steps by the ELBO take the
+    first `elbo_samples` of S, by default all.
     """
 
-    def __init__(self, transitions: int, samples: int, *, resample: bool = False, **options):
+    def __init__(
+        self,
+        transitions: int,
+        samples: int,
+        *,
+        resample: bool = False,
+        elbo_samples: int | None = None,
+        **options,
+    ):
         super().__init__(transitions, samples, **{"warm_up": False, **options})
         for name, value in {"anchor": "q0", "train_encoder": False, "warm_up": False}.items():
             if options.get(name, value) != value:
@@ -133,7 +145,7 @@ class NVI(AVO):
             raise ValueError("NVI takes train_decoder last or never; got every")
         if samples < 2:
             raise ValueError(f"NVI weighs its samples against each other: from 2; got {samples}")
-        self.resample = resample
+        self.resample, self.elbo.samples = resample, elbo_samples or samples
         self.extra_draws = (transitions - 1) * resample
 
     @override
@@ -148,7 +160,7 @@ class NVI(AVO):
             inputs.x,
             inputs.posterior,
             noise,
-            path_of(inputs.posterior, self.alphas, noise),
+            partial(path_of, inputs.posterior, self.alphas, noise),
             uniforms,
             self.stage_options["train_decoder"] == "last",
         )

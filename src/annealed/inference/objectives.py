@@ -78,7 +78,7 @@ class ObjectiveInputs(NamedTuple):
     target: nn.Module
     posterior: Posterior
     x: Tensor  # (B, X)
-    noise: Tensor  # (num_draws, S, B, D)
+    noise: Tensor  # (num_draws + the objective's extra_draws, S, B, D)
     beta: Tensor | float = 1.0  # the weight of the rate
     temper: Tensor | float = 1.0  # the exponent of the target
     mode: float = 0.0  # what the objective's `draw_mode` made of this step's uniform

@@ -84,9 +84,12 @@ class Method(nn.Module):
         """The type of the parameters."""
         return next(self.parameters()).dtype
 
-    def noise(self, stream: str, samples: int, batch: int, *step: int) -> Tensor:
-        """Noise (num_draws, samples, batch, latent) keyed by (seed, stream, step)."""
-        shape = (self.posterior.num_draws, samples, batch, self.config.network.latent)
+    def noise(
+        self, stream: str, samples: int, batch: int, *step: int, extra_draws: int = 0
+    ) -> Tensor:
+        """Noise, (num_draws + extra_draws, samples, batch, D), keyed by (seed, stream, step)."""
+        draws = self.posterior.num_draws + extra_draws
+        shape = (draws, samples, batch, self.config.network.latent)
         seed = self.config.seed
         return randomness.normal(shape, seed, stream, *step, device=self.device, dtype=self.dtype)
 
@@ -103,8 +106,8 @@ class Method(nn.Module):
         """The loss of a batch, and the means of METRIC_NAMES, (3,), at beta = 1.
 
         grey (B, X) uint8 and uniforms, (B, X) or (B, 0), make x (`Joint.read`); noise is
-        (num_draws, S, B, D); `mode` is the objective's (see `ObjectiveInputs`); `each`: see
-        `total_loss`.
+        (num_draws + the objective's extra_draws, S, B, D); `mode` is the objective's (see
+        `ObjectiveInputs`); `each`: see `total_loss`.
         """
         x = self.target.read(grey, uniforms).to(noise.dtype)
         inputs = ObjectiveInputs(self.target, self.posterior, x, noise, beta, temper, mode)

@@ -3,9 +3,11 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from annealed.config.fields import choice, number
+from annealed.config.fields import OptionError, choice, number
 from annealed.inference.avo import AVO
 from annealed.inference.flows import IAF, ConvexLinearIAF, Householder
+from annealed.inference.nested import NVI, LearntAlphas
+from annealed.inference.posteriors import Posterior
 from annealed.inference.transitions import MeanField, Refinement, ResidualRefinement, Transition
 from annealed.methods.base import PosteriorBuilder
 
@@ -69,6 +71,15 @@ class HierarchicalOptions:
 
 
 @dataclass
+class LinearOptions:
+    """One linear flow."""
+
+    def build(self, builder: PosteriorBuilder) -> list[Transition]:
+        """The one step."""
+        return [ConvexLinearIAF(builder.latent, builder.context, 1)]
+
+
+@dataclass
 class ConvexLinearOptions:
     """One convex combination of linear flows."""
 
@@ -97,6 +108,43 @@ class AVOOptions:
     warm_up: bool = True  # stages are warmed up as the ELBO is
     stagewise: bool = False  # one backward pass a stage: memory does not grow with T
 
-    def build(self, transitions: int) -> AVO:
-        """The objective of a path of `transitions`."""
-        return AVO(transitions, **asdict(self))
+    def build(self, posterior: Posterior) -> AVO:
+        """The objective of a path."""
+        return AVO(len(posterior.transitions), **asdict(self))
+
+
+@dataclass
+class NVIOptions:
+    """Nested variational inference in the place of AVO's stages."""
+
+    samples: int = number(5, low=2)  # of a step by NVI; one by the ELBO takes one
+    resample: bool = False  # samples are drawn again by their weights between levels
+    mixing: str = choice("random", "convex", default="random")  # as in AVO
+    rho: float = number(0.2, low=0.0, high=1.0)  # share of NVI's steps, or NVI's convex weight
+    alphas: str = choice("linear", "geometric", "learnt", default="linear")
+    first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
+    train_decoder: Any = choice("last", "never", True, False, default="last")
+    stagewise: bool = False  # one backward pass a level
+
+    def __post_init__(self):
+        if self.alphas == "learnt" and self.first_alpha is not None:
+            raise OptionError(
+                "method.nvi.first_alpha",
+                f"is {self.first_alpha}; accepted: null where method.nvi.alphas is learnt",
+                beside=("method.nvi.alphas",),
+            )
+
+    def build(self, posterior: Posterior) -> NVI:
+        """The objective of a path, whose alphas become a part of the posterior where learnt."""
+        transitions, options = len(posterior.transitions), asdict(self)
+        if self.alphas == "learnt":
+            posterior.alphas = LearntAlphas(transitions)
+            options["alphas"] = "linear"
+        return NVI(transitions, elbo_samples=1, **options)
+
+
+@dataclass
+class LearntPathOptions(NVIOptions):
+    """Nested variational inference whose annealing path is learnt."""
+
+    alphas: str = choice("linear", "geometric", "learnt", default="learnt")

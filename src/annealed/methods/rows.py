@@ -17,6 +17,9 @@ from annealed.methods.options import (
     HierarchicalOptions,
     HouseholderOptions,
     IAFOptions,
+    LearntPathOptions,
+    LinearOptions,
+    NVIOptions,
     RefinementOptions,
 )
 
@@ -91,21 +94,28 @@ class Renyi(Method):
         return builder.posterior(), Maximise(partial(renyi, alpha=options.alpha), options.samples)
 
 
-def path_row(name: str, transitions: type, source: str, avo: bool = False) -> type[Method]:
+def path_row(
+    name: str, transitions: type, source: str, objective: tuple[str, type] | None = None
+) -> type[Method]:
     """A row whose path has the transitions that the options `transitions` build.
 
-    It is under the ELBO, or with `avo` under AVO mixed with the ELBO. `source` is its docstring.
+    It is under the ELBO, or under what the options of `objective`, a key and a class, build of its
+    posterior. `source` is its docstring.
     """
 
     def compose(self, options, builder: PosteriorBuilder):
-        steps = options.transitions.build(builder)
-        return builder.posterior(steps), options.avo.build(len(steps)) if avo else Maximise()
+        posterior = builder.posterior(options.transitions.build(builder))
+        if objective is None:
+            return posterior, Maximise()
+        return posterior, getattr(options, objective[0]).build(posterior)
 
-    keys = [("transitions", transitions, field(default_factory=transitions))]
-    keys += [("avo", AVOOptions, field(default_factory=AVOOptions))] * avo
+    parts = [("transitions", transitions), *([objective] if objective else [])]
+    keys = [(key, kind, field(default_factory=kind)) for key, kind in parts]
     options = make_dataclass("Options", keys)
     return type(name, (Method,), {"__doc__": source, "Options": options, "compose": compose})
 
+
+AVO = ("avo", AVOOptions)
 
 HVI = path_row(
     "HVI",
@@ -116,7 +126,19 @@ HVIAVO = path_row(
     "HVIAVO",
     RefinementOptions,
     "Stochastic refinements under AVO (Huang et al. 2018, arXiv 1809.01818).",
-    avo=True,
+    AVO,
+)
+HVINVI = path_row(
+    "HVINVI",
+    RefinementOptions,
+    "Stochastic refinements under nested variational inference (Zimmermann et al. 2021).",
+    ("nvi", NVIOptions),
+)
+HVINVIStar = path_row(
+    "HVINVIStar",
+    RefinementOptions,
+    "Nested variational inference whose path is learnt (Zimmermann et al. 2021, NVI*).",
+    ("nvi", LearntPathOptions),
 )
 HVM = path_row(
     "HVM",
@@ -132,7 +154,7 @@ HouseholderAVO = path_row(
     "HouseholderAVO",
     HouseholderOptions,
     "Householder reflections under AVO, an extension of this project.",
-    avo=True,
+    AVO,
 )
 IAFlow = path_row(
     "IAFlow",
@@ -143,7 +165,12 @@ IAFAVO = path_row(
     "IAFAVO",
     IAFOptions,
     "Inverse autoregressive flow under AVO, an extension of this project.",
-    avo=True,
+    AVO,
+)
+LinIAF = path_row(
+    "LinIAF",
+    LinearOptions,
+    "Linear IAF, a convex combination of one (Tomczak & Welling 2017, arXiv 1706.02326).",
 )
 CcLinIAF = path_row(
     "CcLinIAF",

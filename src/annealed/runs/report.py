@@ -33,7 +33,10 @@ def _computed(machine: Machine) -> str:
 
 def conclusion(result: dict) -> str:
     """The main numbers of a finished run's result, in words."""
-    parts = _of_energy(result) if result["data"] == TOY else _of_images(result)
+    if result.get("estimator") == "ais":
+        parts = _of_annealed(result)
+    else:
+        parts = _of_energy(result) if result["data"] == TOY else _of_images(result)
     training = result.get("training") or {}
     seconds = f"scored in {result['evaluate_seconds']:.0f} s"
     if "seconds" in training:
@@ -56,6 +59,24 @@ def _of_images(result: dict) -> list[str]:
         "k-hat not defined"
         if result["k_hat_median"] is None
         else f"k-hat too high (above {limit:.2f}) for {100 * share:.1f} % of images",
+    ]
+
+
+def _of_annealed(result: dict) -> list[str]:
+    size, bdmc, importance = (result[key] for key in ("annealing", "bdmc", "importance"))
+    count = f"{result['test_images']} images"
+    chains = f"{size['chains']} chains, {size['temperatures']} temperatures"
+    acceptance = result["acceptance_mean"]
+    return [
+        f"AIS NLL {_nats(result, 'nll', 'nll_mc_error')} ({count}, {chains})",
+        f"importance-sampled {importance['nll']:.3f} nats (S = {importance['samples']}), "
+        f"gap {_nats(importance, 'gap', 'gap_error')}"
+        if importance
+        else "",
+        f"BDMC gap {_nats(bdmc, 'gap', 'gap_error')} ({bdmc['images']} images of the model)"
+        if bdmc
+        else "",
+        "" if acceptance is None else f"acceptance {acceptance:.2f}",
     ]
 
 

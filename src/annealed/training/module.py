@@ -130,7 +130,8 @@ class Training(pl.LightningModule):
         for method in self.methods:
             key = (method.config.seed, "binarise", step)
             uniforms.append(randomness.uniform((batch, width), *key, device=grey.device))
-            noise.append(method.noise("posterior", objective.samples, batch, step))
+            sizes, extra = (objective.samples, batch, step), objective.extra_draws
+            noise.append(method.noise("posterior", *sizes, extra_draws=extra))
         # keyed by the data seed: every seed takes its AVO steps at the same time
         uniform = randomness.uniform((), self.config.data.seed, "objective", step).item()
         warmed_up = self.config.trainer.warmed_up

@@ -19,6 +19,7 @@ STREAMS = (
     "posterior",
     "objective",
     "evaluate",
+    "ais",
     "usage",
     "information",
     "validate",

@@ -156,3 +156,37 @@ def test_the_page_says_what_was_run_and_what_was_not(pool, tmp_path):
     note.write_text(f"<!-- {written} -->\nIt matters.\n", encoding="utf-8")
     page.write(*arguments, note, budget=2)
     assert "It matters." in (tmp_path / "page.md").read_text(encoding="utf-8")
+
+
+def test_a_reading_of_avo_is_set_against_hvi_of_the_same_start_and_kernel():
+    tried = design.readings("mnist")
+    assert len({reading.name for reading in tried}) == len(tried) == 7
+    for reading in tried:
+        assert (reading.hvi.row, reading.hvi_avo.row) == ("hvi", "hvi_avo")
+        hvi, avo = (t.as_run("ablation", "mnist", "runs").config() for t in reading[:0:-1])
+        assert hvi.posterior == avo.posterior
+        assert hvi.method_options.transitions == avo.method_options.transitions
+        assert {reading.hvi, reading.hvi_avo} <= set(planned("full", "mnist"))
+    assert design.readings("digits") == []
+
+
+def test_a_reading_has_its_options_and_the_difference_of_its_own_pair(tmp_path):
+    change = "posterior.start=prior method.avo.train_decoder=every method.transitions.sigma=1.0"
+    start = "posterior.start=prior method.transitions.sigma=1.0"
+    pair = Trial("100 epochs", "hvi_avo", change), Trial("100 epochs", "hvi", start)
+    for trial in pair:
+        options = [*TINY, f"runs={tmp_path / trial.place}", *trial.change.split()]
+        options += ["trainer.replicas=2", "evaluate.split=validation"]
+        first = fit(configuration.load(trial.row, options))
+        paths = [first.with_name(f"seed{seed}") / RESULT for seed in (0, 1)]
+        assert commit_results(paths, tmp_path / "pool", trial.place) == []
+    results = trials.gather(list(pair), tmp_path / "pool", "quick", "digits")
+    unmade = design.Reading("unmade", pair[0], Trial("100 epochs", "hvi"))
+    table = summary.readings(results, [design.Reading("tried", *pair), unmade])
+    (line,) = table.itertuples()
+    options = (line.start, line.sigma, line.gate_bias, line.train_decoder, line.train_encoder)
+    assert options == ("prior", 1.0, -2.0, "every", False)
+    avo, hvi = ([results[t][s].read()["nll"] for s in (0, 1)] for t in pair)
+    assert (line.hvi_avo, line.hvi) == pytest.approx((np.mean(avo), np.mean(hvi)))
+    assert line.difference == pytest.approx(np.mean(avo) - np.mean(hvi), abs=1e-4)
+    assert "| tried | prior | 1 | -2 | every | none |" in page.readings_table(table)

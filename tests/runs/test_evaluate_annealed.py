@@ -1,0 +1,281 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import annealed, sentence
+from tiny_runs import Killed, tiny
+
+from annealed.compute.machine import resolve
+from annealed.evaluate import evaluate_annealed
+from annealed.evaluation import annealed_score
+from annealed.evaluation.annealed_options import AnnealedScoreOptions
+from annealed.evaluation.annealed_score import AnnealedScore, row_start
+from annealed.evaluation.annealed_summary import read_annealed
+from annealed.inference.importance import log_marginal
+from annealed.runs.load import configured, trained
+from annealed.runs.run import fit
+from annealed.training.checkpoints import BEST
+from annealed.utils.errors import UsageError
+
+NAME = "evaluation_ais_C16_T6.json"
+SMALL = {"temperatures": 6, "leapfrogs": 2, "images": 60, "simulated": 30}
+ARGUMENTS = ["--estimator", "ais", *(f"--{key}={value}" for key, value in SMALL.items())]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return fit(tiny("vae", tmp_path_factory.mktemp("runs")))
+
+
+@pytest.fixture(scope="module")
+def whole(run, tmp_path_factory):
+    """The folder of a scoring that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    evaluate_annealed(run, options(), output=folder)
+    return folder
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """A folder of its own for each test."""
+    return shutil.copytree(run, tmp_path / "seed0")
+
+
+def options(**values):
+    return AnnealedScoreOptions.of(**{**SMALL, **values})
+
+
+def arrays(folder, name=NAME):
+    with np.load((folder / name).with_suffix(".npz")) as file:
+        return dict(file)
+
+
+def assert_same(a, b):
+    """Equal names and bits."""
+    assert set(a) == set(b)
+    assert all(np.array_equal(a[name], b[name], equal_nan=True) for name in a)
+
+
+def test_the_command_writes_a_result_beside_the_importance_sampled_one(copy):
+    before = (copy / "result.json").read_bytes()
+    scored = annealed("evaluate", copy, *ARGUMENTS, cwd=copy)
+    assert scored.returncode == 0, scored.stderr
+    assert "AIS NLL" in scored.stdout
+    assert "BDMC gap" in scored.stdout
+    assert "60 of 60 images" in scored.stderr
+    result, by_image = read_annealed(copy / NAME)
+    assert (copy / "result.json").read_bytes() == before
+    assert not (copy / NAME).with_suffix(".batches.npz").exists()
+    assert result["annealing"] == {"chains": 16, "start": "posterior", **SMALL}
+    assert result["test_images"] == len(by_image["log_prob"]) == 60
+    assert result["nll"] == pytest.approx(-by_image["log_prob"].mean())
+    assert result["nll_mean_log_weight"] > result["nll"]
+    gap = by_image["model_upper"] - by_image["model_lower"]
+    assert len(gap) == result["bdmc"]["images"] == 30
+    assert result["bdmc"]["gap"] == pytest.approx(gap.mean())
+    with np.load(copy / "result.npz") as file:
+        weighted = file["log_prob"][:60]
+    assert result["importance"]["samples"] == 20
+    assert result["importance"]["nll"] == pytest.approx(-weighted.mean())
+    assert result["importance"]["gap"] == pytest.approx((by_image["log_prob"] - weighted).mean())
+
+
+def test_both_estimators_say_the_same_of_a_decoder_that_both_can_score(run, tmp_path):
+    sizes = options(chains=32, temperatures=40, simulated=0)
+    result = evaluate_annealed(run, sizes, output=tmp_path)
+    _, by_image = read_annealed(tmp_path / "evaluation_ais_C32_T40.json")
+    method, subject = trained(run, configured(run))
+    x = subject.held_out[:60].float() / 255
+    latent = method.config.network.latent
+    weighted = log_marginal(method.target, method.posterior, x, latent, 5000, seed=1)
+    error = np.hypot(by_image["std_error"], weighted.std_error.numpy())
+    assert np.abs((by_image["log_prob"] - weighted.log_prob.numpy()) / error).max() < 5.0
+    assert error.max() < 0.5
+    assert result["bdmc"] is None
+
+
+def interrupted(folder, place, after):
+    """A scoring that ends after so many reports."""
+    config = configured(folder)
+    machine = resolve(config)
+    method, subject = trained(folder, config, machine.device)
+    score = AnnealedScore(method, subject.images, folder, place, machine, options())
+
+    def report(done, note):
+        if done == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        score.score(report)
+
+
+@pytest.mark.parametrize("after", [3, 150, 280])
+def test_a_killed_scoring_goes_on_and_gives_the_same_bits(run, whole, tmp_path, after, monkeypatch):
+    parts = tmp_path
+    interrupted(run, parts, after)
+    batches, made = annealed_score.Annealing, []
+    monkeypatch.setattr(
+        annealed_score, "Annealing", lambda *a, **k: made.append(a) or batches(*a, **k)
+    )
+    evaluate_annealed(run, options(), output=parts)
+    finished = 5 - len(made)
+    assert finished == {3: 0, 150: 2, 280: 4}[after]
+    assert_same(arrays(whole), arrays(parts))
+    results = [json.loads((f / NAME).read_text(encoding="utf-8")) for f in (whole, parts)]
+    for result in results:
+        result.pop("evaluate_seconds")
+        result.pop("provenance")
+    assert results[0] == results[1]
+
+
+def test_an_interrupted_command_says_so_and_goes_on(copy):
+    long = [*ARGUMENTS, "--temperatures=200", "--images=50", "--simulated=0"]
+    command = [sys.executable, "-m", "annealed.evaluate", str(copy), *long]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8")
+    kept = copy / "evaluation_ais_C16_T200.batches.npz"
+    while not kept.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert "annealed: interrupted; what is done is kept." in errors
+    done = len(np.load(kept)["image/log_prob"])
+    assert done == 25
+    scored = annealed("evaluate", copy, *long, cwd=copy)
+    assert scored.returncode == 0, scored.stderr
+    assert not kept.exists()
+
+
+def test_the_number_of_images_changes_no_bit_of_the_first(run, whole, tmp_path):
+    evaluate_annealed(run, options(images=30, simulated=3), output=tmp_path)
+    few, many = arrays(tmp_path), arrays(whole)
+    assert_same(few, {name: many[name][: len(few[name])] for name in few})
+
+
+def test_more_images_than_there_are_means_all(run, tmp_path):
+    sizes = options(images=10_000, temperatures=2, leapfrogs=1, simulated=0)
+    result = evaluate_annealed(run, sizes, output=tmp_path)
+    assert result["test_images"] == result["data_images"]["test"]
+
+
+@pytest.mark.parametrize("row", ["hvi_avo", "hvm", "iaf", "iterative"])
+def test_chains_start_near_what_the_row_infers(row, tmp_path):
+    folder = fit(tiny(row, tmp_path, "trainer.epochs=1"))
+    method, subject = trained(folder, configured(folder))
+    x = subject.held_out[:7].float() / 255
+    with torch.no_grad():
+        start = row_start(method, x, 0)
+        z = method.posterior(x, method.noise("usage", 4000, 7, 0)).z[-1]
+    spread = z.std(0)
+    assert ((start.loc - z.mean(0)) / spread).abs().max() < 0.6
+    assert (start.scale / spread - 1.0).abs().max() < 0.4
+    result = evaluate_annealed(folder, options(images=7, simulated=2))
+    assert result["acceptance_min"] > 0.2
+
+
+def test_chains_of_a_gaussian_row_start_from_q0_or_the_prior(run, whole, tmp_path):
+    method, subject = trained(run, configured(run))
+    x = subject.held_out[:7].float() / 255
+    with torch.no_grad():
+        start, (base, _) = row_start(method, x, 0), method.posterior.start(x)
+    assert all(torch.equal(a, b) for a, b in zip(start, base, strict=True))
+    near, _ = read_annealed(whole / NAME)
+    prior = evaluate_annealed(run, options(start="prior"), output=tmp_path)
+    assert near["nll_mean_log_weight"] < prior["nll_mean_log_weight"]
+    assert near["nll"] == pytest.approx(prior["nll"], abs=1.0)
+
+
+def test_a_decoder_that_reads_its_pixels_is_scored(tmp_path):
+    network = ["network.decoder=autoregressive", "network.channels=2", "network.blocks=0"]
+    folder = fit(tiny("vae", tmp_path, *network, "trainer.epochs=1"))
+    result = evaluate_annealed(folder, options(images=5, simulated=5, temperatures=4))
+    assert result["bdmc"]["gap"] is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--chains", "0"], "--chains is 0; accepted: a whole number from 1."),
+        (["--temperatures", "-1"], "--temperatures is -1; accepted: a whole number from 1."),
+        (["--leapfrogs", "0"], "--leapfrogs is 0; accepted: a whole number from 1."),
+        (["--images", "0"], "--images is 0; accepted: a whole number from 1."),
+        (["--simulated", "-1"], "--simulated is -1; accepted: a whole number from 0."),
+        (["--samples", "50"], "--samples is not an option of --estimator ais."),
+        (["--replace"], "--replace is not an option of --estimator ais."),
+    ],
+)
+def test_an_option_that_is_not_accepted_is_told_in_a_sentence(run, tmp_path, arguments, said):
+    refused = annealed("evaluate", run, "--estimator", "ais", *arguments, cwd=tmp_path)
+    assert sentence(refused) == f"annealed: {said}"
+
+
+def test_options_of_the_other_estimator_are_not_ignored(run, tmp_path):
+    refused = annealed("evaluate", run, "--chains", "4", cwd=tmp_path)
+    assert sentence(refused) == "annealed: --chains is an option of --estimator ais alone."
+
+
+def test_a_result_with_other_options_is_not_replaced(run, whole):
+    before = (whole / NAME).read_bytes()
+    with pytest.raises(UsageError, match=rf"{NAME} has images 60 \(now 30\); remove it, or name"):
+        evaluate_annealed(run, options(images=30), output=whole)
+    assert (whole / NAME).read_bytes() == before
+
+
+def test_batches_of_other_weights_or_options_are_not_gone_on_with(copy):
+    interrupted(copy, copy, 150)
+    with pytest.raises(UsageError, match=r"unfinished scoring with leapfrogs 2 \(now 3\); ask for"):
+        evaluate_annealed(copy, options(leapfrogs=3))
+    checkpoint = torch.load(copy / BEST, weights_only=True)
+    next(iter(checkpoint["state_dict"].values())).mul_(1.01)
+    torch.save(checkpoint, copy / BEST)
+    with pytest.raises(UsageError, match=r"batches\.npz is of an unfinished scoring with weights"):
+        evaluate_annealed(copy, options())
+    kept = (copy / NAME).with_suffix(".batches.npz")
+    kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(UsageError, match=r"batches\.npz is not readable; remove it and score"):
+        evaluate_annealed(copy, options())
+
+
+def test_a_decoder_that_is_not_finite_is_told_and_costs_no_batch(copy, tmp_path):
+    interrupted(copy, tmp_path, 150)
+    kept = (tmp_path / NAME).with_suffix(".batches.npz")
+    before = kept.read_bytes()
+    config = configured(copy)
+    machine = resolve(config)
+    method, subject = trained(copy, config, machine.device)
+    score = AnnealedScore(method, subject.images, copy, tmp_path, machine, options())
+    score.log_joint = lambda x, z: torch.full_like(z[..., 0], torch.nan) * z.sum(-1)
+    said = r"in the batch of scored images 50 to 59, log p\(x, z\) is nan .* are kept\.$"
+    with pytest.raises(UsageError, match=said):
+        score.score(lambda done, note: None)
+    assert kept.read_bytes() == before
+
+
+def test_a_broken_checkpoint_ends_in_a_sentence(copy):
+    checkpoint = torch.load(copy / BEST, weights_only=True)
+    for name, value in checkpoint["state_dict"].items():
+        if name.startswith("target"):
+            value.fill_(torch.nan)
+    torch.save(checkpoint, copy / BEST)
+    said = sentence(annealed("evaluate", copy, *ARGUMENTS, cwd=copy))
+    assert (
+        "cannot be scored by annealing: in the batch of scored images 0 to 24, log p(x, z)" in said
+    )
+
+
+def test_a_toy_is_refused(tmp_path):
+    energy = ["data.name=toy", "data.energy=four_modes", "data.steps_an_epoch=1"]
+    folder = fit(tiny("hvi", tmp_path, *energy, "trainer.epochs=1", "evaluate.samples=50"))
+    with pytest.raises(UsageError, match=r"is of a toy; accepted by --estimator ais: a run of"):
+        evaluate_annealed(folder, options())
+
+
+def test_an_evaluation_that_is_none_is_refused_by_name(run):
+    with pytest.raises(UsageError, match=r"result\.json is not a result of --estimator ais\.$"):
+        read_annealed(run / "result.json")
