@@ -25,6 +25,8 @@ PANELS = {
 }
 COMPARED = {"hvi_avo": "#c1272d", "hvi": "#1f5fa8", "vae": "#222222"}  # the rows in front
 OTHERS = ("#7b4fa3", "#0f8b8d", "#b8860b", "#d46a9f", "#6b8e23", "#8c6d5a", "#5b7db1", "#999999")
+OTHERS += ("#2f9e44", "#e8590c", "#4b2e83", "#00bcd4")
+MIXED = ("avo", "nvi")  # a row's options that give a share rho of the steps to another objective
 DIFFERENCES = {  # panels below, by the kinds of `by_epoch.KINDS`
     "bound": "validation bound of HVI-AVO less …, nats",
     "at_steps": "the same at equal ELBO steps, nats",
@@ -40,28 +42,28 @@ CAPTION = (
 def gather(results: list[Committed]) -> pd.DataFrame:
     """Metrics of every run, one row a seed and epoch, with columns `row`, `seed`, `elbo_steps`.
 
-    The last is how many steps under the ELBO the run had made: of AVO's steps a share rho is none,
-    or each counts as 1 - rho where both objectives are mixed in each.
+    The last is how many steps under the ELBO the run had made: a share rho of the steps of a row
+    with AVO or NVI is none, or each counts as 1 - rho where both objectives are in each.
     """
     parts = []
     for one in results:
         metrics, method = one.metrics(), one.read()["config"]["method"]
         if metrics is not None:
-            share = 1.0 - method.get("avo", {}).get("rho", 0.0)
+            share = 1.0 - sum(method.get(name, {}).get("rho", 0.0) for name in MIXED)
             steps = share * metrics["step"]
             parts.append(metrics.assign(row=one.row, seed=one.seed, elbo_steps=steps))
     return pd.concat(parts, ignore_index=True)
 
 
-def draw(metrics: pd.DataFrame, file) -> None:
-    """Bounds and their gap over epochs, of HVI-AVO its differences too; a PNG into `file`.
+def draw(metrics: pd.DataFrame, file, differences: bool = True) -> None:
+    """Bounds and their gap over epochs; with `differences` those of HVI-AVO; a PNG into `file`.
 
     Above are the bounds of every row: lines are means over the seeds that are still in training,
     bands run from the lowest to the highest of them, and a dot is where a seed stopped before the
     longest. A row with AVO has the colour of its row without, dashed, but for those in front.
     Below are the differences of `by_epoch` of HVI-AVO, with their intervals.
     """
-    pairs = [pair for pair in by_epoch.pairs(metrics) if pair[0] == "hvi_avo"]
+    pairs = [p for p in by_epoch.pairs(metrics) if p[0] == "hvi_avo"] if differences else []
     figure = plt.figure(figsize=(13.5, 7.6 if pairs else 4.2), layout="constrained")
     axes = figure.subplots(2 if pairs else 1, 3, squeeze=False)
     _bounds(metrics, axes[0])

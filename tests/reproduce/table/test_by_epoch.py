@@ -51,6 +51,16 @@ def test_bounds_that_depend_on_elbo_steps_alone_are_equal_at_equal_elbo_steps(tm
     assert lines.bound[120] == pytest.approx(last_ten.mean(), abs=1e-4)
 
 
+def test_a_share_of_the_steps_of_a_row_is_under_the_elbo(tmp_path):
+    runs = {(row, 0): bounds(RISE) for row in ("vae", "hvi_avo", "hvi_nvi")}
+    metrics = gathered(tmp_path, runs)
+    assert metrics[metrics.epoch == 9].set_index("row").elbo_steps.to_dict() == {
+        "vae": 5000,
+        "hvi_avo": 4000,
+        "hvi_nvi": 4000,
+    }
+
+
 def test_at_other_learning_rates_there_is_nothing_to_compare(tmp_path):
     rate = np.where(np.arange(120) < 60, 1e-3, 3e-4)  # of both; AVO's row gets there at 48 epochs
     lines = differences(tmp_path, [bounds(RISE, rate=rate)] * 2, [bounds(RISE, rate=rate)] * 2)
