@@ -26,14 +26,19 @@ def differences(first: dict[int, Committed], second: dict[int, Committed]) -> np
     return np.array([second[s].log_prob() - first[s].log_prob() for s in seeds])
 
 
-def table(results: list[Committed]) -> pd.DataFrame:
-    """A line for each of PAIRS of which both rows have a seed in common, adjusted together."""
+def by_row(results: list[Committed]) -> dict[str, dict[int, Committed]]:
+    """The results with an NLL, by row and seed."""
     rows: dict[str, dict[int, Committed]] = {}
     for one in results:
         if one.log_prob() is not None:
             result = one.read()
             rows.setdefault(result["row"], {})[result["seed"]] = one
-    lines = []
+    return rows
+
+
+def table(results: list[Committed]) -> pd.DataFrame:
+    """A line for each of PAIRS of which both rows have a seed in common, adjusted together."""
+    rows, lines = by_row(results), []
     for first, second in PAIRS:
         if first in rows and second in rows and rows[first].keys() & rows[second].keys():
             numbers = compare(differences(rows[first], rows[second]))
