@@ -20,22 +20,34 @@ PAIRS = (
 )
 
 
+BySeed = dict[int, np.ndarray]  # log p(x) of a row's images, (N,) a seed
+
+
 def differences(first: dict[int, Committed], second: dict[int, Committed]) -> np.ndarray:
     """NLL of `first` less that of `second`, (seeds, images), over the seeds that both have."""
-    seeds = sorted(first.keys() & second.keys())
-    return np.array([second[s].log_prob() - first[s].log_prob() for s in seeds])
+    return _differences(*({s: one.log_prob() for s, one in row.items()} for row in (first, second)))
+
+
+def _differences(first: BySeed, second: BySeed) -> np.ndarray:
+    return np.array([second[seed] - first[seed] for seed in sorted(first.keys() & second.keys())])
 
 
 def table(results: list[Committed]) -> pd.DataFrame:
-    """A line for each of PAIRS of which both rows have a seed in common, adjusted together."""
-    rows: dict[str, dict[int, Committed]] = {}
+    """`compare_rows` of results; those that diverged are left out."""
+    rows: dict[str, BySeed] = {}
     for one in results:
-        if one.log_prob() is not None:
+        log_prob = one.log_prob()
+        if log_prob is not None:
             result = one.read()
-            rows.setdefault(result["row"], {})[result["seed"]] = one
+            rows.setdefault(result["row"], {})[result["seed"]] = log_prob
+    return compare_rows(rows)
+
+
+def compare_rows(rows: dict[str, BySeed]) -> pd.DataFrame:
+    """A line for each of PAIRS of which both rows have a seed in common, adjusted together."""
     lines = []
     for first, second in PAIRS:
         if first in rows and second in rows and rows[first].keys() & rows[second].keys():
-            numbers = compare(differences(rows[first], rows[second]))
+            numbers = compare(_differences(rows[first], rows[second]))
             lines.append({"row": first, "against": second, **numbers})
     return adjust(pd.DataFrame(lines))
