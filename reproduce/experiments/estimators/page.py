@@ -49,7 +49,7 @@ def source_line(scored: list[Scored], preset: str) -> str:
     scoring = [one.result[AIS]["provenance"] for one in scored]
     return (
         f"Source: `make reproduce-estimators PRESET={preset} SEEDS={len(seeds)}`, preset "
-        f"{first['preset']} of the table's runs, trained anew; data {first['data']}, SHA-256 "
+        f"{first['preset']} of the table's runs; data {first['data']}, SHA-256 "
         f"{first['data_digest'][:12]}; seeds {seeds[0]} to {seeds[-1]}; importance sampling with "
         f"S = {first['samples']}; AIS with {size['chains']} chains x {size['temperatures']} "
         f"temperatures x {size['leapfrogs']} leapfrog steps from the {size['start']}; the first "
