@@ -50,7 +50,7 @@ reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset shor
 reproduce-table: $(READY) $(RAY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(call text,PRESET) --seeds $(call text,SEEDS) --runs $(call text,RUNS) \
 	  $(call option,--data,DATA) $(if $(IMPORT),--allow-import) $(call option,--rows,ROWS) $(WHERE) \
-	  $(call option,--replicas,REPLICAS) $(if $(COMPILE),--compile) $(if $(KEEP),--keep)
+	  $(call option,--replicas,REPLICAS) $(if $(COMPILE),--compile) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
 
 reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
 	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(call text,CELL) $(call each,SET) --runs $(call text,RUNS) $(if $(IMPORT),--allow-import),\
@@ -86,7 +86,8 @@ reproduce-collapse: ## PRESET=quick|full: collapsed latents, learned and exact, 
 reproduce-corners: ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
 reproduce-celeba: ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
 
-reproduce-ablations reproduce-warmup: OPTIONS = $(call option,--data,DATA) $(if $(MISSING),--missing)
+$(PAGES:%=reproduce-%): OPTIONS = $(if $(MISSING),--missing)
+reproduce-ablations reproduce-warmup: OPTIONS += $(call option,--data,DATA)
 reproduce-celeba: OPTIONS = $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
 
 $(PAGES:%=reproduce-%) reproduce-celeba: reproduce-%: $(READY) $(RAY)

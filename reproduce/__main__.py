@@ -17,6 +17,10 @@ from reproduce.scheduling.run_grid import ROWS, Run, rows_of, run_grid
 from reproduce.table import nll_table
 from reproduce.table.earlier import changes, runs_before
 
+# what --set takes: the limit of a run, which the table states, and keys of the machine
+SETTABLE = ("trainer.epochs", "trainer.accelerator", "trainer.checkpoint_seconds")
+SETTABLE += ("trainer.products", "data.root", "evaluate.memory_mb", "wandb.")
+
 
 def arguments_parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
@@ -29,6 +33,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--compile", action="store_true", help="compile the training step")
     runs = argument("--runs")
     parser.add_argument("--runs", default="runs", type=runs, help="where run folders are")
+    several = {"nargs": "+", "default": [], "metavar": "key=value"}
+    parser.add_argument("--set", **several, help=f"of every run: {', '.join(SETTABLE)}*")
     parser.add_argument("--keep", action="store_true", help="copy results to reports/results/")
     parser.add_argument("--allow-import", action="store_true", help="rows may name a class")
     engines.add_options(parser)
@@ -43,7 +49,18 @@ def runs_of(arguments: argparse.Namespace, data: str, rows: list[str]) -> list[R
     """The runs that the command line asks for, of every row and seed."""
     options = {"runs": arguments.runs, "allow_import": arguments.allow_import}
     options |= {"replicas": arguments.replicas, "compile": arguments.compile}
+    options |= {"changes": tuple(arguments.set)}
     return run_grid(arguments.preset, data, rows, arguments.seeds, **options)
+
+
+def check_changes(changes: list[str]) -> None:
+    """Raise UsageError for a key that is not SETTABLE: the table would not say what was run."""
+    for key in (change.partition("=")[0] for change in changes):
+        if not any(key == name or (name[-1] == "." and key.startswith(name)) for name in SETTABLE):
+            raise UsageError(
+                f"--set has {key}; accepted: {', '.join(SETTABLE)}*. Other choices go into a "
+                "configuration file of another name, which --rows takes."
+            )
 
 
 def pick(runs: list[Run], index: int) -> Run:
@@ -86,6 +103,7 @@ def main() -> None:
     rows = rows_of(arguments.rows)
     if not rows:
         raise UsageError(f"--rows is empty; accepted: some of {', '.join(METHODS)}.")
+    check_changes(arguments.set)
     if arguments.allow_import:
         allow_import()
     # a bad row or preset is refused before data are looked for

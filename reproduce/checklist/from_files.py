@@ -185,5 +185,6 @@ def readme_table(record: Record) -> Evidence:
         return Evidence(False, str(error))
     if not same:
         return Evidence(False, "README's table is not the committed one", ("README.md",))
-    needed = {"README.md": "make reproduce-table PRESET=", readme.table_of(text).as_posix(): ""}
+    table = readme.shown(text, record.root)[0].as_posix()
+    needed = {"README.md": "make reproduce-table PRESET=", table: ""}
     return _files(record, needed, "README has the committed table and the command that makes it")

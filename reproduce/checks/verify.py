@@ -143,7 +143,7 @@ def verify(root: Path = Path()) -> tuple[list[str], int]:
     if not sentences and not count:
         raise UsageError(f"{root / RESULTS} has no results, so there is nothing to verify.")
     text = readme.read(root)
-    source = f"{readme.numbers_of(text)} has"
+    source = f"{readme.shown(text, root)[0].with_suffix('.csv')} has"
     sentences += compare(readme.README, text, readme.update(text, root), source)
     return [*sentences, *page_differences(root)], count
 

@@ -104,9 +104,7 @@ def restore(page: UnitPage, results: Path, runs: Path) -> Source:
     stored = _read(path)
     seeds = 1 + max(int(r["seed"]) for r in stored.values())
     source = Source(PRESET, seeds, str(runs), results)
-    expected = {
-        entry.path.relative_to(runs).as_posix(): entry for entry in entries(page.works(source))
-    }
+    expected = _by_place(page.works(source), source.runs)
     for one, other, what in (
         (expected, stored, "has no result"),
         (stored, expected, "has a result that the page does not need,"),
@@ -116,14 +114,41 @@ def restore(page: UnitPage, results: Path, runs: Path) -> Source:
     for name, entry in expected.items():
         if stored[name].get("setup") != entry.setup:
             raise UsageError(f"{path}: {name} was made by another setup; make the page again.")
+    _write(expected, stored, path)
+    return source
+
+
+def take(page: UnitPage, source: Source) -> int:
+    """Write committed results of units as they are made today where `source.runs` has none.
+
+    Returns how many; the others are left to be made. Raises UsageError where the file of committed
+    results is there and cannot be read.
+    """
+    path = source.results / f"{page.units}.jsonl"
+    stored = _read(path) if path.exists() else {}
+    lacking = {
+        name: entry
+        for name, entry in _by_place(source.plan(page.units), source.runs).items()
+        if not entry.path.exists() and stored.get(name, {}).get("setup") == entry.setup
+    }
+    _write(lacking, stored, path)
+    return len(lacking)
+
+
+def _by_place(works: Sequence[Work], runs: str) -> dict[str, Entry]:
+    """Every result of `works` by its path below `runs`."""
+    return {entry.path.relative_to(runs).as_posix(): entry for entry in entries(works)}
+
+
+def _write(expected: dict[str, Entry], stored: dict[str, dict], path: Path) -> None:
+    """Write each result that is expected from what is stored, and its arrays from beside `path`."""
     arrays = np.load(path.with_suffix(".npz")) if path.with_suffix(".npz").exists() else {}
     for name, entry in expected.items():
         entry.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_json(entry.path, stored[name])
         keys = {key: f"{name.removesuffix('.json')}/{key}" for key in entry.shown}
         if kept := {key: arrays[full] for key, full in keys.items() if full in arrays}:
             replace(entry.beside, lambda f, kept=kept: np.savez_compressed(f, **kept))
-    return source
+        replace_json(entry.path, stored[name])  # the mark of done last
 
 
 def _read(path: Path) -> dict[str, dict]:

@@ -12,8 +12,10 @@ def run(page: UnitPage, name: str, description: str, budgets: Mapping) -> None:
 
     `budgets` maps a preset to what has its number of `seeds`.
     """
-    arguments = common.arguments(page.units, description, budgets)
+    arguments = common.arguments(page.units, description, budgets, common.add_missing)
     source = page_work.Source(arguments.preset, arguments.seeds, arguments.runs)
+    if arguments.missing:
+        committed.take(page, source)
     page_work.run(arguments, page.works(source))
     committed.commit(page, source)
     folder = common.folder(name, source.preset)

@@ -9,6 +9,9 @@ from annealed.inference.posteriors import Posterior
 from annealed.inference.transitions import Refinement, Transition
 from annealed.utils import randomness
 
+# method -> what each of its stochastic kernels starts with: the noise, the bias of the gate
+REFINEMENTS = {"hvi": (0.3, -2.0), "hvi_unit": (1.0, -1.0)}
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -23,12 +26,14 @@ class Budget:
 
 
 def transitions(method: str, count: int, dim: int, hidden: int) -> list[Transition]:
-    """`count` transitions of one kind: householder, iaf or hvi."""
+    """`count` transitions of one kind: householder, iaf or a key of REFINEMENTS."""
     if method == "householder":
         return [Householder(dim, dim if t else 1) for t in range(count)]
     if method == "iaf":
         return [IAF(dim, hidden=hidden, flip=t % 2 == 1) for t in range(count)]
-    return [Refinement(dim, hidden=hidden, sigma=0.3) for _ in range(count)]
+    sigma, gate_bias = REFINEMENTS[method]
+    kernels = {"hidden": hidden, "sigma": sigma, "gate_bias": gate_bias}
+    return [Refinement(dim, **kernels) for _ in range(count)]
 
 
 def posterior(method: str, count: int, scale: list[float], hidden: int, seed: int) -> Posterior:

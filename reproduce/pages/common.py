@@ -8,6 +8,8 @@ from annealed.utils.errors import UsageError
 from annealed.utils.paths import argument
 from reproduce.scheduling import engines
 
+MISSING = "take committed results for done: make only those that are not committed"
+
 
 def arguments(
     name: str,
@@ -38,6 +40,11 @@ def arguments(
         if value is not None and value < 1:
             raise UsageError(f"--{option} is {value}; accepted: 1 or more.")
     return parsed
+
+
+def add_missing(parser: argparse.ArgumentParser) -> None:
+    """Add `--missing`, of pages whose results are committed."""
+    parser.add_argument("--missing", action="store_true", help=MISSING)
 
 
 def folder(name: str, preset: str) -> Path:

@@ -12,7 +12,6 @@ from reproduce.results.locations import choose_data
 from reproduce.results.trials import Trial
 from reproduce.scheduling import engines, failed
 
-MISSING = "take kept results for done: make no trial that has them for every seed"
 Write = Callable[[list[Trial], Path, Path, str, str], str]
 
 
@@ -24,7 +23,7 @@ def folder(name: str, preset: str, data: str) -> Path:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=BINARY, help="default: mnist")
     parser.add_argument("--page", action="store_true", help="make no trial, only the page")
-    parser.add_argument("--missing", action="store_true", help=MISSING)
+    common.add_missing(parser)
 
 
 def run(

@@ -25,22 +25,30 @@ BySeed = dict[int, np.ndarray]  # log p(x) of a row's images, (N,) a seed
 
 def differences(first: dict[int, Committed], second: dict[int, Committed]) -> np.ndarray:
     """NLL of `first` less that of `second`, (seeds, images), over the seeds that both have."""
-    return _differences(*({s: one.log_prob() for s, one in row.items()} for row in (first, second)))
+    return _differences(*map(_log_prob, (first, second)))
+
+
+def _log_prob(row: dict[int, Committed]) -> BySeed:
+    return {seed: one.log_prob() for seed, one in row.items()}
 
 
 def _differences(first: BySeed, second: BySeed) -> np.ndarray:
     return np.array([second[seed] - first[seed] for seed in sorted(first.keys() & second.keys())])
 
 
+def by_row(results: list[Committed]) -> dict[str, dict[int, Committed]]:
+    """The results with an NLL, by row and seed."""
+    rows: dict[str, dict[int, Committed]] = {}
+    for one in results:
+        if one.log_prob() is not None:
+            result = one.read()
+            rows.setdefault(result["row"], {})[result["seed"]] = one
+    return rows
+
+
 def table(results: list[Committed]) -> pd.DataFrame:
     """`compare_rows` of results; those that diverged are left out."""
-    rows: dict[str, BySeed] = {}
-    for one in results:
-        log_prob = one.log_prob()
-        if log_prob is not None:
-            result = one.read()
-            rows.setdefault(result["row"], {})[result["seed"]] = log_prob
-    return compare_rows(rows)
+    return compare_rows({row: _log_prob(by_seed) for row, by_seed in by_row(results).items()})
 
 
 def compare_rows(rows: dict[str, BySeed]) -> pd.DataFrame:

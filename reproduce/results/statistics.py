@@ -16,26 +16,52 @@ def t_quantile(count: int) -> float:
 
 def interval(values) -> tuple[float, float]:
     """Mean and half width of the 95% t-interval of the finite values; NaN where not defined."""
-    finite = np.asarray(values, dtype=float)
-    finite = finite[np.isfinite(finite)]
-    if len(finite) < 2:
-        return (float(finite[0]) if len(finite) else np.nan), np.nan
-    return finite.mean(), t_quantile(len(finite)) * stats.sem(finite)
+    mean, half, _ = intervals(np.asarray(values, dtype=float).ravel())
+    return float(mean), float(half)
+
+
+def intervals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`interval` over the last axis of (..., n): means, half widths and the numbers of values."""
+    finite = np.isfinite(values)
+    count = finite.sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(finite, values, 0.0).sum(-1) / count
+        squares = (np.where(finite, values - mean[..., None], 0.0) ** 2).sum(-1)
+        half = stats.t.ppf(0.975, count - 1) * np.sqrt(squares / (count - 1) / count)
+    return mean, half, count
+
+
+def over_seeds(by_seed: np.ndarray) -> dict[str, float]:
+    """Mean of paired differences of seeds (n,), and Student's t over them.
+
+    `effect` is the mean by the standard deviation; `p_t` is two-sided for a difference of zero and
+    below 0.05 where the 95% interval leaves zero out. One seed has neither: it shows two networks
+    and not two methods.
+    """
+    seeds, mean = len(by_seed), by_seed.mean()
+    sd = by_seed.std(ddof=1) if seeds > 1 else np.nan
+    half = t_quantile(seeds) * sd / seeds**0.5
+    with np.errstate(divide="ignore", invalid="ignore"):  # runs that do not differ have neither
+        effect = mean / sd
+        p_t = 2 * stats.t.sf(abs(effect) * seeds**0.5, seeds - 1) if seeds > 1 else np.nan
+    return {
+        "seeds": seeds,
+        "difference": mean,
+        "t_low": mean - half,
+        "t_high": mean + half,
+        "effect": effect,
+        "p_t": p_t,
+    }
 
 
 def compare(difference: np.ndarray) -> dict[str, float]:
-    """Mean of paired differences (seeds, images) and two 95% intervals: over seeds, and over both.
+    """`over_seeds` of paired differences (seeds, images), and a 95% interval over both.
 
-    The first is Student's t over seeds. The second resamples seeds and images RESAMPLES times, each
-    with replacement and independently (Owen 2007, arXiv 0712.1111). `effect` is the mean over seeds
-    by its standard deviation. `p_t` and `p_bootstrap` are two-sided for a difference of zero: each
-    is below 0.05 where its interval leaves zero out. One seed has neither: it shows two networks
-    and not two methods.
+    That resamples seeds and images RESAMPLES times, each with replacement and independently (Owen
+    2007, arXiv 0712.1111). `p_bootstrap` is two-sided for a difference of zero, and below 0.05
+    where this interval leaves zero out. One seed has none.
     """
     seeds, images = difference.shape
-    by_seed = difference.mean(1)
-    mean, sd = by_seed.mean(), by_seed.std(ddof=1) if seeds > 1 else np.nan
-    half = t_quantile(seeds) * sd / seeds**0.5
     rng = np.random.default_rng(randomness.derive(0, "usage", seeds, images))
     draws = np.empty(RESAMPLES)
     for i in range(RESAMPLES):
@@ -44,19 +70,14 @@ def compare(difference: np.ndarray) -> dict[str, float]:
     low, high = np.quantile(draws, [0.025, 0.975])
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     p_bootstrap = min(2 * (tail + 1) / (RESAMPLES + 1), 1.0)  # never 0: the draws are finitely many
-    with np.errstate(divide="ignore", invalid="ignore"):  # runs that do not differ have neither
-        effect = mean / sd
-        p_t = 2 * stats.t.sf(abs(effect) * seeds**0.5, seeds - 1) if seeds > 1 else np.nan
+    t = over_seeds(difference.mean(1))
     return {
         "seeds": seeds,
         "images": images,
-        "difference": mean,
-        "t_low": mean - half,
-        "t_high": mean + half,
+        **{key: t[key] for key in ("difference", "t_low", "t_high")},
         "bootstrap_low": low,
         "bootstrap_high": high,
-        "effect": effect,
-        "p_t": p_t,
+        **{key: t[key] for key in ("effect", "p_t")},
         "p_bootstrap": p_bootstrap if seeds > 1 else np.nan,
     }
 

@@ -18,7 +18,7 @@ from reproduce.results.statistics import outcome
 from reproduce.results.store import RESULTS, committed_results
 from reproduce.site import contents, plots, runs
 from reproduce.site.prose import Prose, figure
-from reproduce.table import curves
+from reproduce.table import by_epoch, curves
 
 PAGE = contents.REPORTS / "index.html"
 LIMIT = 5  # MB; beyond it a phone takes long to open the page
@@ -41,6 +41,7 @@ def render(root: Path) -> str:
             "reproduce-table PRESET=short KEEP=1` writes one."
         )
     reports, others = root / contents.REPORTS, contents.pages(root)
+    answers = reports / f"{CHECKLIST}.md"
     shown = {page.path.relative_to(reports).as_posix(): f"#{page.name}" for page in others}
     shown |= {"findings.md": "#findings", f"{CHECKLIST}.md": "#checklist"}
     groups, environments = runs.gather(root)
@@ -55,9 +56,9 @@ def render(root: Path) -> str:
     text = environment.get_template("page.html").render(
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         tables=[_table(folder, root, shown) for folder in folders],
-        findings=_apart(reports, "findings", shown),
+        findings=_prose(reports, reports / "findings.md", "findings", shown),
         pages=[(page, _prose(reports, page.path, page.name, shown)) for page in others],
-        checklist=[_answers(*each) for each in _apart(reports, CHECKLIST, shown, "checklist")],
+        checklist=[_answers(*each) for each in _prose(reports, answers, "checklist", shown)],
         groups=groups,
         environments=environments,
         sources=_sources(root),
@@ -80,11 +81,6 @@ def write(root: Path = Path()) -> Path:
     return root / PAGE
 
 
-def _apart(reports: Path, name: str, shown: dict, anchor: str = "") -> list:
-    path = reports / f"{name}.md"
-    return _prose(reports, path, anchor or name, shown) if path.is_file() else []
-
-
 def _answers(heading: str, text: Markup, pictured: bool) -> tuple[str, Markup, bool]:
     """A list of the checklist with its answers marked."""
     for answer, kind in ANSWERS.items():
@@ -93,8 +89,11 @@ def _answers(heading: str, text: Markup, pictured: bool) -> tuple[str, Markup, b
     return heading, text, pictured
 
 
-def _prose(reports: Path, path: Path, name: str, shown: dict) -> list[tuple[str, Markup, bool]]:
-    return Prose(reports, path, name, shown).sections()
+def _prose(
+    reports: Path, path: Path, name: str, shown: dict, figures: bool = True
+) -> list[tuple[str, Markup, bool]]:
+    """The sections of a text; none where it is not there."""
+    return Prose(reports, path, name, shown, figures=figures).sections() if path.is_file() else []
 
 
 def _table(folder: Path, root: Path, shown: dict) -> dict:
@@ -106,7 +105,7 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
     pairs = folder / "paired.csv"
     made = committed_results(seeds.preset[0], seeds.data[0], results)
     made = [one for one in made if one.metrics() is not None]
-    drawn = _curves(curves.gather(made), labels) if made else []
+    metrics = curves.gather(made) if made else None
     path = folder / "nll_table.md"
     name = "-".join(place.parts)
     return {
@@ -118,8 +117,11 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
         "notes": _notes(path, reports, name, shown),
         "pairs": list(pd.read_csv(pairs).itertuples()) if pairs.is_file() else [],
         "pair_notes": _notes(folder / "paired.md", reports, f"{name}-paired", shown),
+        "order": _prose(reports, folder / "paired.md", f"{name}-order", shown)[1:],
         "labels": labels,
-        "curves": drawn,
+        "curves": _curves(metrics, labels) if made else [],
+        "differences": _differences(metrics, labels) if made else [],
+        "by_epoch": _prose(reports, folder / "curves.md", f"{name}-by-epoch", shown, False),
         "pictures": [
             _picture(path, reports, labels.get(path.stem, path.stem))
             for path in _ordered((folder / "pictures").glob("*.png"), list(table.row))
@@ -153,7 +155,18 @@ def _curves(metrics: pd.DataFrame, labels: dict[str, str]) -> list[dict]:
         "gap": "Training less validation bound",
     }
     present = {column: title for column, title in names.items() if column in metrics.columns}
-    drawn = [plots.curves(metrics, column, title, labels) for column, title in present.items()]
+    drawn = [plots.curves(plots.bands(metrics, c), title, labels) for c, title in present.items()]
+    return [one for one in drawn if one]
+
+
+def _differences(metrics: pd.DataFrame, labels: dict[str, str]) -> list[dict]:
+    """How far rows with AVO lie ahead, over epochs."""
+    frames = {
+        f"{labels.get(a, a)} less {labels.get(b, b)}": by_epoch.differences(metrics, a, b)
+        for a, b in by_epoch.pairs(metrics)
+    }
+    kinds = {"bound": "Validation bound, difference", "gap": "Training less validation, difference"}
+    drawn = [plots.curves(plots.intervals(frames, k), title, {}) for k, title in kinds.items()]
     return [one for one in drawn if one]
 
 

@@ -85,15 +85,31 @@ def bands(metrics: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
     by_row = {}
     for row, group in late.groupby("row", sort=False):
         complete = group.groupby("epoch").seed.transform("size") == group.seed.nunique()
-        by_epoch = group[complete].groupby("epoch")[column].agg(["mean", "min", "max"])
-        stride = math.ceil(len(by_epoch) / POINTS)
-        by_row[row] = by_epoch.iloc[:: max(stride, 1)]
-    return {row: frame for row, frame in by_row.items() if len(frame) > 1}
+        by_row[row] = group[complete].groupby("epoch")[column].agg(["mean", "min", "max"])
+    return by_row
 
 
-def curves(metrics: pd.DataFrame, column: str, title: str, labels: dict[str, str]) -> dict | None:
-    """`column` over epochs: a line and a band a row; None where there are none to draw."""
-    by_row = bands(metrics, column)
+def intervals(frames: dict[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
+    """Mean and ends of the interval of `kind` by epoch, of each frame of `by_epoch.differences`.
+
+    The first epochs are left out, and those in which not all seeds were in training.
+    """
+    columns = {kind: "mean", f"{kind}_low": "min", f"{kind}_high": "max"}
+    by_name = {}
+    for name, frame in frames.items():
+        seeds = frame[f"{kind}_seeds"]
+        late = (frame.index > 2 * SKIP * frame.index.max()) & (seeds == seeds.max())
+        by_name[name] = frame[late][[*columns]].rename(columns=columns).dropna()
+    return by_name
+
+
+def curves(by_name: dict[str, pd.DataFrame], title: str, labels: dict[str, str]) -> dict | None:
+    """A line and a band over epochs for each of `bands` or `intervals`; None where there is none.
+
+    Of each at most POINTS are drawn.
+    """
+    strides = {name: max(math.ceil(len(f) / POINTS), 1) for name, f in by_name.items()}
+    by_row = {name: f.iloc[:: strides[name]] for name, f in by_name.items() if len(f) > 1}
     if not by_row:
         return None
     together = pd.concat(by_row.values())

@@ -42,14 +42,21 @@ class Prose:
     """Renders one Markdown file of reports/, its headings below that of a section.
 
     `name` begins every anchor; `shown` maps a file, relative to reports/, to where it is on the
-    page. HTML in the Markdown is shown as text, and tables are left out where `tables` is false.
+    page. HTML in the Markdown is shown as text. Tables are left out where `tables` is false, and
+    figures with their captions where `figures` is.
     """
 
     def __init__(
-        self, reports: Path, path: Path, name: str, shown: dict[str, str], tables: bool = True
+        self,
+        reports: Path,
+        path: Path,
+        name: str,
+        shown: dict[str, str],
+        tables: bool = True,
+        figures: bool = True,
     ):
         self.reports, self.path, self.name, self.shown = reports, path, name, shown
-        self.tables, self.ids = tables, set()
+        self.tables, self.figures, self.ids = tables, figures, set()
         self.parser = MarkdownIt("commonmark", {"html": False}).enable("table")
 
     def sections(self) -> list[tuple[str, Markup, bool]]:
@@ -94,8 +101,9 @@ class Prose:
                 token.attrSet("id", self.anchor(heading))
             if (image := _image(tokens, i)) is not None:
                 caption = _caption(tokens, i + 3)
-                out.append(self._figure(image, _label(tokens, i), caption))
-                pictured, i = True, i + (6 if caption else 3)
+                if self.figures:
+                    out.append(self._figure(image, _label(tokens, i), caption))
+                pictured, i = self.figures, i + (6 if caption else 3)
                 continue
             if token.type == "table_open":
                 end = next(j for j in range(i, len(tokens)) if tokens[j].type == "table_close") + 1

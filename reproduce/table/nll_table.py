@@ -1,5 +1,6 @@
 """The NLL table, made from result.json files and nothing else."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -80,8 +81,7 @@ def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str
     """The table's first line and the line that says where its numbers come from."""
     done = [r for r in results if r["status"] == "finished"]
     first = done[0]
-    epochs = sorted({r["training"]["epochs"] for r in done})
-    span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    span = _span(r["training"]["epochs"] for r in done)
     count = len({r["seed"] for r in results})
     seeds = f"{count} seed{'s' * (count > 1)}"
     sessions = [s for r in done for s in [*r["training"]["sessions"], r["provenance"]]]
@@ -91,15 +91,42 @@ def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str
     outside = f"; not in a commit: {', '.join(names)}" if names else ""
     smoke = "SMOKE RUN, far from converged and no evidence: " if preset == "quick" else ""
     split = first.get("split", "test")
-    title = f"{smoke}{note}{split} NLL on {first['data']}, preset {preset}, {seeds}"
+    limits = early_stopping(done)
+    of = f"{smoke}{note}{split} NLL on {first['data']}"
+    title = ", ".join([of, f"preset {preset}", *limits[:1], seeds])
+    trained = ", ".join([f"epochs trained {span}", *limits])
     source = (
         f"preset {preset}; data {first['data']}, "
         f"binarisation {BINARISATION[first['binarisation']]}, "
         f"SHA-256 {first['data_digest'][:12]}; {first['test_images']} {split} images; "
-        f"epochs trained {span}; S = {first['samples']} importance samples; {seeds}; "
+        f"{trained}; S = {first['samples']} importance samples; {seeds}; "
         f"commit {', '.join(commits)}{outside}"
     )
     return title, source
+
+
+def early_stopping(done: list[dict]) -> list[str]:
+    """How long finished runs might train, and how many stopped before; empty without patience."""
+    patient = [r for r in done if _trainer(r, "patience")]
+    if not patient:
+        return []
+    most, patience = (_span(_trainer(r, key) for r in patient) for key in ("epochs", "patience"))
+    early = [r["row"] for r in patient if r["training"]["epochs"] < _trainer(r, "epochs")]
+    counts = ", ".join(f"{published.label(r)} {early.count(r)}" for r in dict.fromkeys(early))
+    stopped = f"{len(early)} of {len(patient)} runs stopped before, by a patience of {patience}"
+    return [f"at most {most} epochs", stopped + f" ({counts})" * bool(early)]
+
+
+def _trainer(result: dict, key: str) -> int:
+    """A number of a run's configuration, 0 where it has none."""
+    return result["config"].get("trainer", {}).get(key, 0)
+
+
+def _span(values: Iterable[int]) -> str:
+    """The values, or the lowest to the highest of them."""
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[-1]
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:

@@ -11,13 +11,13 @@ from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_text
 from reproduce.pages.markdown import markdown_table, number
-from reproduce.pages.page import save
-from reproduce.results import paired
+from reproduce.pages.page import save, save_frames
+from reproduce.results import order, paired
 from reproduce.results.locations import reports_folder
 from reproduce.results.selection import select
 from reproduce.results.statistics import outcome
 from reproduce.results.store import RESULTS, committed_results, pack_of
-from reproduce.table import curves, forest, nll_table, readme
+from reproduce.table import by_epoch, curves, forest, nll_table, published_order, readme
 
 NOTE = (
     "Difference in NLL, nats an image, of the first row less the second, over the seeds that both "
@@ -56,7 +56,18 @@ def paired_table(pairs: pd.DataFrame) -> str:
 def paired_markdown(pairs: pd.DataFrame) -> str:
     """The page of paired differences."""
     note = NOTE.format(tests=int(pairs.p_t.notna().sum()))
-    return "\n\n".join(["# Paired differences", paired_table(pairs), note, WHICH]) + "\n"
+    return "\n\n".join(["# Paired differences", paired_table(pairs), note, WHICH])
+
+
+def write_curves(metrics: pd.DataFrame, folder: Path) -> None:
+    """Write curves.png, .md and, of rows with AVO, .csv; `metrics` is of `curves.gather`."""
+    replace(folder / "curves.png", lambda f: curves.draw(metrics, f))
+    frame = by_epoch.table(metrics)
+    if len(frame):
+        save_frames({"curves": frame}, folder)
+    parts = ["# Curves over epochs", "![Bounds and differences by epoch](curves.png)"]
+    parts += [curves.CAPTION, by_epoch.markdown(metrics)]
+    replace_text(folder / "curves.md", "\n\n".join(filter(None, parts)) + "\n")
 
 
 def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None = None) -> Path:
@@ -79,12 +90,16 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     rows = nll_table.summarise(runs)
     save(forest.draw(rows, runs), folder, "nll")
     pairs = paired.table(made)
-    if len(pairs):
-        replace_text(folder / "paired.md", paired_markdown(pairs))
-        replace_text(
-            folder / "paired.csv", pairs.to_csv(index=False, float_format=nll_table.DIGITS)
-        )
-    replace(folder / "curves.png", lambda f: curves.draw(curves.gather(made), f))
+    ranks = order.pairs(made)
+    texts = [paired_markdown(pairs)] if len(pairs) else []
+    texts += [published_order.markdown(made, ranks)] if len(ranks) else []
+    if texts:
+        replace_text(folder / "paired.md", "\n\n".join(texts) + "\n")
+    for name, frame in {"paired": pairs, "order": ranks}.items():
+        if len(frame):
+            text = frame.to_csv(index=False, float_format=nll_table.DIGITS)
+            replace_text(folder / f"{name}.csv", text)
+    write_curves(curves.gather(made), folder)
     if refused:
         raise UsageError(f"{folder} is written without these. {' '.join(refused.values())}")
     return folder

@@ -11,7 +11,7 @@ from annealed.models import energies
 from annealed.models.catalogue import PLANAR, toy
 from reproduce.experiments.toys.design import TARGETS
 
-MODAL = ("four_modes", "wide_modes", "lattice", "ring")
+MODAL = ("four_modes", "torchkit_modes", "wide_modes", "lattice", "ring")
 
 
 def at(name):

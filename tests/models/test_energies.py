@@ -25,6 +25,10 @@ VALUES = {
         (0.0, 0.0),
         -25.0 / 3.0 - math.log(2 * math.pi * 1.5),  # every mode is at squared distance 25
     ),
+    "i": (
+        (0.0, 0.0),
+        -0.5 * 6.25 / 0.375 - math.log(2 * math.pi * 0.375),  # every mode at squared distance 6.25
+    ),
     "h": (
         (1.0, 1.0),  # (sum_i exp(-5 (1 - 2 i)^2))^2 over i = -2..2, with weight 1/25
         2 * math.log(sum(math.exp(-5.0 * (1 - 2 * i) ** 2) for i in range(-2, 3)))
@@ -78,6 +82,15 @@ def test_gradients_are_finite_also_at_the_origin(name):
     assert torch.isfinite(z.grad).all()
 
 
+def test_the_four_modes_of_torchkit_are_the_wide_ones_at_half_the_size():
+    """U4 of torchkit is the log density of the wide modes at 2 z, plus 2.5: log Z 2.5 - log 4."""
+    z = points()
+    u4 = energies.DENSITIES["g"](2.0 * z) + 2.5
+    scaled = energies.DENSITIES["i"](z) + 2.5 - math.log(4.0)
+    torch.testing.assert_close(u4, scaled, rtol=0, atol=1e-10)
+    assert energies.quadrature(energies.DENSITIES["i"], 10.0, 401) == pytest.approx(0.0, abs=1e-10)
+
+
 def test_a_gaussian_is_torchs_own():
     a = torch.randn(3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     covariance = a @ a.T + torch.eye(3)
@@ -97,5 +110,5 @@ def test_mode_masses_are_those_of_draws_from_the_density():
 
 
 def test_an_unknown_energy_is_refused():
-    with pytest.raises(ValueError, match="accepted: a, b, c, d, e, f, g, h"):
+    with pytest.raises(ValueError, match="accepted: a, b, c, d, e, f, g, h, i"):
         energies.energy("z")

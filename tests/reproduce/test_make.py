@@ -66,6 +66,10 @@ def test_other_variables_are_one_word_each_or_words_where_they_are_a_list(make):
     assert value(table, "--rows") == "vae,my rows/it's.yaml"
     assert [value(table, f"--{name}") for name in ("data", "jobs", "seeds")] == ["digits", "2", "3"]
     assert "--devices" not in table
+    assert "--set" not in table
+    limit = ["trainer.epochs=2000", "trainer.checkpoint_seconds=60"]
+    table = make("reproduce-table", SET=" ".join(limit), KEEP="1")
+    assert table[table.index("--set") + 1 :] == [*limit, "--keep"]
     changes = ["optimiser.milestones=[0.5]", "trainer.devices=4"]
     faces = make("reproduce-celeba", SET=" ".join(changes), FID_WEIGHTS="my weights.pth")
     assert faces[faces.index("--set") + 1 :][:2] == changes
@@ -73,6 +77,12 @@ def test_other_variables_are_one_word_each_or_words_where_they_are_a_list(make):
     for target in ("reproduce-pictures", "reproduce-cell"):
         arguments = make(target, SET="data.root=x trainer.accelerator=cpu", CELL="a/b/c/seed0")
         assert {"data.root=x", "trainer.accelerator=cpu"} <= set(arguments)
+
+
+@pytest.mark.parametrize("page", ["toy", "collapse", "warmup"])
+def test_missing_is_an_option_of_every_page(make, page):
+    assert "--missing" not in make(f"reproduce-{page}")
+    assert "--missing" in make(f"reproduce-{page}", MISSING="1")
 
 
 def test_a_target_takes_its_own_number_of_seeds_where_none_is_given(make):

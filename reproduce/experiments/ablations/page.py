@@ -154,7 +154,7 @@ def _pictures(effects: pd.DataFrame, results: trials.Results, folder: Path) -> l
     sections = [Section("", blocks)]
     few = [p for t, by in results.items() if t.setting == "5000 images" for p in by.values()]
     if few:
-        replace(folder / "few.png", lambda f: curves.draw(curves.gather(few), f))
+        replace(folder / "few.png", lambda f: curves.draw(curves.gather(few), f, False))
         picture = f"![Curves]({folder.name}/few.png)"
         sections.append(Section("Training on 5000 images", [picture]))
     return sections

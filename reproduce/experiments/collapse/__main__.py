@@ -18,14 +18,20 @@ BY_PART = SimpleNamespace(seeds=None)  # without --seeds each part has its own n
 
 def main() -> None:
     """The command line; see `--help`."""
-    arguments = common.arguments("collapse", __doc__, dict.fromkeys(BUDGETS, BY_PART))
+    by_preset = dict.fromkeys(BUDGETS, BY_PART)
+    arguments = common.arguments("collapse", __doc__, by_preset, common.add_missing)
     preset, runs = arguments.preset, arguments.runs
     source = page_work.Source(preset, arguments.seeds or BUDGETS[preset].seeds, runs)
+    if arguments.missing:
+        committed.take(page.PAGE, source)
     page_work.run(arguments, page.PAGE.works(source))
     committed.commit(page.PAGE, source)
     failures, seeds = [], arguments.seeds or SEEDS[preset]
     for data in page.DATA[preset]:
         planned = nonlinear.plan(data)
+        if arguments.missing:
+            pool = trials.pool(preset, runs)
+            planned = trials.missing(planned, pool, preset, data, seeds)
         failures += trials.run(planned, preset, data, runs, seeds, engines.chosen(arguments))
     folder = common.folder("collapse", preset)
     print(f"page: {folder / 'index.md'} (numbers {page.make(source, folder)})")

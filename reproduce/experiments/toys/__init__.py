@@ -1,1 +1,1 @@
-"""The toy page: HVI and IAF under ELBO and AVO on eight energies in the plane."""
+"""The toy page: HVI and IAF under ELBO and AVO on nine energies in the plane."""

@@ -12,6 +12,7 @@ LABELS_OF = {
     "b": "broken ring (b)",
     "c": "ellipse (c)",
     "d": "four modes (d)",
+    "i": "torchkit modes (i)",
     "e": "wave (e)",
     "f": "split wave (f)",
     "g": "wide four modes (g)",
@@ -24,9 +25,10 @@ TARGETS = {
 }
 MODES = {catalogue.PLANAR[name][0]: modes for name, (modes, _) in catalogue.MODES.items()}
 MASSES = {catalogue.PLANAR[name][0]: masses for name, (_, masses) in catalogue.MODES.items()}
-MARGINALS = "d"  # the target whose marginals are shown
-METHODS, COUNTS, OBJECTIVES = ("hvi", "iaf"), (4, 10), ("ELBO", "AVO")
-LABELS = {"hvi": "HVI", "iaf": "IAF"}
+UNIT_START = "hvi_unit"  # from q_0 = N(0, I), by kernels whose noise starts at 1
+LABELS = {"hvi": "HVI", UNIT_START: "HVI, unit start", "iaf": "IAF"}
+METHODS, COUNTS, OBJECTIVES = tuple(LABELS), (4, 10), ("ELBO", "AVO")
+MARGINALS = {"hvi": "d", UNIT_START: "i", "iaf": "d"}  # the target whose marginals are shown
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class Setting:
         return energies.energy(self.target)
 
     def scale(self) -> list[float]:
-        """The standard deviations of q_0, wide enough to cover the target."""
-        return [TARGETS[self.target][3]] * 2
+        """The standard deviations of q_0: wide enough to cover the target, or 1."""
+        return [1.0 if self.family.method == UNIT_START else TARGETS[self.target][3]] * 2
 
 
 def families() -> list[Family]:

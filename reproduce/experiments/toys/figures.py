@@ -70,10 +70,11 @@ def marginals(target: str, method: str, count: int, runs: Path, preset: str, see
 
     The scale ends at the peak of f_t, so a q_t brighter than its f_t is clipped.
     """
-    _, half, _, scale = TARGETS[target]
+    half = TARGETS[target][1]
     alphas = [0.0, *schedules.alphas("linear", count)]
     rows = {}
-    energy = Setting(target, Family(method, count, "AVO")).energy()
+    setting = Setting(target, Family(method, count, "AVO"))
+    energy, scale = setting.energy(), setting.scale()[0]
     for name in ("ELBO", "AVO"):
         arrays = _stored(runs, preset, Setting(target, Family(method, count, name)), seed)
         rows[f"{name}: $q_t$"] = None if arrays is None else arrays["stages"]

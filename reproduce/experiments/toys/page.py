@@ -9,11 +9,12 @@ from annealed.inference.marginal_kl import TIGHT
 from annealed.models.energies import MASSES
 from reproduce.experiments.committed import UnitPage
 from reproduce.experiments.page_work import Source
-from reproduce.experiments.toys import figures, summary
+from reproduce.experiments.toys import figures, starts, summary
 from reproduce.experiments.toys.design import (
     BUDGETS,
     COUNTS,
     LABELS,
+    LABELS_OF,
     MARGINALS,
     METHODS,
     Budget,
@@ -57,9 +58,9 @@ def numbers_table(table: pd.DataFrame, draws: int) -> str:
 
 
 def masses_table(table: pd.DataFrame) -> str:
-    """Mass in each mode of d and g, and the total variation from the true masses of d, g and h."""
+    """Mass in each mode of d, i and g; total variation from the true masses of these and h."""
     head = ["target", "path", "objective", "left", "right", "top", "bottom", "total variation"]
-    lines = [["the truth (d, g)", "", "", *(number(m) for m in MASSES), "0", ""]]
+    lines = [["the truth (d, i, g)", "", "", *(number(m) for m in MASSES), "0", ""]]
     for r in table[table.total_variation.notna()].itertuples():
         four = not r.target.startswith("25")
         masses = [number(getattr(r, f"mass_{i}")) if four else "-" for i in range(4)]
@@ -98,12 +99,16 @@ def write(
     shown = sorted({r["seed"] for r in results})
     first, targets = shown[0], list(dict.fromkeys(setting.target for setting in by_setting))
     numbers, masses = numbers_table(table, budget.draws), masses_table(table)
+    by_start = starts.by_start(seeds)
+    gains, less_wide = starts.gains_table(table), starts.starts_table(by_start)
     marginals, drawn = [], {}
     for method in METHODS:
         for count in COUNTS:
             name = f"marginals_{method}_{count}"
-            drawn[name] = figures.marginals(MARGINALS, method, count, runs, preset, first)
-            marginals += [f"{LABELS[method]}, T = {count}:", f"![marginals]({name}.png)"]
+            target = MARGINALS[method]
+            drawn[name] = figures.marginals(target, method, count, runs, preset, first)
+            what = f"{LABELS[method]}, T = {count}, {LABELS_OF[target]}:"
+            marginals += [what, f"![marginals]({name}.png)"]
     source = (
         f"{page.seeds_source('toy', preset, shown, results)}; {budget.steps} steps of Adam, S = "
         f"{budget.samples} draws a step in training, S = {budget.draws} in evaluation, "
@@ -121,7 +126,7 @@ def write(
             figures={"densities": figures.densities(targets, runs, preset, first)},
         ),
         Section(
-            "The annealed targets and the marginals, four modes (d)",
+            "The annealed targets and the marginals, four modes",
             [
                 f"Seed {first}. Each column has one colour scale, which ends at the peak of f_t.",
                 *marginals,
@@ -143,6 +148,19 @@ def write(
             ],
             [numbers],
             frames={"seeds": seeds, "summary": table},
+        ),
+        Section(
+            "The author's start",
+            [
+                "HVI, AVO less ELBO from either start: `wide` covers the target, `unit` is the "
+                "author's.",
+                gains,
+                "HVI, the unit start less the wide one. Dashes as above; all numbers: "
+                "`starts.csv`.",
+                less_wide,
+            ],
+            [gains, less_wide],
+            frames={"starts": by_start},
         ),
         Section(
             "Mass of the modes",

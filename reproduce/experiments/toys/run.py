@@ -48,8 +48,9 @@ def setup(setting: Setting, budget: Budget) -> dict:
 
 
 def shown(setting: Setting) -> tuple[str, ...]:
-    """The arrays of a setting that figures show: its density, and of one target every marginal."""
-    return ("d", "stages") if setting.target == MARGINALS else ("d",)
+    """The arrays that figures show: a setting's density, and of a few settings every marginal."""
+    of_marginals = setting.target == MARGINALS[setting.family.method]
+    return ("d", "stages") if of_marginals else ("d",)
 
 
 def units(
@@ -111,7 +112,7 @@ def score(setting: Setting, budget: Budget, place: Place, posterior: Posterior, 
     numbers = divergences(log_w, target.log_z)
     finite = torch.isfinite(z).all().item()
     numbers["kl_marginal"] = numbers["kl"]  # of a path whose steps are all invertible
-    if finite and setting.family.method == "hvi":
+    if finite and setting.family.method in paths.REFINEMENTS:
         counts = budget.points, budget.particles
         numbers |= marginal_kl(target, posterior, target.log_z, *counts, seed)
     if finite:

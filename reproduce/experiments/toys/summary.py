@@ -31,26 +31,38 @@ def by_seed(by_setting: dict[Setting, list[dict]]) -> pd.DataFrame:
     return table
 
 
+def compare(subset: pd.DataFrame, base: pd.DataFrame) -> dict[str, float]:
+    """Of each measure the mean over seeds with its half width, and that of `subset` less `base`.
+
+    Differences are paired by seed. `kl_marginal` is an upper bound; where the lower one is more
+    than TIGHT below, on the mean over seeds, `kl_marginal_gap`, in `subset` or in `base`, its
+    difference is NaN.
+    """
+    line = {}
+    for measure in MEASURES:
+        values, others = (frame.set_index("seed")[measure] for frame in (subset, base))
+        line[measure], line[f"{measure}_half"] = interval(values)
+        paired = interval(values - others)
+        line[f"{measure}_difference"], line[f"{measure}_difference_half"] = paired
+    gap, other = ((frame.kl_marginal - frame.kl_marginal_low).mean() for frame in (subset, base))
+    line["kl_marginal_gap"] = gap
+    if max(gap, other) > TIGHT:
+        line |= dict.fromkeys(PAIRED_KL, float("nan"))
+    return line
+
+
 def by_cell(seeds: pd.DataFrame) -> pd.DataFrame:
     """One line a setting: mean and half width over seeds, and AVO less the ELBO of the same seeds.
 
-    `kl_marginal` is an upper bound; where the lower one is more than TIGHT below, on the mean over
-    seeds, `kl_marginal_gap`, its difference is NaN.
+    See `compare`.
     """
     lines = []
     for key, group in seeds.groupby(KEYS, sort=False):
-        base = group[group.objective == "ELBO"].set_index("seed")
+        base = group[group.objective == "ELBO"]
         for objective, subset in group.groupby("objective", sort=False):
             line = {**dict(zip(KEYS, key, strict=True)), "objective": objective}
             line |= {"seeds": len(subset), "lost": int(subset.kl.isna().sum())}
-            for measure in MEASURES:
-                values = subset.set_index("seed")[measure]
-                line[measure], line[f"{measure}_half"] = interval(values)
-                paired = interval(values - base[measure])
-                line[f"{measure}_difference"], line[f"{measure}_difference_half"] = paired
-            line["kl_marginal_gap"] = (subset.kl_marginal - subset.kl_marginal_low).mean()
-            if line["kl_marginal_gap"] > TIGHT:
-                line |= dict.fromkeys(PAIRED_KL, float("nan"))
+            line |= compare(subset, base)
             line["k_hat_max"] = subset.k_hat.max()
             line["noise_floor"] = subset.noise_floor.abs().max()
             line |= {f"mass_{i}": subset[f"mass_{i}"].mean() for i in range(4)}

@@ -9,6 +9,7 @@ ENERGIES = (  # in this order in `annealed.models.catalogue`
     "broken_ring",
     "ellipse",
     "four_modes",
+    "torchkit_modes",
     "wave",
     "split_wave",
     "wide_modes",

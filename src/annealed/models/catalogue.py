@@ -19,6 +19,7 @@ PLANAR = {  # name -> letter in `energies`, scale of q_0, half width of pictures
     "broken_ring": ("b", 3.0, 7.0, 12.0),
     "ellipse": ("c", 2.0, 5.0, 10.0),
     "four_modes": ("d", 2.0, 4.0, 8.0),
+    "torchkit_modes": ("i", 2.5, 5.0, 8.0),
     "wave": ("e", 3.0, 6.0, 16.0),
     "split_wave": ("f", 3.0, 6.0, 20.0),
     "wide_modes": ("g", 5.0, 10.0, 16.0),
@@ -26,6 +27,7 @@ PLANAR = {  # name -> letter in `energies`, scale of q_0, half width of pictures
 }
 MODES = {  # name -> modes, and the mass of each
     "four_modes": (energies.MODES, energies.MASSES),
+    "torchkit_modes": (energies.TORCHKIT_MODES, energies.MASSES),
     "wide_modes": (energies.WIDE_MODES, energies.MASSES),
     "lattice": (energies.LATTICE, (1.0 / len(energies.LATTICE),) * len(energies.LATTICE)),
 }

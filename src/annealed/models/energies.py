@@ -1,4 +1,4 @@
-"""Toy targets with a known log Z: eight energies in the plane, and Gaussians of any covariance."""
+"""Toy targets with a known log Z: nine energies in the plane, and Gaussians of any covariance."""
 
 import math
 from collections.abc import Callable
@@ -10,12 +10,14 @@ from annealed.inference.normal import standard_log_prob
 from annealed.models.targets import Energy
 
 MODES = ((-2.0, 0.0), (2.0, 0.0), (0.0, 2.0), (0.0, -2.0))  # of energy d
-MASSES = (0.1, 0.3, 0.4, 0.2)  # of those modes, and of energy g's
+MASSES = (0.1, 0.3, 0.4, 0.2)  # of those modes, and of energies g's and i's
 MODE_VARIANCE = 0.2
 WIDE_MODES = ((-5.0, 0.0), (5.0, 0.0), (0.0, 5.0), (0.0, -5.0))  # of energy g
 WIDE_VARIANCE = 1.5
 LATTICE = tuple((2.0 * i, 2.0 * j) for i in range(-2, 3) for j in range(-2, 3))  # of energy h
 LATTICE_VARIANCE = 0.1
+TORCHKIT_MODES = ((-2.5, 0.0), (2.5, 0.0), (0.0, 2.5), (0.0, -2.5))  # of energy i
+TORCHKIT_VARIANCE = 0.375
 
 
 def _bump(value: Tensor, scale: float) -> Tensor:
@@ -73,6 +75,16 @@ def wide_modes(z: Tensor) -> Tensor:
     return _mixture(z, WIDE_MODES, MASSES, WIDE_VARIANCE)
 
 
+def torchkit_modes(z: Tensor) -> Tensor:
+    """Energy i: Gaussians of variance 0.375 at TORCHKIT_MODES with weights MASSES; normalised.
+
+    U4 of torchkit, the first author's code for Huang et al. 2018 (CW-Huang/torchkit,
+    `toy_energy.py`, commit 844b621), which has energy g at 2 z and adds 2.5: its log Z is
+    2.5 - log 4.
+    """
+    return _mixture(z, TORCHKIT_MODES, MASSES, TORCHKIT_VARIANCE)
+
+
 def lattice(z: Tensor) -> Tensor:
     """Energy h: 25 equal Gaussians of variance 0.1 at LATTICE, 2 apart; normalised."""
     axis = torch.arange(-4.0, 5.0, 2.0, dtype=z.dtype, device=z.device)
@@ -104,6 +116,7 @@ DENSITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "f": split_wave,
     "g": wide_modes,
     "h": lattice,
+    "i": torchkit_modes,
 }
 NAMES = tuple(DENSITIES)
 # trapezoid rule on 4001 x 4001 points of [-24, 24]^2 in float64; held to 1e-4 by tests
@@ -116,6 +129,7 @@ LOG_Z = {
     "f": 2.6324946690,
     "g": 0.0,
     "h": 0.0,
+    "i": 0.0,
 }
 
 
@@ -135,11 +149,11 @@ def ring() -> Energy:
 
 
 def energy(name: str) -> Energy:
-    """One of the eight energies, a to h, over z (..., 2); raises ValueError for another name.
+    """One of the nine energies, a to i, over z (..., 2); raises ValueError for another name.
 
     a, e and f follow energies 1, 2 and 3 of Rezende & Mohamed 2015 (arXiv 1505.05770), e and f with
-    damping along z1; b, c and d follow Huang et al. 2018 (arXiv 1809.01818); g and h
-    are harder mixtures, d further apart and 25 modes.
+    damping along z1; b, c and d follow Huang et al. 2018 (arXiv 1809.01818), i their
+    code; g and h are harder mixtures, d further apart and 25 modes.
     """
     if name not in DENSITIES:
         raise ValueError(f"unknown energy {name!r}; accepted: {', '.join(NAMES)}")

@@ -328,4 +328,6 @@ def test_what_cannot_be_run_again_is_one_sentence(alone, tmp_path):
 
 
 def test_the_repositorys_own_marks_are_read():
-    assert (ROOT / readme.table_of((ROOT / "README.md").read_text(encoding="utf-8"))).is_file()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [path.parent.name for path in readme.tables_of(text)] == ["paper", "short"]
+    assert (ROOT / readme.shown(text, ROOT)[-1]).is_file()

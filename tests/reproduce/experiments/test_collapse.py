@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import ROOT
 
 from annealed.evaluation.latents import moment_kl
 from annealed.inference.avo import AVO
@@ -17,11 +19,13 @@ from annealed.inference.objectives import log_weight
 from annealed.inference.posteriors import Posterior
 from annealed.models.targets import LinearGaussian
 from annealed.utils.errors import UsageError
+from reproduce.experiments import page_work
 from reproduce.experiments.collapse import page
 from reproduce.experiments.collapse.__main__ import main
 from reproduce.experiments.collapse.linear import design, optimum, run, score, section, summary
 from reproduce.experiments.units import Place, finish
 from reproduce.pages import commentary
+from reproduce.results import trials
 
 X = design.data()
 SPECTRUM = optimum.spectrum(X)
@@ -289,6 +293,21 @@ def test_a_model_that_diverged_is_counted_and_left_out(made, tmp_path):
     results = {**results, "IWAE": [first, {**second, "points": points}]}
     page.write([section.section(results, TINY)], 2, tmp_path, "full")
     assert "(1 diverged)" in (tmp_path / "index.md").read_text(encoding="utf-8")
+
+
+def test_with_missing_neither_committed_units_nor_committed_trials_are_made(monkeypatch, tmp_path):
+    shutil.copytree(ROOT / "reports" / "results", tmp_path / "reports" / "results")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(page, "make", lambda source, folder: "none")
+    done, asked = [], []
+    monkeypatch.setattr(page_work, "run", lambda _, works: done.extend(w.done() for w in works))
+    monkeypatch.setattr(trials, "run", lambda planned, *_: asked.extend(planned) or [])
+    options = ["--preset", "full", "--missing", "--runs", str(tmp_path / "runs")]
+    monkeypatch.setattr(sys, "argv", ["reproduce.experiments.collapse", *options])
+    main()
+    assert done
+    assert all(done)
+    assert asked == []
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """What the runs of a page made, in two files, and the page made of these alone."""
 
 import json
+import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from test_noise import TINY
 
 from annealed.utils.errors import UsageError
-from reproduce.experiments import committed
+from reproduce.experiments import committed, page_command, page_work
 from reproduce.experiments.committed import UnitPage
 from reproduce.experiments.invertible.page import rows
 from reproduce.experiments.noise import design, page
@@ -89,6 +91,52 @@ def test_seeds_of_another_process_have_a_line_of_their_own(made, tmp_path):
     assert json.loads(
         (tmp_path / "again" / path.relative_to(copy.runs)).read_text(encoding="utf-8")
     ) == json.loads(read(path))
+
+
+def test_what_is_committed_is_taken_where_a_run_has_no_result_and_the_setup_is_todays(
+    made, results, tmp_path
+):
+    source, _ = made
+    path = results / "noise.jsonl"
+    text = read(path).replace('"steps": 6', '"steps": 7', 1)  # the first line's
+    path.write_text(text, encoding="utf-8")
+    copy = replace(source, runs=str(tmp_path / "runs"), results=results)
+    other, begun, *rest = [place for work in copy.plan("noise") for place in work.places]
+    own = begun.path(0)
+    own.parent.mkdir(parents=True)
+    own.write_text("{}", encoding="utf-8")
+    assert committed.take(page.PAGE, copy) == SEEDS * len(rest) + 1
+    assert read(own) == "{}"
+    assert not other.path(0).exists()
+    taken = [begun.read(1), *(place.read(seed) for place in rest for seed in range(SEEDS))]
+    assert all(result["provenance"] == CODE for result in taken)
+    assert committed.take(page.PAGE, copy) == 0
+
+
+def test_where_nothing_is_committed_nothing_is_taken_and_a_broken_file_is_refused(made, tmp_path):
+    copy = replace(made[0], runs=str(tmp_path / "runs"), results=tmp_path / "none")
+    assert committed.take(page.PAGE, copy) == 0
+    copy.results.mkdir()
+    (copy.results / "noise.jsonl").write_text("{", encoding="utf-8")
+    with pytest.raises(UsageError, match="has no readable results"):
+        committed.take(page.PAGE, copy)
+
+
+def test_with_missing_a_page_trains_only_what_is_not_committed(made, tmp_path, monkeypatch):
+    source, text = made
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports").mkdir()
+    monkeypatch.setattr(design, "BUDGETS", {**design.BUDGETS, "full": TINY})
+    monkeypatch.setattr(page_work, "Source", partial(Source, results=source.results))
+    begun = []
+    monkeypatch.setattr(page_work, "run", lambda arguments, works: begun.extend(works))
+    options = ["--preset", "full", "--seeds", str(SEEDS), "--missing"]
+    monkeypatch.setattr(sys, "argv", ["reproduce.experiments.noise", *options])
+    page_command.run(page.PAGE, "noise", "", design.BUDGETS)
+    assert begun
+    assert all(work.done() for work in begun)
+    folder = tmp_path / "reports" / "noise"
+    assert {p.name: read(p) for p in folder.iterdir() if p.suffix in (".md", ".csv")} == text
 
 
 def test_a_smoke_run_is_not_committed(made, tmp_path):

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from stand_ins import cheap, shell, stand_in, trained, until
 
+from annealed.runs.folders import KEYS_WITHOUT_EFFECT
 from annealed.utils.errors import InUse, UsageError
 from annealed.utils.files import in_use, locked
 from reproduce import __main__ as reproduce
@@ -90,11 +91,22 @@ def test_an_index_outside_of_the_grid_is_refused(main, tmp_path, index):
         (["--gpus", "0.5"], "--gpus is of --engine ray"),
         (["--devices", "two"], "--devices is 'two'; accepted: a count"),
         (["--jobs", "0"], "--jobs is 0"),
+        (["--set", "trainer.epochs=3", "data.size=32"], r"--set has data.size; accepted: trainer"),
+        (["--set", "trainer.epochs=x"], r"trainer.epochs is 'x'"),
+        (["--set", "trainer.epochs"], "'trainer.epochs' is not an override"),
     ],
 )
 def test_options_that_an_engine_does_not_take_are_refused(main, tmp_path, arguments, phrase):
     with pytest.raises(UsageError, match=phrase):
         main(tmp_path, *arguments)
+
+
+def test_what_set_takes_changes_every_run_and_no_more_than_the_table_says():
+    arguments = reproduce.arguments_parser().parse_args(["--set", "trainer.epochs=7"])
+    runs = reproduce.runs_of(arguments, "digits", ["vae", "hvi"])
+    assert {run.config().trainer.epochs for run in runs} == {7}
+    free = [name for name in reproduce.SETTABLE if name not in KEYS_WITHOUT_EFFECT]
+    assert free == ["trainer.epochs", "trainer.accelerator"]
 
 
 @pytest.fixture(scope="module")
