@@ -14,7 +14,7 @@ PERIOD = 0.5  # seconds between two updates
 
 
 class Progress:
-    """One bar a phase, as train or score, of the run called `title`, and within it while it compiles.
+    """One bar a phase (train, score) of the run called `title`, and within it while it compiles.
 
     The rate and the time that remains are those of the time that is not spent compiling. With
     ANNEALED_PROGRESS=json each update is a line of JSON on standard output instead.
