@@ -18,7 +18,6 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import locked
 from reproduce.experiments.estimators.design import Budget
 from reproduce.experiments.estimators.scoring import Scoring
-from reproduce.results.pack import Pack
 from reproduce.results.selection import select
 from reproduce.results.store import RESULTS, committed_results, pack_of, portable
 
@@ -74,27 +73,11 @@ def root(preset: str, runs: str, results: Path = RESULTS) -> Path:
     return results / "estimators" if preset == "full" else Path(runs, "estimators")
 
 
-def commit(scorings: Sequence[Scoring], folder: Path) -> None:
-    """Make the pack below `folder` that of `scorings`, in the place of the one that is there.
+def made(scoring: Scoring) -> Scored:
+    """What `scoring` and the training before it left in the run folder.
 
-    Raises UsageError where a result is missing or is of other weights or images than another.
+    Raises UsageError where a part is missing or not readable, or as Scored does.
     """
-    made = {place(s.result).as_posix(): s for s in map(_read, scorings)}
-    first = scorings[0]
-    target = pack_of(first.preset, first.data, folder)
-    target.path.parent.mkdir(parents=True, exist_ok=True)
-    label = "the folder of results"
-    with locked(target.path.parent, label, wait=True), TemporaryDirectory(dir=folder) as scratch:
-        pack = Pack(Path(scratch, target.path.name))
-        for name, one in made.items():
-            arrays = {AIS: one.annealed, LOWER: one.lower, UPPER: one.upper}
-            pack.add("/".join(name.split("/")[2:]), one.result, None, one.test, arrays)
-        os.replace(pack.arrays, target.arrays)
-        os.replace(pack.path, target.path)
-
-
-def _read(scoring: Scoring) -> Scored:
-    """What `scoring` and the run before it left in the run folder."""
     run = scoring.folder() / RESULT
     ais, arrays = read_annealed(scoring.path)
     result = portable(read_placed(run))
@@ -106,26 +89,53 @@ def _read(scoring: Scoring) -> Scored:
     return Scored(str(scoring.path), {**result, AIS: kept}, test, *bounds)
 
 
+def commit(scored: Sequence[Scored], budget: Budget, folder: Path) -> None:
+    """Make the pack below `folder` that of `scored`, in the place of the one that is there.
+
+    Raises UsageError as `read` does, and then leaves the one that is there.
+    """
+    target = pack_of(budget.preset, budget.data, folder)
+    target.path.parent.mkdir(parents=True, exist_ok=True)
+    label = "the folder of results"
+    with locked(target.path.parent, label, wait=True), TemporaryDirectory(dir=folder) as scratch:
+        pack = pack_of(budget.preset, budget.data, Path(scratch))
+        pack.path.parent.mkdir()
+        for one in scored:
+            name = "/".join(place(one.result).parts[2:])
+            arrays = {AIS: one.annealed, LOWER: one.lower, UPPER: one.upper}
+            pack.add(name, one.result, None, one.test, arrays)
+        read(budget, Path(scratch))
+        os.replace(pack.arrays, target.arrays)
+        os.replace(pack.path, target.path)
+
+
 def read(budget: Budget, folder: Path) -> list[Scored]:
     """Every seed of the pack below `folder`, row by row.
 
-    Raises UsageError where the page cannot be made of it: a row of `budget` is missing, AIS had
-    other options, or results cannot share a table.
+    Raises UsageError where it lacks a row of `budget`, and as `read_rows` does.
     """
-    pack = pack_of(budget.preset, budget.data, folder)
+    rows = read_rows(budget, folder)
+    if missing := [row for row, of_row in rows.items() if not of_row]:
+        path = pack_of(budget.preset, budget.data, folder).path
+        raise UsageError(f"{path} has no result of {', '.join(missing)}; make the page again.")
+    return [one for of_row in rows.values() for one in of_row]
+
+
+def read_rows(budget: Budget, folder: Path) -> dict[str, list[Scored]]:
+    """The seeds that the pack below `folder` has of each row of `budget`, perhaps none.
+
+    Raises UsageError where AIS had other options, or results cannot share a table.
+    """
     chosen, refused = select(committed_results(budget.preset, budget.data, folder))
     if refused:
         raise UsageError(" ".join(refused.values()))
-    by_row = {row: [one for one in chosen if one.row == row] for row in budget.rows}
-    if missing := [row for row, of_row in by_row.items() if not of_row]:
-        raise UsageError(f"{pack.path} has no result of {', '.join(missing)}; make the page again.")
-    scored = []
-    for one in (one for of_row in by_row.values() for one in of_row):
-        result = chosen[one]
+    rows: dict[str, list[Scored]] = {row: [] for row in budget.rows}
+    for one, result in chosen.items():
         if result.get(AIS, {}).get("annealing") != budget.options.to_dict():
             raise UsageError(f"{one} was scored by AIS of other options; make the page again.")
         arrays = [one.log_prob(), *(one.array(key) for key in (AIS, LOWER, UPPER))]
         if any(array is None for array in arrays):
-            raise UsageError(f"{pack.arrays} lacks an array of {one.name}; make the page again.")
-        scored.append(Scored(str(one), result, *arrays))
-    return scored
+            lacking = f"{one.pack.arrays} lacks an array of {one.name}"
+            raise UsageError(f"{lacking}; make the page again.")
+        rows.setdefault(one.row, []).append(Scored(str(one), result, *arrays))
+    return rows

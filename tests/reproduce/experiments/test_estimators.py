@@ -308,22 +308,61 @@ def test_what_is_committed_is_replaced_whole_or_not_at_all(root, tmp_path):
         write_run(work)
     change(works[-1].path, importance=None)
     with pytest.raises(UsageError, match=r"T500\.json has no importance-sampled NLL of these"):
-        kept.commit(works, pool)
+        kept.commit([kept.made(work) for work in works], FULL, pool)
     other = np.load(works[1].folder() / "result.npz")["log_prob"] - 0.01
     np.savez(works[-1].folder() / "result.npz", log_prob=other)
     write_run(works[-1])
     change(works[-1].folder() / RESULT, nll=-other.mean())
     np.savez(works[-1].folder() / "result.npz", log_prob=other)
     with pytest.raises(UsageError, match=r"its NLL of the same images .* of other weights"):
-        kept.commit(works, pool)
+        kept.commit([kept.made(work) for work in works], FULL, pool)
     assert path.read_bytes() == before
     write_run(works[-1])
-    kept.commit(works, pool)
+    kept.commit([kept.made(work) for work in works], FULL, pool)
     assert len(path.read_text(encoding="utf-8").splitlines()) == 5
     assert [p.name for p in pool.iterdir()] == ["short"]
     page.write("full", tmp_path / "page", pool)
     text = (tmp_path / "page" / "index.md").read_text(encoding="utf-8")
     assert text.count("| one seed |") == 2 * 15
+
+
+def test_missing_takes_a_row_that_is_kept_and_makes_the_others(root, tmp_path, monkeypatch):
+    before = {p.name: p.read_bytes() for p in (root / "reports" / "estimators").iterdir()}
+    path = root / RESULTS / "estimators" / "short" / "mnist.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert json.loads(lines[4])["run"] == "hvi/seed1"
+    path.write_text("\n".join([*lines[:4], *lines[5:]]) + "\n", encoding="utf-8")
+    for seed in range(3):
+        write_run(scoring_of("hvi", seed, tmp_path / "runs"))
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(Local, "start", no_start)
+    runs = str(tmp_path / "runs")
+    monkeypatch.setattr(sys, "argv", ["x", "--preset", "full", "--missing", "--runs", runs])
+    command.main()
+    assert path.read_text(encoding="utf-8").splitlines() == lines
+    after = {p.name: p.read_bytes() for p in (root / "reports" / "estimators").iterdir()}
+    assert after == before
+    shutil.rmtree(runs)
+    command.main()
+    assert path.read_text(encoding="utf-8").splitlines() == lines
+
+
+def scoring_of(row, seed, runs):
+    works = design.scorings(FULL, 3, str(runs))
+    return next(work for work in works if (work.row, work.seed) == (row, seed))
+
+
+def test_results_that_cannot_share_a_table_do_not_replace_those_that_can(root, tmp_path):
+    pool = root / RESULTS / "estimators"
+    before = (pool / "short" / "mnist.jsonl").read_bytes()
+    works = design.scorings(FULL, 1, str(tmp_path / "runs"))
+    for work in works:
+        write_run(work)
+    change(works[0].folder() / RESULT, samples=7)
+    with pytest.raises(UsageError, match="differs from most results of its table"):
+        kept.commit([kept.made(work) for work in works], FULL, pool)
+    assert (pool / "short" / "mnist.jsonl").read_bytes() == before
+    assert [p.name for p in pool.iterdir()] == ["short"]
 
 
 def test_the_checklist_counts_what_annealing_took(root):
