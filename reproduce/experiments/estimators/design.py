@@ -32,10 +32,10 @@ BUDGETS = {
     "full": Budget(
         preset="short",
         data="mnist",
-        rows=("vae", "hvi", "hvi_avo", "iaf", "cc_lin_iaf"),
+        rows=("vae", "iwae", "hvi", "hvi_avo", "hvi_nvi", "iaf", "cc_lin_iaf"),
         seeds=3,
         options=AnnealedScoreOptions.of(
-            chains=16, temperatures=500, leapfrogs=5, start="posterior", images=200, simulated=50
+            chains=16, temperatures=500, leapfrogs=5, start="posterior", images=275, simulated=100
         ),
         compile=True,
     ),

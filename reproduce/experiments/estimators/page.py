@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from reproduce.experiments.estimators import figures, kept, summary
@@ -19,12 +20,14 @@ SETTING = Path(__file__).parent / "setting.md"
 def rows_table(rows: pd.DataFrame) -> str:
     """The NLL of every row by both estimators, their difference and BDMC's gap."""
     head = ["row", "seeds", "IS, whole test set", "IS", "AIS", "IS less AIS", "largest"]
-    head += ["BDMC gap", "acceptance"]
+    head += ["BDMC gap", "above 1 nat", "its seeds", "acceptance"]
     lines = []
     for r in rows.itertuples():
         cells = [spread(getattr(r, m), getattr(r, f"{m}_half")) for m in summary.MEASURES[:3]]
         cells += [spread(r.slack, r.slack_half, ".3f"), number(r.slack_max)]
-        cells += [spread(r.bdmc_gap, r.bdmc_gap_half, ".3f"), number(r.acceptance)]
+        apart = "-" if np.isnan(r.bdmc_apart) else f"{100 * r.bdmc_apart:.0f} %"
+        cells += [spread(r.bdmc_gap, r.bdmc_gap_half, ".3f"), apart, str(r.bdmc_seeds)]
+        cells += [number(r.acceptance)]
         lines.append([r.label, str(r.seeds), *cells])
     return markdown_table(head, lines, 1)
 
@@ -44,7 +47,7 @@ def source_line(scored: list[Scored], preset: str) -> str:
     """Where the numbers come from: command, data, sizes, commits and devices."""
     first = scored[0].result
     ais, seeds = first[AIS], sorted({one.result["seed"] for one in scored})
-    size = ais["annealing"]
+    size, drawn = ais["annealing"], max(len(one.gap) for one in scored)
     trained = [s for one in scored for s in one.result["training"]["sessions"]]
     scoring = [one.result[AIS]["provenance"] for one in scored]
     return (
@@ -53,7 +56,7 @@ def source_line(scored: list[Scored], preset: str) -> str:
         f"{first['data_digest'][:12]}; seeds {seeds[0]} to {seeds[-1]}; importance sampling with "
         f"S = {first['samples']}; AIS with {size['chains']} chains x {size['temperatures']} "
         f"temperatures x {size['leapfrogs']} leapfrog steps from the {size['start']}; the first "
-        f"{ais['test_images']} test images, {ais['bdmc']['images']} images of the model for BDMC; "
+        f"{ais['test_images']} test images, {drawn} images of the model for BDMC; "
         f"trained {_where(trained)}; scored by AIS {_where(scoring)}. ± is half a 95% t-interval "
         "over seeds. All numbers: `seeds.csv`, `rows.csv`, `pairs.csv`."
     )
@@ -85,8 +88,9 @@ def write(preset: str, folder: Path, root: Path, note: Path = READING) -> str:
                 "NLL in nats an image; IS and AIS are of the same weights and the same images. IS "
                 "less AIS is by how much importance sampling overstates the NLL beyond AIS, "
                 "'largest' that of one image of one seed. AIS is an upper bound in expectation "
-                "too: the BDMC gap is how far AIS's bounds on both sides lie apart, on images that "
-                "the model draws. Acceptance is that of the HMC moves.",
+                "too: the BDMC gap is how far AIS's bounds on both sides lie apart on images that "
+                "the model draws, the median image's; beside it the share of images of which it is "
+                "above 1 nat, and how many seeds have it. Acceptance is that of the HMC moves.",
                 numbers,
                 "![NLL by both estimators](estimators.png)",
             ],

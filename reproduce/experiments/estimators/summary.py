@@ -9,7 +9,8 @@ from reproduce.experiments.estimators.kept import AIS, Scored
 from reproduce.results import paired, published
 from reproduce.results.statistics import interval
 
-MEASURES = ("nll_test", "nll_is", "nll_ais", "slack", "bdmc_gap", "acceptance")
+MEASURES = ("nll_test", "nll_is", "nll_ais", "slack", "bdmc_gap", "bdmc_apart", "acceptance")
+APART = 1.0  # nats, from which the two bounds of an image say little
 LOG_PROB: dict[str, Callable[[Scored], np.ndarray]] = {  # of which a pair's difference is taken
     "importance sampling": lambda s: s.importance,
     "AIS": lambda s: s.annealed,
@@ -21,12 +22,14 @@ def by_seed(scored: list[Scored]) -> pd.DataFrame:
     """One line a seed, nats an image.
 
     `nll_test` is of all test images, `nll_is` and `nll_ais` of the same first ones, `slack` the one
-    less the other, `slack_max` that of the image where it is largest.
+    less the other, `slack_max` that of the image where it is largest. `bdmc_gap` is the median over
+    the images of the model, and `bdmc_apart` the share of them whose bounds lie more than APART
+    nats apart; both are NaN of a seed without BDMC.
     """
     lines = []
     for one in scored:
         result, slack = one.result, one.annealed - one.importance
-        ais, bdmc = result[AIS], result[AIS]["bdmc"]
+        ais, gap = result[AIS], one.gap if len(one.gap) else np.array([np.nan])
         lines.append(
             {
                 "row": result["row"],
@@ -37,14 +40,16 @@ def by_seed(scored: list[Scored]) -> pd.DataFrame:
                 "nll_ais_mc_error": ais["nll_mc_error"],
                 "slack": slack.mean(),
                 "slack_max": slack.max(),
-                "bdmc_gap": bdmc["gap"],
-                "bdmc_gap_error": bdmc["gap_error"],
+                "bdmc_gap": np.median(gap),
+                "bdmc_apart": np.where(np.isfinite(gap), gap > APART, np.nan).mean(),
+                "bdmc_gap_mean": gap.mean(),
+                "bdmc_images": len(one.gap),
                 "acceptance": ais["acceptance_mean"],
                 "k_hat_untrusted": result["k_hat_untrusted"],
                 "ais_minutes": ais["evaluate_seconds"] / 60,
             }
         )
-    return pd.DataFrame(lines).astype({"nll_ais_mc_error": float, "bdmc_gap_error": float})
+    return pd.DataFrame(lines).astype({"nll_ais_mc_error": float})
 
 
 def by_row(seeds: pd.DataFrame) -> pd.DataFrame:
@@ -52,6 +57,7 @@ def by_row(seeds: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for row, group in seeds.groupby("row", sort=False):
         line = {"row": row, "label": published.label(row), "seeds": len(group)}
+        line["bdmc_seeds"] = int((group.bdmc_images > 0).sum())
         for measure in MEASURES:
             line[measure], line[f"{measure}_half"] = interval(group[measure])
         lines.append(line | {"slack_max": group.slack_max.max()})
