@@ -11,6 +11,7 @@ from annealed.inference.transitions import ResidualRefinement
 from annealed.utils import randomness
 
 SCALE = 5.0  # of q_0 = N(0, 25 I), which is f_0 too
+PATH_RATE = 0.1  # of learnt alphas, times the kernels'; at 1 they outrun the kernels
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Setting:
             steps = [ResidualRefinement(2, hidden=hidden) for _ in range(transitions)]
         posterior = Posterior.unconditional(2, SCALE, steps)
         if KINDS[self.kind].learnt_path:
-            posterior.alphas = LearntAlphas(transitions)
+            posterior.alphas = LearntAlphas(transitions, PATH_RATE)
         return posterior
 
     def objective(self, samples: int) -> Objective:

@@ -13,7 +13,7 @@ from annealed.inference.posteriors import Posterior
 from annealed.inference.schedules import alphas as spaced
 from annealed.models import energies
 from annealed.utils import randomness
-from reproduce.experiments.nested.design import KINDS, Budget, Setting, settings
+from reproduce.experiments.nested.design import KINDS, PATH_RATE, Budget, Setting, settings
 from reproduce.experiments.units import Place, Progress, Unit, of_one_setting
 
 
@@ -26,6 +26,7 @@ def setup(setting: Setting, budget: Budget) -> dict:
     """All that decides a setting's numbers, apart from the seed."""
     kind = {k: v for k, v in asdict(KINDS[setting.kind]).items() if k != "published"}
     numbers = {**asdict(setting), **kind, **asdict(budget)}
+    numbers |= {"path_rate": PATH_RATE} if KINDS[setting.kind].learnt_path else {}
     return {name: value for name, value in numbers.items() if name != "seeds"}
 
 

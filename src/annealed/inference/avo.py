@@ -80,6 +80,8 @@ class AVO(Objective):
     ValueError for what is not accepted.
     """
 
+    elbo_samples: int | None = None  # the first so many of S, that steps by the ELBO take
+
     def __init__(
         self,
         transitions: int,
@@ -139,6 +141,6 @@ class AVO(Objective):
             if not self.stagewise:
                 yield total, terms
         if weight < 1.0:
-            of_path = inputs.noise[: len(inputs.noise) - self.extra_draws, : self.elbo.samples]
+            of_path = inputs.noise[: len(inputs.noise) - self.extra_draws, : self.elbo_samples]
             for value, terms in self.elbo(inputs._replace(noise=of_path)):
                 yield (1.0 - weight) * value, terms

@@ -18,15 +18,19 @@ from annealed.inference.posteriors import Posterior
 
 
 class LearntAlphas(nn.Module):
-    """alpha_1 < ... < alpha_T = 1 as running sums of a softmax; they start evenly spaced."""
+    """alpha_1 < ... < alpha_T = 1 as running sums of a softmax; they start evenly spaced.
 
-    def __init__(self, transitions: int):
+    Adam moves every parameter by about its learning rate a step. With `rate` below 1 the path
+    learns so many times slower than the kernels, which otherwise it may outrun.
+    """
+
+    def __init__(self, transitions: int, rate: float = 1.0):
         super().__init__()
-        self.logits = nn.Parameter(torch.zeros(transitions))
+        self.logits, self.rate = nn.Parameter(torch.zeros(transitions)), rate
 
     def forward(self) -> Tensor:
         """The alphas, (T,)."""
-        return self.logits.softmax(0).cumsum(0)
+        return (self.rate * self.logits).softmax(0).cumsum(0)
 
 
 class Level(NamedTuple):
@@ -145,7 +149,7 @@ class NVI(AVO):
             raise ValueError("NVI takes train_decoder last or never; got every")
         if samples < 2:
             raise ValueError(f"NVI weighs its samples against each other: from 2; got {samples}")
-        self.resample, self.elbo.samples = resample, elbo_samples or samples
+        self.resample, self.elbo_samples = resample, elbo_samples
         self.extra_draws = (transitions - 1) * resample
 
     @override

@@ -123,6 +123,7 @@ class NVIOptions:
     rho: float = number(0.2, low=0.0, high=1.0)  # share of NVI's steps, or NVI's convex weight
     alphas: str = choice("linear", "geometric", "learnt", default="linear")
     first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
+    path_rate: float = number(1.0, low=0.0, open_ends=True)  # of learnt alphas, times the kernels'
     train_decoder: Any = choice("last", "never", True, False, default="last")
     stagewise: bool = False  # one backward pass a level
 
@@ -137,8 +138,9 @@ class NVIOptions:
     def build(self, posterior: Posterior) -> NVI:
         """The objective of a path, whose alphas become a part of the posterior where learnt."""
         transitions, options = len(posterior.transitions), asdict(self)
+        rate = options.pop("path_rate")
         if self.alphas == "learnt":
-            posterior.alphas = LearntAlphas(transitions)
+            posterior.alphas = LearntAlphas(transitions, rate)
             options["alphas"] = "linear"
         return NVI(transitions, elbo_samples=1, **options)
 
