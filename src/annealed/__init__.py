@@ -14,6 +14,13 @@ _MODULES = {
     "inference.transitions": ("MeanField", "Refinement", "ResidualRefinement", "Transition"),
     "inference.flows": ("IAF", "ConvexLinearIAF", "Householder"),
     "inference.posteriors": ("GaussianHead", "Path", "Posterior"),
+    "inference.annealed_path": (
+        "AnnealedPosterior",
+        "AnnealedTarget",
+        "AnnealedTransition",
+        "State",
+    ),
+    "inference.langevin": ("Langevin",),
     "inference.objectives": (
         "DoublyReparameterised",
         "Maximise",

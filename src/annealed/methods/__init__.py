@@ -6,6 +6,12 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "base": ("METRIC_NAMES", "Method", "PosteriorBuilder"),
+        "annealed_options": (
+            "AnnealedOptions",
+            "ControlledOptions",
+            "LangevinOptions",
+            "LearntReverseOptions",
+        ),
         "options": (
             "AVOOptions",
             "ConvexLinearOptions",
@@ -15,9 +21,11 @@ __all__, __getattr__, __dir__ = lazy_names(
             "LearntPathOptions",
             "LinearOptions",
             "NVIOptions",
+            "PathOptions",
             "RefinementOptions",
         ),
         "rows": (
+            "CMCD",
             "HVI",
             "HVIAVO",
             "HVINVI",
@@ -25,6 +33,8 @@ __all__, __getattr__, __dir__ = lazy_names(
             "HVM",
             "IAFAVO",
             "IWAE",
+            "LMCVAE",
+            "MCD",
             "VAE",
             "CcLinIAF",
             "HouseholderAVO",
