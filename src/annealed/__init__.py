@@ -20,6 +20,7 @@ _MODULES = {
         "AnnealedTransition",
         "State",
     ),
+    "inference.hamiltonian": ("Hamiltonian",),
     "inference.langevin": ("Langevin",),
     "inference.objectives": (
         "DoublyReparameterised",

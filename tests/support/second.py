@@ -201,6 +201,34 @@ def langevin(w, options, x, context, q0, z, noise, signs=(0, 0)):
     return z, total
 
 
+def hamiltonian(w, options, x, context, q0, z, noise):
+    """Leapfrog steps of size 1 of (z, p) with p ~ N(0, M), M = 1 / h^2: arXiv 2107.04150.
+
+    The weight has the momentum's density at the start and the end, and those of each refreshment
+    and its reversal; where M changes, p does by a linear map.
+    """
+    sd = (1 / annealed(w, options["transitions"], x, q0, 0)[1]).expand_as(z)
+    p = sd * noise[0]
+    total = gaussian(torch.zeros_like(p), sd).log_prob(p)
+    for t in range(options["transitions"]["steps"]):
+        slope, h = annealed(w, options["transitions"], x, q0, t)
+        new_sd = (1 / h).expand_as(z)
+        p, total = p * new_sd / sd, total - (new_sd / sd).log().sum(-1)
+        sd = new_sd
+        if t > 0:
+            eta = 1 / (1 + (-w.of[f"posterior.transitions.{t}.logit"]).exp())
+            spread = (1 - eta**2).sqrt() * sd
+            new = eta * p + spread * noise[t]
+            total = total + gaussian(eta * p, spread).log_prob(new)
+            total = total - gaussian(eta * new, spread).log_prob(p)
+            p = new
+        for _ in range(options["transitions"]["leapfrogs"]):
+            p = p + slope(z) / 2
+            z = z + p / sd**2
+            p = p + slope(z) / 2
+    return z, total - gaussian(torch.zeros_like(p), sd).log_prob(p)
+
+
 def refined(w: Weights, options, x: Tensor, q: Independent, draws: list[Tensor]) -> Independent:
     """q after one gated update of (mu, log sigma) a draw, from the ELBO's gradient in them.
 
@@ -241,6 +269,7 @@ STEPS = {
     "lmcvae": langevin,
     "mcd": partial(langevin, signs=(0, 1)),
     "cmcd": partial(langevin, signs=(1, -1)),
+    "uha": hamiltonian,
     "householder": householder,
     "householder_avo": householder,
     "iaf": inverse_autoregressive,
@@ -250,7 +279,7 @@ STEPS = {
 }
 
 
-STOCHASTIC = ("hvi", "hvi_avo", "hvi_nvi", "hvi_nvi_star", "lmcvae", "mcd", "cmcd")
+STOCHASTIC = ("hvi", "hvi_avo", "hvi_nvi", "hvi_nvi_star", "lmcvae", "mcd", "cmcd", "uha")
 
 
 def num_start_draws(row: str, options: dict) -> int:

@@ -22,6 +22,7 @@ METHODS = {  # imported when asked for: a configuration is read without its row
     "lmcvae": "annealed.methods.rows:LMCVAE",
     "mcd": "annealed.methods.rows:MCD",
     "cmcd": "annealed.methods.rows:CMCD",
+    "uha": "annealed.methods.rows:UHA",
     "householder": "annealed.methods.rows:HouseholderFlow",
     "householder_avo": "annealed.methods.rows:HouseholderAVO",
     "iaf": "annealed.methods.rows:IAFlow",

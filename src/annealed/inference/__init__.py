@@ -21,6 +21,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "importance": ("Estimate", "WeightStream", "joined", "log_marginal", "path_log_weight"),
         "iterative": ("IterativePosterior", "Refiner"),
         "kernels": ("GatedKernel", "ResidualKernel"),
+        "hamiltonian": ("Hamiltonian",),
         "langevin": ("Langevin",),
         "nested": ("NVI", "LearntAlphas", "nested_stages"),
         "normal": ("Normal", "standard_log_prob"),

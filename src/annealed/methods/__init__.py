@@ -9,6 +9,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "annealed_options": (
             "AnnealedOptions",
             "ControlledOptions",
+            "HamiltonianOptions",
             "LangevinOptions",
             "LearntReverseOptions",
         ),
@@ -35,6 +36,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "IWAE",
             "LMCVAE",
             "MCD",
+            "UHA",
             "VAE",
             "CcLinIAF",
             "HouseholderAVO",

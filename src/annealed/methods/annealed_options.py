@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from annealed.config.fields import choice, number
 from annealed.inference.annealed_path import AnnealedPosterior, AnnealedTransition
+from annealed.inference.hamiltonian import Hamiltonian
 from annealed.inference.langevin import Langevin
 from annealed.methods.base import PosteriorBuilder
 from annealed.methods.options import PathOptions, refuse_first_alpha
@@ -61,3 +62,19 @@ class ControlledOptions(LearntReverseOptions):
     """Langevin steps with a network in both kernels."""
 
     reverse = "controlled"
+
+
+@dataclass
+class HamiltonianOptions(AnnealedOptions):
+    """Leapfrog steps whose momentum lasts in part from one to the next."""
+
+    step_size: float = number(0.1, low=0.0, open_ends=True)
+    leapfrogs: int = number(1, low=1)  # of a step
+    persistence: float = number(0.9, low=0.0, high=0.999)  # of the momentum, where it starts
+    learn_persistence: bool = True
+
+    def build(self, builder: PosteriorBuilder) -> list[AnnealedTransition]:
+        """Independent transitions, one a step, of which the first draws its momentum."""
+        sizes = {"learn_persistence": self.learn_persistence, **self.sizes()}
+        kept = [0.0] + [self.persistence] * (self.steps - 1)
+        return [Hamiltonian(builder.latent, self.leapfrogs, persistence=k, **sizes) for k in kept]

@@ -12,6 +12,7 @@ from annealed.inference.objectives import DoublyReparameterised, Maximise, iwae,
 from annealed.inference.posteriors import GaussianHead
 from annealed.methods.annealed_options import (
     ControlledOptions,
+    HamiltonianOptions,
     LangevinOptions,
     LearntReverseOptions,
 )
@@ -191,6 +192,11 @@ CMCD = path_row(
     "CMCD",
     ControlledOptions,
     "Langevin steps learnt in both directions (Vargas et al. 2024, arXiv 2307.01050).",
+)
+UHA = path_row(
+    "UHA",
+    HamiltonianOptions,
+    "Uncorrected Hamiltonian annealing (Geffner & Domke 2021, arXiv 2107.04150).",
 )
 CcLinIAF = path_row(
     "CcLinIAF",
