@@ -32,6 +32,7 @@ _MODULES = {
         "path_terms",
         "renyi",
     ),
+    "inference.thermodynamic": ("Thermodynamic",),
     "inference.avo": ("AVO",),
     "inference.fitting": ("fit_posterior",),
     "inference.divergence": ("energy_distance", "estimate", "sample"),

@@ -260,6 +260,7 @@ STEPS = {
     "vae": no_steps,
     "iwae": no_steps,
     "renyi": no_steps,
+    "tvo": no_steps,
     "iterative": no_steps,
     "hvm": hierarchical,
     "hvi": refinements,

@@ -23,6 +23,7 @@ METHODS = {  # imported when asked for: a configuration is read without its row
     "mcd": "annealed.methods.rows:MCD",
     "cmcd": "annealed.methods.rows:CMCD",
     "uha": "annealed.methods.rows:UHA",
+    "tvo": "annealed.methods.rows:TVO",
     "householder": "annealed.methods.rows:HouseholderFlow",
     "householder_avo": "annealed.methods.rows:HouseholderAVO",
     "iaf": "annealed.methods.rows:IAFlow",

@@ -43,6 +43,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "posteriors": ("FixedHead", "GaussianHead", "Path", "Posterior"),
         "schedules": ("alphas", "cyclical", "linear_warmup", "piecewise"),
         "tempering": ("AnnealingOptions", "inverse_temperature"),
+        "thermodynamic": ("Thermodynamic",),
         "transitions": ("MeanField", "Refinement", "ResidualRefinement", "Transition"),
     },
 )

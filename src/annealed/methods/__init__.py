@@ -36,6 +36,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "IWAE",
             "LMCVAE",
             "MCD",
+            "TVO",
             "UHA",
             "VAE",
             "CcLinIAF",

@@ -10,6 +10,7 @@ from annealed.config.fields import choice, number
 from annealed.inference.iterative import IterativePosterior
 from annealed.inference.objectives import DoublyReparameterised, Maximise, iwae, path_terms, renyi
 from annealed.inference.posteriors import GaussianHead
+from annealed.inference.thermodynamic import Thermodynamic
 from annealed.methods.annealed_options import (
     ControlledOptions,
     HamiltonianOptions,
@@ -98,6 +99,23 @@ class Renyi(Method):
     @override
     def compose(self, options: Options, builder: PosteriorBuilder):
         return builder.posterior(), Maximise(partial(renyi, alpha=options.alpha), options.samples)
+
+
+class TVO(Method):
+    """Diagonal Gaussian under the thermodynamic objective (Masrani, Le, Wood 2019)."""
+
+    @dataclass
+    class Options:
+        """Keys of `tvo`."""
+
+        samples: int = number(10, low=2)
+        partitions: int = number(5, low=1)
+        spacing: str = choice("linear", "geometric", default="geometric")
+        first_beta: float | None = number(None, low=0.0, high=1.0, open_ends=True)
+
+    @override
+    def compose(self, options: Options, builder: PosteriorBuilder):
+        return builder.posterior(), Thermodynamic(**vars(options))
 
 
 def path_row(
