@@ -65,8 +65,7 @@ class Posterior(nn.Module):
             if transition.annealed != self.annealed:
                 kind = "AnnealedPosterior" if transition.annealed else "Posterior"
                 raise ValueError(
-                    f"{type(transition).__name__} is a transition of a {kind}; this is a "
-                    f"{type(self).__name__}"
+                    f"{type(transition).__name__} belongs in {kind}; this is {type(self).__name__}"
                 )
         self.encoder = encoder
         self.head = head

@@ -11,12 +11,6 @@ from annealed.inference.iterative import IterativePosterior
 from annealed.inference.objectives import DoublyReparameterised, Maximise, iwae, path_terms, renyi
 from annealed.inference.posteriors import GaussianHead
 from annealed.inference.thermodynamic import Thermodynamic
-from annealed.methods.annealed_options import (
-    ControlledOptions,
-    HamiltonianOptions,
-    LangevinOptions,
-    LearntReverseOptions,
-)
 from annealed.methods.base import Method, PosteriorBuilder
 from annealed.methods.options import (
     AVOOptions,
@@ -195,26 +189,6 @@ LinIAF = path_row(
     "LinIAF",
     LinearOptions,
     "Linear IAF, a convex combination of one (Tomczak & Welling 2017, arXiv 1706.02326).",
-)
-LMCVAE = path_row(
-    "LMCVAE",
-    LangevinOptions,
-    "Unadjusted Langevin steps, reversed by themselves (Thin et al. 2021, arXiv 2106.15921).",
-)
-MCD = path_row(
-    "MCD",
-    LearntReverseOptions,
-    "Langevin steps with a learnt reverse kernel (Doucet et al. 2022, arXiv 2208.07698).",
-)
-CMCD = path_row(
-    "CMCD",
-    ControlledOptions,
-    "Langevin steps learnt in both directions (Vargas et al. 2024, arXiv 2307.01050).",
-)
-UHA = path_row(
-    "UHA",
-    HamiltonianOptions,
-    "Uncorrected Hamiltonian annealing (Geffner & Domke 2021, arXiv 2107.04150).",
 )
 CcLinIAF = path_row(
     "CcLinIAF",
