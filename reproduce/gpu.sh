@@ -13,7 +13,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python} limit=${1:-540} runs=${RUNS:-runs}
 preset=${PRESET:-paper} seeds=${SEEDS:-5} compile=${COMPILE-1} jobs=${JOBS:-}
-sections=${BENCHMARK-training lightning scoring seeds toys depth sizes}
+sections=${BENCHMARK-training lightning scoring annealing estimators seeds toys depth sizes}
 TRIES=2 # of a section of the benchmark: the second has a whole piece to itself
 case $limit in '' | *[!0-9]*) echo "gpu.sh: $limit is no number of seconds" >&2; exit 2 ;; esac
 

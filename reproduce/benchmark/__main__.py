@@ -1,12 +1,12 @@
 """Measure and write reports/benchmark.md and .csv: `python -m reproduce.benchmark`."""
 
 import argparse
+import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from annealed.compute.device import forget_nvml
@@ -14,21 +14,31 @@ from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 from annealed.utils.provenance import provenance
-from reproduce.benchmark import against, scaling
-from reproduce.benchmark.measurements import Budget, Measurement
+from reproduce.benchmark import against, estimators, scaling
+from reproduce.benchmark.measurements import Budget, Measurement, merged, read, write
 
 PEERS = ("pythae==0.1.2", "dill==0.4.1", "cloudpickle==3.1.2", "imageio==2.38.1")
 SECTIONS = (
     against.training,
     against.lightning,
     against.scoring,
+    against.annealing,
+    estimators.estimators,
     scaling.seeds,
     scaling.toys,
     scaling.depth,
     scaling.sizes,
 )
+HELP = "some of the sections, comma-separated; what the folder has of others stays"
 PAPER = {"epochs": 5000, "images": 50_000, "samples": 5000, "test": 10_000}
 HISTORY = Path(__file__).parent / "history.md"
+COLUMNS = {  # of a measurement that has them: the head and the format
+    "megabytes": ("peak MB", ".0f"),
+    "nll": ("NLL, nats", ".2f"),
+    "gained": ("nats gained", ".2f"),
+    "gained_error": ("standard error", ".2f"),
+    "gained_a_second": ("nats gained a second", ".3g"),
+}
 
 
 def install_peers(folder: Path) -> str | None:
@@ -44,28 +54,54 @@ def install_peers(folder: Path) -> str | None:
     return str(folder.resolve())
 
 
-def markdown(lines: list[Measurement], code: dict, rounds: int) -> str:
+def markdown(lines: list[Measurement]) -> str:
     """The page as Markdown."""
+    names = list(dict.fromkeys(line.section for line in lines))
     text = [
         "# Benchmark",
         "",
         "Made by `make benchmark`. Cases of a section take turns (A B C, A B C, ...); a time is "
-        f"the median of {rounds} turns or fewer, after one that is not counted. Only ratios within "
-        "a section mean anything elsewhere: each says how many times the time of the case named "
-        "beside it. The protocol's sizes: 784 pixels, 300 gated units, 40 latents, batch 100, one "
-        f"CPU thread. Machine: {code['device']}, torch {code['versions']['torch']}, commit "
-        f"{code['commit']}, {code['date']}.",
+        "the median of the turns after one that is not counted. Only ratios within a section mean "
+        "anything elsewhere: each says how many times the time of the case named beside it. The "
+        "protocol's sizes: 784 pixels, 300 gated units, 40 latents, batch 100, one CPU thread. "
+        "Annealing and estimators are timed by the CPU seconds of their process, each estimator "
+        "once; nats gained are those that its NLL lies below that of the case named beside it, on "
+        "the same images, and their standard error is over images.",
+        "",
+        "Measured by:",
+        "",
     ]
-    for name in dict.fromkeys(line.section for line in lines):
-        of_section = [line for line in lines if line.section == name]
-        memory = any(line.megabytes is not None for line in of_section)
-        head = f"| case | us a {of_section[0].item} | times that of '{of_section[0].against}' |"
-        text += ["", f"## {name[0].upper() + name[1:]}", "", head + " peak MB |" * memory]
-        text += ["| --- | ---: | ---: |" + " ---: |" * memory]
-        for line in of_section:
-            row = f"| {line.case} | {line.microseconds:.4g} | {line.ratio:.2f} |"
-            text.append(row + (f" {line.megabytes:.0f} |" if memory else ""))
+    for origin in dict.fromkeys(line.measured for line in lines):
+        its = list(dict.fromkeys(line.section for line in lines if line.measured == origin))
+        text.append(f"- {origin}: {'all' if its == names else '; '.join(its)}")
+    for name in names:
+        text += ["", f"## {name[0].upper() + name[1:]}", ""]
+        text += table([line for line in lines if line.section == name])
     return "\n".join([*text, *outlook(lines), "", HISTORY.read_text(encoding="utf-8").strip(), ""])
+
+
+def table(lines: list[Measurement]) -> list[str]:
+    """The lines of one section's table, with those of COLUMNS that any of them has."""
+    keys = [key for key in COLUMNS if any(getattr(line, key) is not None for line in lines)]
+    first = [f"us a {lines[0].item}", f"times that of '{lines[0].against}'"]
+    heads = [*first, *(COLUMNS[key][0] for key in keys)]
+    text = [f"| case | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads)]
+    for line in lines:
+        values = {key: getattr(line, key) for key in keys}
+        more = ["-" if v is None else format(v, COLUMNS[key][1]) for key, v in values.items()]
+        cells = [line.case, f"{line.microseconds:.4g}", f"{line.ratio:.2f}", *more]
+        text.append(f"| {' | '.join(cells)} |")
+    return text
+
+
+def measured_by(device: torch.device, rounds: int) -> str:
+    """Machine, versions, commit and date, how many turns there are and what else is running."""
+    code, load = provenance(device), os.getloadavg()[0]
+    return (
+        f"{code['device']}, torch {code['versions']['torch']}, commit {code['commit']}, "
+        f"{code['date']}, {rounds} turns or fewer, beside a load of {load:.1f} on "
+        f"{os.cpu_count()} cores"
+    )
 
 
 def outlook(lines: list[Measurement]) -> list[str]:
@@ -91,7 +127,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each case")
     parser.add_argument("--images", type=int, default=20_000, help="of a training turn")
     parser.add_argument("--samples", type=int, default=200, help="of a scoring turn")
-    parser.add_argument("--sections", default="", help="some of the sections, comma-separated")
+    parser.add_argument("--sections", default="", help=HELP)
     parser.add_argument("--no-peers", action="store_true", help="leave pythae out")
     parser.add_argument("--folder", default="reports", help="where the page goes")
     arguments = parser.parse_args()
@@ -110,14 +146,16 @@ def main() -> None:
     forget_nvml()  # as a run does, for the bare loop's good too
     peers = None if arguments.no_peers else install_peers(Path("runs", "benchmark", "peers"))
     size = Budget(arguments.rounds, arguments.images, arguments.samples, device, peers)
-    folder, code, lines = Path(arguments.folder), provenance(device), []
+    folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
+    csv = folder / "benchmark.csv"
+    lines = read(csv) if arguments.sections else []
     for name in chosen:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
-        lines += known[name](size)
-        frame = pd.DataFrame([asdict(line) for line in lines])
-        replace_text(folder / "benchmark.csv", frame.to_csv(index=False))
-    text = markdown(lines, code, arguments.rounds)
+        origin = measured_by(device, arguments.rounds)
+        lines = merged(lines, [replace(line, measured=origin) for line in known[name](size)])
+        write(csv, lines)
+    text = markdown(lines)
     replace_text(folder / "benchmark.md", text)
     print(text)
 

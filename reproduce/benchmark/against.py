@@ -5,9 +5,10 @@ import os
 import torch
 
 from annealed.compute.onednn import multiplying
+from annealed.inference.tempering import BLOCK, AnnealingOptions
 from reproduce.benchmark import annealed_cases, bare, plain, products
 from reproduce.benchmark.measurements import BATCH, Budget, Measurement, measurements
-from reproduce.benchmark.timing import Case, in_fresh_process, interleaved
+from reproduce.benchmark.timing import Case, by_cpu, in_fresh_process, interleaved
 
 
 def peer(kind: str, what: str, size: Budget) -> Case:
@@ -122,3 +123,24 @@ def scoring(size: Budget) -> list[Measurement]:
     return of_vae + measurements(
         "scoring, HVI", "sample", interleaved(cases, size.rounds), items, "HVI"
     )
+
+
+def annealing(
+    size: Budget, transitions: int = 20, leapfrogs: int = 10, images: int = 25
+) -> list[Measurement]:
+    """A transition of 16 chains for each of `images` images, against its products."""
+    x = (size.train[:images] > 127).float().to(size.device)
+    options = AnnealingOptions(BLOCK, transitions + 1, leapfrogs)
+    (method,) = annealed_cases.methods("vae", 1, x.shape[1], size.device)
+    alone = products.annealing(transitions, leapfrogs, BLOCK * images, size.device)
+    against = "matrix products alone"
+    cases: dict[str, Case] = {against: alone}
+    if size.onednn:
+        against = "matrix products alone, oneDNN"
+        cases[against] = by_onednn(alone)
+    cases["a transition"] = annealed_cases.Annealed(method, x, options)
+    cases["a transition, compiled"] = annealed_cases.Annealed(method, x, options, fast=True)
+    items = dict.fromkeys(cases, transitions)
+    taken = interleaved({name: by_cpu(case) for name, case in cases.items()}, size.rounds)
+    name = f"annealing, {BLOCK} chains of {images} images, {leapfrogs} leapfrog steps"
+    return measurements(name, "transition", taken, items, against)

@@ -33,6 +33,30 @@ def training(steps: int, batch: int, device: torch.device):
     return case
 
 
+def annealing(transitions: int, leapfrogs: int, points: int, device: torch.device):
+    """The decoder's products of `transitions` HMC transitions of `points` chains, as a case.
+
+    A leapfrog step takes log p(x | z), forward, and its gradient in z, backward.
+    """
+    _, decoder = layers()
+    maps = [
+        (
+            torch.randn(points, a, device=device),
+            torch.randn(a, b, device=device),
+            torch.randn(points, b, device=device),
+        )
+        for a, b in decoder
+    ]
+
+    def case() -> None:
+        for _ in range(transitions * leapfrogs):
+            for x, w, g in maps:
+                x @ w
+                g @ w.T
+
+    return case
+
+
 def scoring(samples: int, batch: int, chunk: int, device: torch.device):
     """The decoder's products of `samples` samples of `batch` images, as a case."""
     _, decoder = layers()

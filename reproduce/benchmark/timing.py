@@ -25,6 +25,20 @@ def seconds(case: Case) -> float:
     return returned if isinstance(returned, float) else time.perf_counter() - began
 
 
+def by_cpu(case: Case) -> Case:
+    """`case` timed by the CPU seconds of this process, which other work hardly changes.
+
+    By the wall clock on a machine with a GPU.
+    """
+
+    def turn() -> float:
+        began = time.process_time()
+        case()
+        return time.process_time() - began
+
+    return case if torch.cuda.is_available() else turn
+
+
 def interleaved(cases: dict[str, Case], rounds: int) -> dict[str, float]:
     """The median seconds of each case over `rounds` rounds A B C, A B C, ... after one unmeasured.
 

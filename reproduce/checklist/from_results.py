@@ -32,6 +32,7 @@ def commits(record: Record) -> Evidence:
     wrong = []
     for path, r in record.results.items():
         processes = [*r.get("training", {}).get("sessions", []), r["provenance"]]
+        processes += [r["ais"]["provenance"]] if "ais" in r else []
         if not all(clean.fullmatch(p.get("commit", "")) for p in processes):
             wrong.append(path)
     used = sorted({p.get("commit", "")[:12] for p in record.processes()})
@@ -130,6 +131,8 @@ def runs(record: Record) -> Evidence:
         f"{len(record.results)} training runs, each scored once: {counts}; {again} were "
         "interrupted and went on"
     )
+    if annealed := sum("ais" in r for r in record.results.values()):
+        text += f"; {annealed} were scored by annealed importance sampling too"
     apart = sorted((record.root / "reports").glob("*/*seeds.csv"))
     if apart:
         text += "; the small models of pages are told apart, each by row and seed"
@@ -178,12 +181,13 @@ def _known(record: Record) -> list[dict]:
 
 
 def _seconds(result: dict) -> tuple[float, float] | None:
-    """Device seconds of training, a seed's share, and of scoring."""
+    """Device seconds of training, a seed's share, and of scoring, by AIS too where it was."""
     training = result.get("training", {})
     trained = training.get("seconds_a_seed", training.get("seconds"))
     devices = max([s.get("devices", 1) for s in training.get("sessions", [])], default=1)
     trained = None if trained is None else trained * devices
     scored = result.get("evaluate_seconds", 0.0 if result["status"] == "diverged" else None)
+    annealed = result.get("ais", {}).get("evaluate_seconds", 0.0)
     if trained is None or scored is None or not math.isfinite(trained + scored):
         return None
-    return trained, scored
+    return trained, scored + annealed

@@ -67,6 +67,7 @@ class Record:
         for result in self.results.values():
             processes += result.get("training", {}).get("sessions", [])
             processes += [result["provenance"]] if result["status"] == "finished" else []
+            processes += [result["ais"]["provenance"]] if "ais" in result else []
         return processes
 
     def text(self, path: str) -> str:

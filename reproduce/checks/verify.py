@@ -18,6 +18,7 @@ from reproduce.experiments import committed
 from reproduce.experiments.ablations import design as ablations, page as ablations_page
 from reproduce.experiments.collapse import page as collapse_page
 from reproduce.experiments.corners import page as corners_page
+from reproduce.experiments.estimators import kept, page as estimators_page
 from reproduce.experiments.invertible import page as invertible_page
 from reproduce.experiments.nested import page as nested_page
 from reproduce.experiments.noise import page as noise_page
@@ -33,6 +34,7 @@ from reproduce.site.contents import tables
 from reproduce.table import readme, report
 
 TEXT = (".md", ".csv", ".tex")
+ESTIMATORS = common.folder("estimators", committed.PRESET)
 UNIT_PAGES = {  # made of units, by folder
     "toy": toys_page.PAGE,
     "invertible": invertible_page.PAGE,
@@ -62,6 +64,7 @@ def places(root: Path) -> list[Path]:
             files += [*folder.glob("*"), *folder.parent.glob(f"{folder.name}.md")]
     for name in UNIT_PAGES:
         files += (root / common.folder(name, committed.PRESET)).glob("*")
+    files += (root / ESTIMATORS).glob("*")
     return [*files, *(root / "reports").glob(f"{checklist.NAME}.*")]
 
 
@@ -72,6 +75,7 @@ def make(root: Path, into: Path) -> None:
     """
     results = root / RESULTS
     make_unit_pages(results, into)
+    make_estimators(results, into)
     if not every_result(results):
         return
     checklist.write(root, into / "reports")
@@ -96,6 +100,13 @@ def make_unit_pages(results: Path, into: Path) -> None:
             with tempfile.TemporaryDirectory() as runs:
                 source = committed.restore(page, results, Path(runs))
                 page.make(source, into / common.folder(name, source.preset))
+
+
+def make_estimators(results: Path, into: Path) -> None:
+    """Write the page of estimators, where `results` has what it is made of."""
+    pool = kept.root(committed.PRESET, "", results)
+    if pool.exists():
+        estimators_page.write(committed.PRESET, into / ESTIMATORS, pool)
 
 
 def differences(root: Path, into: Path) -> list[str]:

@@ -1,13 +1,16 @@
 """Results of many runs in two files: <stem>.jsonl has a line a run, <stem>.npz its arrays.
 
-A line is a run's name and its result. The arrays are its metrics, a record an epoch, and the test
-images' log p(x), (N,) in float32. A run is in the pack when it has a line, which is written last.
+A line is a run's name and its result. The arrays are its metrics, a record an epoch, the test
+images' log p(x), (N,), and others that a page needs, all in float32. A run is in the pack when it
+has a line, which is written last.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -46,13 +49,24 @@ class Pack:
 
     def log_prob(self, name: str) -> np.ndarray | None:
         """The test images' log p(x) of a run in nats, (N,) in float64; None where it diverged."""
-        array = self._array(f"{name}/{LOG_PROB}")
+        return self.array(name, LOG_PROB)
+
+    def array(self, name: str, key: str) -> np.ndarray | None:
+        """The array `key` of a run, in float64; None where it has none."""
+        array = self._array(f"{name}/{key}")
         return None if array is None else array.astype(np.float64)
 
     def add(
-        self, name: str, result: dict, metrics: pd.DataFrame | None, log_prob: np.ndarray | None
+        self,
+        name: str,
+        result: dict,
+        metrics: pd.DataFrame | None,
+        log_prob: np.ndarray | None,
+        others: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> None:
         """Put a run into the pack, in the place of one of its name; other processes wait.
+
+        `others` are arrays by a key that is neither METRICS nor LOG_PROB.
 
         Raises UsageError where the files cannot be read or written.
         """
@@ -60,7 +74,8 @@ class Pack:
             results = self.results() | {name: result}
             arrays = {k: v for k, v in self._read().items() if k.rpartition("/")[0] != name}
             arrays |= {} if metrics is None else {f"{name}/{METRICS}": _records(metrics)}
-            arrays |= {} if log_prob is None else {f"{name}/{LOG_PROB}": np.float32(log_prob)}
+            numbers = {**others} if log_prob is None else {**others, LOG_PROB: log_prob}
+            arrays |= {f"{name}/{key}": np.float32(values) for key, values in numbers.items()}
             ordered = {key: arrays[key] for key in sorted(arrays)}
             replace(self.arrays, lambda f: np.savez_compressed(f, **ordered))
             lines = ({"run": key, **results[key]} for key in sorted(results))

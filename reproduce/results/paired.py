@@ -20,10 +20,20 @@ PAIRS = (
 )
 
 
+BySeed = dict[int, np.ndarray]  # log p(x) of a row's images, (N,) a seed
+
+
 def differences(first: dict[int, Committed], second: dict[int, Committed]) -> np.ndarray:
     """NLL of `first` less that of `second`, (seeds, images), over the seeds that both have."""
-    seeds = sorted(first.keys() & second.keys())
-    return np.array([second[s].log_prob() - first[s].log_prob() for s in seeds])
+    return _differences(*map(_log_prob, (first, second)))
+
+
+def _log_prob(row: dict[int, Committed]) -> BySeed:
+    return {seed: one.log_prob() for seed, one in row.items()}
+
+
+def _differences(first: BySeed, second: BySeed) -> np.ndarray:
+    return np.array([second[seed] - first[seed] for seed in sorted(first.keys() & second.keys())])
 
 
 def by_row(results: list[Committed]) -> dict[str, dict[int, Committed]]:
@@ -37,10 +47,15 @@ def by_row(results: list[Committed]) -> dict[str, dict[int, Committed]]:
 
 
 def table(results: list[Committed]) -> pd.DataFrame:
+    """`compare_rows` of results; those that diverged are left out."""
+    return compare_rows({row: _log_prob(by_seed) for row, by_seed in by_row(results).items()})
+
+
+def compare_rows(rows: dict[str, BySeed]) -> pd.DataFrame:
     """A line for each of PAIRS of which both rows have a seed in common, adjusted together."""
-    rows, lines = by_row(results), []
+    lines = []
     for first, second in PAIRS:
         if first in rows and second in rows and rows[first].keys() & rows[second].keys():
-            numbers = compare(differences(rows[first], rows[second]))
+            numbers = compare(_differences(rows[first], rows[second]))
             lines.append({"row": first, "against": second, **numbers})
     return adjust(pd.DataFrame(lines))

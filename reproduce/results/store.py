@@ -67,6 +67,10 @@ class Committed:
         """The test images' log p(x) in nats, (N,); None where the run diverged."""
         return self.pack.log_prob(self.name)
 
+    def array(self, key: str) -> np.ndarray | None:
+        """Another array of the run, in float64; None where it has none."""
+        return self.pack.array(self.name, key)
+
 
 Made = Path | Committed  # the result.json of a run folder, or a committed result
 

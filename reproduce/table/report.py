@@ -37,8 +37,8 @@ WHICH = (
 )
 
 
-def paired_markdown(pairs: pd.DataFrame) -> str:
-    """The paired differences as Markdown."""
+def paired_table(pairs: pd.DataFrame) -> str:
+    """The paired differences of `paired.compare_rows` as a table in Markdown."""
     head = ["row", "against", "seeds", "difference", "95% over seeds", "95% over seeds and images"]
     head += ["effect", "p, t", "Holm", "p, bootstrap", "Holm", "shown"]
     lines = []
@@ -50,8 +50,13 @@ def paired_markdown(pairs: pd.DataFrame) -> str:
         cells += [f"{r.effect:+.1f}" if many else "-"]
         tests = (r.p_t, r.holm_t, r.p_bootstrap, r.holm_bootstrap)
         lines.append([*cells, *(number(p, ".2g") for p in tests), outcome(r)])
+    return markdown_table(head, lines, 2)
+
+
+def paired_markdown(pairs: pd.DataFrame) -> str:
+    """The page of paired differences."""
     note = NOTE.format(tests=int(pairs.p_t.notna().sum()))
-    return "\n\n".join(["# Paired differences", markdown_table(head, lines, 2), note, WHICH])
+    return "\n\n".join(["# Paired differences", paired_table(pairs), note, WHICH])
 
 
 def write_curves(metrics: pd.DataFrame, folder: Path) -> None:

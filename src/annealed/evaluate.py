@@ -59,7 +59,7 @@ def evaluate(
         (logger,) = wandb_logger.start([(config, place)], "evaluate")
         result = None
         try:
-            with _progress(config, subject.items) as progress:
+            with _progress(config, "score", subject.items) as progress:
                 result = subject.score(method, place, machine, progress.update, name)
             _write(result, place / name, folder)  # before W&B, which may fail
             if logger:
@@ -91,7 +91,7 @@ def evaluate_annealed(
         machine = resolve(config)
         method, subject = trained(folder, config, machine.device)
         score = AnnealedScore(method, subject.images, folder, place, machine, options)
-        with _progress(config, score.items, score.done) as progress:
+        with _progress(config, "anneal", score.items, score.done) as progress:
             result = score.score(progress.update)
         _write(result, place / options.name, folder)
         score.kept.remove()
@@ -110,10 +110,10 @@ def _place(folder: Path, output: Path | None, name: str, same: dict) -> Iterator
 
 
 @contextmanager
-def _progress(config: Config, items: int, done: int = 0) -> Iterator[Progress]:
+def _progress(config: Config, phase: str, items: int, done: int = 0) -> Iterator[Progress]:
     """The bar of a scoring, that also shows when it compiles."""
     progress = Progress(f"{config.row} seed{config.seed}")
-    progress.start("score", items, done)
+    progress.start(phase, items, done)
     try:
         with watched(progress.compiling) if config.trainer.compile else nullcontext():
             yield progress

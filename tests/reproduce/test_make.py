@@ -48,6 +48,7 @@ def value(arguments, option):
         "reproduce-invertible",
         "reproduce-corners",
         "reproduce-nested",
+        "reproduce-estimators",
         "reproduce-celeba",
         "sync",
         "dashboard",
@@ -78,7 +79,7 @@ def test_other_variables_are_one_word_each_or_words_where_they_are_a_list(make):
         assert {"data.root=x", "trainer.accelerator=cpu"} <= set(arguments)
 
 
-@pytest.mark.parametrize("page", ["toy", "collapse", "warmup"])
+@pytest.mark.parametrize("page", ["toy", "collapse", "warmup", "estimators"])
 def test_missing_is_an_option_of_every_page(make, page):
     assert "--missing" not in make(f"reproduce-{page}")
     assert "--missing" in make(f"reproduce-{page}", MISSING="1")

@@ -1,18 +1,30 @@
 """What the benchmark compares is the same work; no test here times anything."""
 
+import math
 import sys
+from collections import Counter
 
 import pandas as pd
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from annealed import config as configuration
 from annealed.config.registry import method_class
 from annealed.inference.importance import log_marginal
 from annealed.inference.objectives import log_weight
+from annealed.inference.tempering import AnnealingOptions
 from annealed.utils.errors import UsageError
-from reproduce.benchmark import __main__ as benchmark, bare, plain, products, timing
-from reproduce.benchmark.measurements import Measurement, measurements
+from reproduce.benchmark import (
+    __main__ as benchmark,
+    annealed_cases,
+    bare,
+    estimators,
+    plain,
+    products,
+    timing,
+)
+from reproduce.benchmark.measurements import Budget, Measurement, measurements, merged, read, write
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +76,61 @@ def test_the_products_are_those_of_every_linear_layer(both):
     shapes = [tuple(p.shape) for p in model.parameters() if p.dim() == 2]
     encoder, decoder = products.layers()
     assert sorted((b, a) for a, b in encoder + decoder) == sorted(shapes)
+
+
+class Multiplications(TorchDispatchMode):
+    """Counts the products of matrices, by their shapes."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket.__name__ in ("mm", "bmm", "addmm"):
+            a, b = args[-2:]
+            self.shapes[(math.prod(a.shape[:-1]), *b.shape[-2:])] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_the_products_of_annealing_are_those_that_its_transitions_compute():
+    (method,) = annealed_cases.methods("vae", 1, 784, torch.device("cpu"))
+    taken = []
+    for transitions in (1, 3):  # the difference leaves out what is computed at the start
+        x = torch.zeros(2, 784)
+        case = annealed_cases.Annealed(method, x, AnnealingOptions(16, transitions + 1, 4))
+        with Multiplications() as counter:
+            case()
+        taken.append(counter.shapes)
+    with Multiplications() as counter:
+        products.annealing(2, 4, 16 * 2, torch.device("cpu"))()
+    assert counter.shapes == taken[1] - taken[0]
+    assert counter.shapes.total() == 2 * 4 * 6
+
+
+def test_the_nats_that_an_estimator_gains_are_those_of_the_same_images(monkeypatch):
+    monkeypatch.setattr(estimators, "seconds", lambda case: case() or 2.0)
+    monkeypatch.setattr(estimators, "by_cpu", lambda case: case)
+    first, second = torch.tensor([-9.0, -5.0, -4.0]), torch.tensor([-8.0, -5.0, -2.0])
+    a, b = estimators.compared("s", {"a": lambda: first, "b": lambda: second})
+    assert (a.nll, b.nll, b.gained) == (6.0, 5.0, 1.0)
+    assert (a.gained, a.gained_error, a.gained_a_second) == (None, None, None)
+    assert b.gained_error == pytest.approx((1 / 3) ** 0.5)  # of 1, 0 and 2
+    assert b.gained_a_second == pytest.approx(1.0 / (2.0 / 3))
+
+
+def test_both_estimators_score_the_images_of_a_model_that_was_trained(monkeypatch):
+    monkeypatch.setattr(estimators, "choose_data", lambda *_: ("digits", ""))
+    small = {"images": 5, "samples": (10, 1000), "sizes": ((4, 20),), "fast": False}
+    size = Budget(1, 1000, 20, torch.device("cpu"), None)
+    short, longer = (estimators.estimators(size, epochs, **small) for epochs in (1, 12))
+    assert [line.case for line in short[:3]] == [line.case for line in short[3:]]
+    assert {line.section for line in longer} == {
+        f"log p(x) of 5 images, {name} after 12 epochs of digits" for name in ("VAE", "HVI")
+    }
+    for first, many, annealed in (longer[:3], longer[3:]):
+        assert many.nll == pytest.approx(first.nll - many.gained)
+        assert annealed.nll == pytest.approx(many.nll, abs=1.0)
+    assert all(b.nll < a.nll - 5 for a, b in zip(short, longer, strict=True))
 
 
 def test_a_plain_lightning_run_trains_every_seed_once_over(monkeypatch):
@@ -148,6 +215,66 @@ def test_the_page_has_a_table_a_section_and_names_its_machine(tmp_path, monkeypa
     assert "| T = 1 | 5 | 1.00 | 12 |" in text
     assert "commit" in text
     assert len(pd.read_csv(tmp_path / "benchmark.csv")) == 3
+
+
+def test_a_section_measured_alone_leaves_the_others_as_they_were(tmp_path, monkeypatch):
+    spent = {"a": 1.0}
+
+    def first(size):
+        return measurements("first", "image", spent, {"a": 1}, "a")
+
+    def second(size):
+        return [Measurement("second", "b", "step", 5.0, "b", 1.0, nll=90.25, gained=-1.0)]
+
+    monkeypatch.setattr(benchmark, "SECTIONS", (first, second))
+    monkeypatch.setattr(benchmark, "measured_by", lambda *_: f"machine {spent['a']}")
+    command = ["x", "--no-peers", "--folder", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", command)
+    benchmark.main()
+    text = (tmp_path / "benchmark.md").read_text(encoding="utf-8")
+    assert "- machine 1.0: all\n" in text
+    assert "| b | 5 | 1.00 | 90.25 | -1.00 |" in text
+    spent["a"] = 2.0
+    monkeypatch.setattr(sys, "argv", [*command, "--sections", "first"])
+    benchmark.main()
+    lines = read(tmp_path / "benchmark.csv")
+    assert [(line.section, line.microseconds, line.measured) for line in lines] == [
+        ("first", 2e6, "machine 2.0"),
+        ("second", 5.0, "machine 1.0"),
+    ]
+    text = (tmp_path / "benchmark.md").read_text(encoding="utf-8")
+    assert "- machine 2.0: first\n- machine 1.0: second\n" in text
+
+
+def test_lines_come_back_from_their_file_as_they_were(tmp_path):
+    lines = [
+        Measurement("a, b", "c", "image", 0.1 + 0.2, "c", 1.0, measured="machine, with commas"),
+        Measurement("d", "NA", "image", 1e-7, "NA", 1.0, megabytes=3.5, measured="x"),
+    ]
+    assert read(tmp_path / "benchmark.csv") == []
+    write(tmp_path / "benchmark.csv", lines)
+    assert read(tmp_path / "benchmark.csv") == lines
+    assert merged(lines, lines[:1]) == lines
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no CSV"),
+        (b"\xff", "is no CSV"),
+        (b"section,case\n", "has the columns section,"),
+    ],
+)
+def test_a_file_of_other_lines_is_refused_before_anything_is_measured(
+    tmp_path, monkeypatch, content, message
+):
+    monkeypatch.setattr(benchmark, "SECTIONS", (lambda size: pytest.fail("measured"),))
+    (tmp_path / "benchmark.csv").write_bytes(content)
+    command = ["x", "--no-peers", "--folder", str(tmp_path), "--sections", "<lambda>"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(UsageError, match=message):
+        benchmark.main()
+    assert (tmp_path / "benchmark.csv").read_bytes() == content
 
 
 @pytest.mark.parametrize(

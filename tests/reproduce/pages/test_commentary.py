@@ -11,6 +11,7 @@ PAGES = {
     "corners/reading.md": "corners/index.md",
     "collapse/reading.md": "collapse/index.md",
     "ablations/reading_digits.md": "ablations_digits.md",
+    "estimators/reading.md": "estimators/index.md",
     "ablations/reading_mnist.md": "ablations.md",
     "warmup/reading_digits.md": "warmup_digits.md",
     "warmup/reading_mnist.md": "warmup.md",

@@ -103,3 +103,14 @@ def test_a_run_that_has_two_lines_is_named(pack):
 def test_without_files_a_pack_is_empty(tmp_path):
     assert Pack(tmp_path / "none.jsonl").results() == {}
     assert Pack(tmp_path / "none.jsonl").log_prob("vae/seed0") is None
+
+
+def test_other_arrays_of_a_run_go_and_are_replaced_with_it(pack):
+    bounds = np.array([-90.0, -80.5])
+    pack.add("iaf/seed0", result(0), None, LOG_PROB, {"lower": bounds, "upper": bounds + 1})
+    assert pack.array("iaf/seed0", "upper").tolist() == [-89.0, -79.5]
+    assert pack.log_prob("iaf/seed0").tolist() == LOG_PROB.tolist()
+    assert pack.array("vae/seed1", "upper") is None
+    pack.add("iaf/seed0", result(0), None, LOG_PROB, {"lower": bounds})
+    assert pack.array("iaf/seed0", "upper") is None
+    assert pack.array("iaf/seed0", "lower").tolist() == bounds.tolist()

@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 from reproduce.__main__ import arguments_parser, check_changes
+from reproduce.benchmark import __main__ as benchmark
 
 NOTE = """#!/bin/sh
 line=$(basename "$0"); for word; do line="$line $word"; done
@@ -24,7 +25,7 @@ case "$*" in *"$FAILS"*) exit 2 ;; esac
 while [ $# -gt 0 ]; do [ "$1" != --folder ] || echo page > "$2/benchmark.md"; shift; done
 """
 MPS = 'cat >> "$NOTES"; echo "pipe $CUDA_MPS_PIPE_DIRECTORY" >> "$NOTES"\n'
-SECTIONS = ["training", "lightning", "scoring", "seeds", "toys", "depth", "sizes"]
+SECTIONS = [section.__name__ for section in benchmark.SECTIONS]
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Annealed importance sampling beside importance sampling, for rows of the table."""

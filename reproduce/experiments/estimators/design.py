@@ -1,0 +1,58 @@
+"""Which rows are trained and scored by both estimators, and how much annealing a score takes."""
+
+from dataclasses import dataclass
+
+from annealed.evaluation.annealed_options import AnnealedScoreOptions
+from reproduce.experiments.estimators.scoring import Scoring
+from reproduce.scheduling.run_grid import Run, run_grid
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a preset of the page is: the runs that it trains, and how each is scored by AIS."""
+
+    preset: str  # of the runs
+    data: str
+    rows: tuple[str, ...]
+    seeds: int  # by default
+    options: AnnealedScoreOptions
+    compile: bool = False
+
+
+BUDGETS = {
+    "quick": Budget(
+        preset="quick",
+        data="digits",
+        rows=("vae", "hvi"),
+        seeds=2,
+        options=AnnealedScoreOptions.of(
+            chains=4, temperatures=20, leapfrogs=3, start="posterior", images=20, simulated=10
+        ),
+    ),
+    "full": Budget(
+        preset="short",
+        data="mnist",
+        rows=("vae", "iwae", "hvi", "hvi_avo", "hvi_nvi", "iaf", "cc_lin_iaf"),
+        seeds=3,
+        options=AnnealedScoreOptions.of(
+            chains=16, temperatures=500, leapfrogs=5, start="posterior", images=275, simulated=100
+        ),
+        compile=True,
+    ),
+}
+
+
+def runs(budget: Budget, seeds: int, folder: str) -> list[Run]:
+    """The runs of every row below `folder`, those of the table, a row's `seeds` side by side."""
+    options = {"replicas": seeds, "compile": budget.compile, "runs": folder}
+    return run_grid(budget.preset, budget.data, list(budget.rows), seeds, **options)
+
+
+def scorings(budget: Budget, seeds: int, folder: str) -> list[Scoring]:
+    """The scoring of every seed of `runs`, row by row."""
+    place = budget.preset, budget.data
+    return [
+        Scoring(*place, row, seed, budget.options, folder)
+        for row in budget.rows
+        for seed in range(seeds)
+    ]

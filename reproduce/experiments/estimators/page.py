@@ -1,0 +1,122 @@
+"""reports/estimators/index.md: whether a row's NLL is lower or only its estimate tighter."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reproduce.experiments.estimators import figures, kept, summary
+from reproduce.experiments.estimators.design import BUDGETS
+from reproduce.experiments.estimators.kept import AIS, Scored
+from reproduce.pages import page
+from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.page import Section
+from reproduce.table.report import paired_table
+
+READING = Path(__file__).parent / "reading.md"
+SETTING = Path(__file__).parent / "setting.md"
+
+
+def rows_table(rows: pd.DataFrame) -> str:
+    """The NLL of every row by both estimators, their difference and BDMC's gap."""
+    head = ["row", "seeds", "IS, whole test set", "IS", "AIS", "IS less AIS", "largest"]
+    head += ["BDMC gap", "above 1 nat", "its seeds", "acceptance"]
+    lines = []
+    for r in rows.itertuples():
+        cells = [spread(getattr(r, m), getattr(r, f"{m}_half")) for m in summary.MEASURES[:3]]
+        cells += [spread(r.slack, r.slack_half, ".3f"), number(r.slack_max)]
+        apart = "-" if np.isnan(r.bdmc_apart) else f"{100 * r.bdmc_apart:.0f} %"
+        cells += [spread(r.bdmc_gap, r.bdmc_gap_half, ".3f"), apart, str(r.bdmc_seeds)]
+        cells += [number(r.acceptance)]
+        lines.append([r.label, str(r.seeds), *cells])
+    return markdown_table(head, lines, 1)
+
+
+def order_text(rows: pd.DataFrame) -> str:
+    """The rows by either estimator, lowest NLL first, and which pairs change places."""
+    by_is, by_ais = (" < ".join(summary.order(rows, m)) for m in ("nll_is", "nll_ais"))
+    changed = summary.changed(rows)
+    said = "The order of the means is the same under both estimators."
+    if changed:
+        listed = "; ".join(f"{one} and {other}" for one, other in changed)
+        said = f"The order of the means is not the same: {listed} change places."
+    return f"{said}\n\n- importance sampling: {by_is}\n- AIS: {by_ais}"
+
+
+def source_line(scored: list[Scored], preset: str) -> str:
+    """Where the numbers come from: command, data, sizes, commits and devices."""
+    first = scored[0].result
+    ais, seeds = first[AIS], sorted({one.result["seed"] for one in scored})
+    size, drawn = ais["annealing"], max(len(one.gap) for one in scored)
+    trained = [s for one in scored for s in one.result["training"]["sessions"]]
+    scoring = [one.result[AIS]["provenance"] for one in scored]
+    return (
+        f"Source: `make reproduce-estimators PRESET={preset} SEEDS={len(seeds)}`, preset "
+        f"{first['preset']} of the table's runs; data {first['data']}, SHA-256 "
+        f"{first['data_digest'][:12]}; seeds {seeds[0]} to {seeds[-1]}; importance sampling with "
+        f"S = {first['samples']}; AIS with {size['chains']} chains x {size['temperatures']} "
+        f"temperatures x {size['leapfrogs']} leapfrog steps from the {size['start']}; the first "
+        f"{ais['test_images']} test images, {drawn} images of the model for BDMC; "
+        f"trained {_where(trained)}; scored by AIS {_where(scoring)}. ± is half a 95% t-interval "
+        "over seeds. All numbers: `seeds.csv`, `rows.csv`, `pairs.csv`."
+    )
+
+
+def _where(processes: list[dict]) -> str:
+    """The devices and commits of processes."""
+    devices = sorted({process.get("device", "an unnamed device") for process in processes})
+    commits = sorted({process["commit"] for process in processes})
+    return f"on {', '.join(devices)} at commit {', '.join(commits)}"
+
+
+def write(preset: str, folder: Path, root: Path, note: Path = READING) -> str:
+    """Write index.md, figure (PNG, PDF) and CSV into `folder`; returns the numbers' digest.
+
+    All is made of the pack below `root`. Raises UsageError where that is not one of this page.
+    """
+    scored = kept.read(BUDGETS[preset], root)
+    seeds = summary.by_seed(scored)
+    rows, pairs = summary.by_row(seeds), summary.pairs(scored)
+    numbers, order = rows_table(rows), order_text(rows)
+    tables = {name: paired_table(of_name) for name, of_name in pairs.items()}
+    frame = pd.concat([p.assign(estimator=name) for name, p in pairs.items()], ignore_index=True)
+    sections = [
+        page.what_was_run(SETTING),
+        Section(
+            "NLL by both estimators",
+            [
+                "NLL in nats an image; IS and AIS are of the same weights and the same images. IS "
+                "less AIS is by how much importance sampling overstates the NLL beyond AIS, "
+                "'largest' that of one image of one seed. AIS is an upper bound in expectation "
+                "too: the BDMC gap is how far AIS's bounds on both sides lie apart on images that "
+                "the model draws, the median image's; beside it the share of images of which it is "
+                "above 1 nat, and how many seeds have it. Acceptance is that of the HMC moves.",
+                numbers,
+                "![NLL by both estimators](estimators.png)",
+            ],
+            [numbers],
+            figures={"estimators": figures.estimators(rows)},
+            frames={"seeds": seeds, "rows": rows, "pairs": frame},
+        ),
+        Section(
+            "Does the order of the rows change?",
+            [
+                order,
+                "Below: the NLL of the first row less that of the second, the same seeds and "
+                "images. Columns are those of the table's paired differences: Student's t over "
+                "seeds, a bootstrap over seeds and images, Holm's correction over the pairs of one "
+                "table; the last column reads t after Holm at 5 %.",
+                "By importance sampling:",
+                tables["importance sampling"],
+                "By AIS:",
+                tables["AIS"],
+                "By importance sampling less by AIS, which is how far the estimator moves a "
+                "difference; below zero it flatters the first row:",
+                tables["IS less AIS"],
+            ],
+            [order, *tables.values()],
+        ),
+    ]
+    title = "Two estimators of the NLL: importance sampling and AIS"
+    source = source_line(scored, preset)
+    return page.write(folder / "index.md", title, preset, source, sections, note)
