@@ -15,8 +15,11 @@ import torch
 from torch import nn
 
 from annealed.data.mnist import MD5
+from annealed.inference.annealed_path import AnnealedPosterior
 from annealed.inference.flows import IAF, ConvexLinearIAF, Householder
+from annealed.inference.hamiltonian import Hamiltonian
 from annealed.inference.iterative import IterativePosterior
+from annealed.inference.langevin import Langevin
 from annealed.inference.posteriors import GaussianHead, Posterior
 from annealed.inference.transitions import MeanField, Refinement, Transition
 from annealed.models.targets import LinearGaussian
@@ -76,6 +79,19 @@ def refinements(steps: int) -> list[Transition]:
     return [Refinement(D, H, hidden=4, sigma=0.3) for _ in range(steps)]
 
 
+def langevin(reverse: str = "plain", **arguments) -> Langevin:
+    """A Langevin step whose network, which starts at zero, has learnt something."""
+    step = Langevin(D, H, hidden=4, reverse=reverse, step_size=0.05, **arguments)
+    if step.drift is not None:
+        nn.init.normal_(step.drift.out.weight, std=0.5)
+    return step
+
+
+def hamiltonian(leapfrogs: int = 2) -> Hamiltonian:
+    """Leapfrog steps with a momentum that lasts."""
+    return Hamiltonian(D, leapfrogs, persistence=0.6, step_size=0.2)
+
+
 POSTERIORS = {  # what a small posterior's transitions are, by name
     "gaussian": list,
     "iterative": list,
@@ -84,6 +100,10 @@ POSTERIORS = {  # what a small posterior's transitions are, by name
     "iaf": lambda: [IAF(D, H, 12), IAF(D, H, 12, flip=True)],
     "hvm": lambda: [IAF(D, H, 12), MeanField(D, H, 4)],
     "cc_lin_iaf": lambda: [ConvexLinearIAF(D, H, 3)],
+    "lmcvae": lambda: [langevin() for _ in range(3)],
+    "mcd": lambda: [langevin("learnt") for _ in range(3)],
+    "cmcd": lambda: [langevin("controlled") for _ in range(3)],
+    "uha": lambda: [Hamiltonian(D, persistence=0.0), hamiltonian(), hamiltonian(1)],
     "mixed": lambda: [*refinements(2), IAF(D, H, 12), Householder(D, H)],
 }
 
@@ -91,15 +111,17 @@ POSTERIORS = {  # what a small posterior's transitions are, by name
 def posterior(kind: str | int, seed: int = 0, target: nn.Module | None = None) -> Posterior:
     """A small posterior in float64: one of POSTERIORS, or a number of refinements.
 
-    An iterative one climbs the bound of `target`, by default that of `small_problem`.
+    Some read `target`, by default that of `small_problem`; those with annealed steps learn alphas.
     """
     with randomness.initialisation(seed):
         encoder = nn.Sequential(nn.Linear(X, H), nn.Tanh())
         transitions = refinements(kind) if isinstance(kind, int) else POSTERIORS[kind]()
         head = GaussianHead(H, D)
+        target = target or small_problem()[0]
+        if any(step.annealed for step in transitions):
+            return AnnealedPosterior(encoder, head, transitions, target, "learnt").double()
         if kind != "iterative":
             return Posterior(encoder, head, transitions).double()
-        target = target or small_problem()[0]
         return IterativePosterior(encoder, head, target, refinements=3, hidden=16).double()
 
 

@@ -14,6 +14,14 @@ _MODULES = {
     "inference.transitions": ("MeanField", "Refinement", "ResidualRefinement", "Transition"),
     "inference.flows": ("IAF", "ConvexLinearIAF", "Householder"),
     "inference.posteriors": ("GaussianHead", "Path", "Posterior"),
+    "inference.annealed_path": (
+        "AnnealedPosterior",
+        "AnnealedTarget",
+        "AnnealedTransition",
+        "State",
+    ),
+    "inference.hamiltonian": ("Hamiltonian",),
+    "inference.langevin": ("Langevin",),
     "inference.objectives": (
         "DoublyReparameterised",
         "Maximise",
@@ -24,6 +32,7 @@ _MODULES = {
         "path_terms",
         "renyi",
     ),
+    "inference.thermodynamic": ("Thermodynamic",),
     "inference.avo": ("AVO",),
     "inference.fitting": ("fit_posterior",),
     "inference.divergence": ("energy_distance", "estimate", "sample"),

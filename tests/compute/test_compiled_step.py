@@ -23,6 +23,8 @@ CHOICES = [(row, ()) for row in METHODS] + [
     ("householder_avo", ("train_encoder=true", "train_decoder=false")),
     ("hvi_avo", ("mixing=convex", "anchor=prior")),
     ("hvi_avo", ("stagewise=true", "warm_up=false", "alphas=geometric")),
+    ("uha", ("steps=2", "leapfrogs=2", "alphas=learnt")),
+    ("cmcd", ("steps=2", "learn_step_size=false", "per_dimension=false")),
 ]
 
 
@@ -54,7 +56,7 @@ def assert_same(fast, other, plain, adam, tolerance):
 @pytest.mark.parametrize("seeds", [1, 2])
 @pytest.mark.parametrize(("row", "options"), CHOICES)
 def test_every_row_and_choice_takes_the_plain_steps(row, options, seeds, grey, traced):
-    group = "nvi" if row.startswith("hvi_nvi") else "avo"
+    group = {"hvi_nvi": "nvi", "uha": "transitions", "cmcd": "transitions"}.get(row, "avo")
     options = [f"method.{group}.{option}" for option in options]
     options += [f"method.{group}.rho=0.5"] if "avo" in row or "nvi" in row else []
     options += ["method.transitions.steps=2"] if row.startswith(("hvi", "house")) else []

@@ -18,6 +18,14 @@ def test_every_row_loads_under_every_preset_and_data_set():
                 assert (config.row, config.preset, config.data.name) == (row, preset, data)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "published").glob("*.yaml")))
+def test_published_sizes_of_other_networks_load_over_every_preset(path):
+    for preset in ("quick", "short", "paper"):
+        config = load(str(path), [f"preset={preset}"])
+        assert (config.row, config.network.latent) == (path.stem, 64)
+        assert config.method_options.transitions.steps == {"uha": 8, "lmcvae": 10}[config.method]
+
+
 def test_paper_is_the_protocol():
     c = load("hvi_avo.yaml", ["preset=paper"])
     assert (c.network.latent, c.network.hidden, c.network.layers) == (40, 300, 2)

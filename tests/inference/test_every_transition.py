@@ -4,10 +4,13 @@ import copy
 
 import pytest
 import torch
-from conftest import D, H
+from conftest import D, H, hamiltonian, langevin
 
+from annealed.inference.annealed_path import AnnealedTarget
 from annealed.inference.flows import IAF, ConvexLinearIAF, Householder
+from annealed.inference.normal import Normal
 from annealed.inference.transitions import MeanField, Refinement, ResidualRefinement
+from annealed.models.targets import Energy
 
 S, B = 4, 5
 
@@ -27,9 +30,13 @@ STEPS = {
     "householder": lambda: Householder(D, H),
     "iaf": lambda: IAF(D, H, hidden=8),
     "iaf_flipped": lambda: IAF(D, H, hidden=8, flip=True),
+    "langevin": langevin,
+    "langevin_learnt": lambda: langevin("learnt"),
+    "langevin_controlled": lambda: langevin("controlled", per_dimension=False),
+    "hamiltonian": hamiltonian,
     "cc_lin_iaf": lambda: ConvexLinearIAF(D, H, count=3),
 }
-FLOWS = [name for name in STEPS if name not in ("refinement", "residual", "mean_field")]
+FLOWS = ["householder", "iaf", "iaf_flipped", "cc_lin_iaf"]
 PRESERVING = ["householder", "cc_lin_iaf"]
 
 
@@ -45,7 +52,18 @@ def inputs():
     return z, torch.randn(B, H, generator=g, dtype=torch.float64), noise
 
 
+def bumpy(z):
+    """An energy whose gradient is not linear."""
+    return -0.5 * z.square().sum(-1) + torch.sin(1.5 * z).sum(-1) + 0.3 * z.prod(-1)
+
+
 def call(step, z, context, noise):
+    """The new z and the log-ratio; an annealed step is between N(0.2, 1.3^2 I) and an energy."""
+    if step.annealed:
+        base = Normal(torch.full_like(z[0], 0.2), torch.full_like(z[0], 1.3))
+        density = AnnealedTarget(Energy(bumpy), context, base, 0.7)
+        state, log_ratio = step(density.state(z, z.flip(-1)), context, noise, density)
+        return state.z, log_ratio
     return step(z, step.next_context(context), noise if step.stochastic else None)
 
 

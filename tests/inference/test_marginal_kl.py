@@ -4,7 +4,9 @@ import pytest
 import torch
 from gaussians import gaussian_kl
 
+from annealed.inference.annealed_path import AnnealedPosterior
 from annealed.inference.divergence import divergences, sample
+from annealed.inference.langevin import Langevin
 from annealed.inference.marginal_kl import log_densities, marginal_kl
 from annealed.inference.normal import Normal
 from annealed.models import energies
@@ -35,6 +37,23 @@ def test_the_bounds_enclose_the_kl_of_a_gaussian_marginal(share, sigma, count):
     exact = gaussian_kl(variance.diag(), covariance)
     q = contracting(share, sigma, count)
     actual = marginal_kl(energies.gaussian(covariance), q, 0.0, 20_000, 2000, 0)
+    slack = 4 * actual["kl_marginal_mc_error"]
+    assert actual["kl_marginal_low"] - slack < exact < actual["kl_marginal"] + slack
+    assert 0 < actual["kl_marginal"] - actual["kl_marginal_low"] < 0.01
+    assert slack < 0.06
+
+
+def test_the_bounds_enclose_the_kl_of_a_langevin_path_whose_marginals_are_gaussian():
+    covariance, h = torch.tensor([[1.0, 0.0], [0.0, 2.0]], dtype=torch.float64), 0.2
+    target, variance = energies.gaussian(covariance), torch.tensor(SCALE, dtype=torch.float64) ** 2
+    steps = [Langevin(2, step_size=h) for _ in range(3)]
+    q = AnnealedPosterior.unconditional(2, SCALE, steps, target=target)
+    precision, start = 1 / covariance.diagonal(), 1 / variance
+    for alpha in (1 / 3, 2 / 3, 1.0):
+        slope = (1 - alpha) * start + alpha * precision
+        variance = (1 - h * slope) ** 2 * variance + 2 * h
+    exact = gaussian_kl(variance.diag(), covariance)
+    actual = marginal_kl(target, q, 0.0, 20_000, 2000, 0)
     slack = 4 * actual["kl_marginal_mc_error"]
     assert actual["kl_marginal_low"] - slack < exact < actual["kl_marginal"] + slack
     assert 0 < actual["kl_marginal"] - actual["kl_marginal_low"] < 0.01

@@ -4,6 +4,8 @@ Nothing here imports a network, a step or a target of the package. Only the name
 parameters are the package's. Shapes: S samples, B images, X pixels, D latents.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal
@@ -61,7 +63,7 @@ def kernel(w: Weights, name: str, z: Tensor, context: Tensor) -> Independent:
     return gaussian(g * m + (1 - g) * z, softplus(raw) + FLOOR)
 
 
-def refinements(w, options, context, z, noise):
+def refinements(w, options, x, context, q0, z, noise):
     """sum_t log q_t(z_t | z_{t-1}) - log r_t(z_{t-1} | z_t), arXiv 1511.02386, 1410.6460."""
     total = 0.0
     for t in range(options["transitions"]["steps"]):
@@ -74,7 +76,7 @@ def refinements(w, options, context, z, noise):
     return z, total
 
 
-def householder(w, options, context, z, noise):
+def householder(w, options, x, context, q0, z, noise):
     """H_t = I - 2 v v^T / |v|^2, v_t linear in v_{t-1}: arXiv 1611.09630, equations 4 and 8."""
     eye, product, v = torch.eye(z.shape[-1], dtype=z.dtype), None, context
     for t in range(options["transitions"]["steps"]):
@@ -85,7 +87,7 @@ def householder(w, options, context, z, noise):
     return linear_map(product, z)
 
 
-def combination(w, options, context, z, noise):
+def combination(w, options, x, context, q0, z, noise):
     """z' = (sum_k y_k L_k) z, L_k lower triangular with ones on it: arXiv 1706.02326."""
     d, count = z.shape[-1], options["transitions"].get("count", 1)
     entries = w.affine("posterior.transitions.0.entries", context).reshape(-1, count, d, d)
@@ -141,11 +143,11 @@ def autoregressive(w, options, context, z, prefix="posterior.transitions"):
     return z, total
 
 
-def inverse_autoregressive(w, options, context, z, noise):
+def inverse_autoregressive(w, options, x, context, q0, z, noise):
     return autoregressive(w, options["transitions"], context, z)
 
 
-def hierarchical(w, options, context, z, noise):
+def hierarchical(w, options, x, context, q0, z, noise):
     """log q(lambda) + sum_d log q(z_d | lambda_d) - log r(lambda | z): arXiv 1511.02386."""
     prior = options["transitions"]["prior"]
     name = f"posterior.transitions.{prior['steps']}"
@@ -154,6 +156,77 @@ def hierarchical(w, options, context, z, noise):
     z = q.mean + q.stddev * noise[0]
     back = kernel(w, f"{name}.back", z, context)
     return z, total + q.log_prob(z) - back.log_prob(lam)
+
+
+def annealed(w: Weights, options, x: Tensor, q0: Independent, t: int):
+    """The gradient in z of (1 - alpha_t) log q_0(z) + alpha_t log p(x, z), and its step size."""
+    steps = options["steps"]
+    alpha = (t + 1) / steps
+    if options["alphas"] == "learnt":
+        parts = w.of["posterior.alphas.logits"].exp()
+        alpha = parts[: t + 1].sum() / parts.sum()
+    step = softplus(w.of[f"posterior.transitions.{t}.step_size.raw"])
+
+    def slope(z):
+        at = z.detach().requires_grad_()
+        with torch.enable_grad():
+            log_f = (1 - alpha) * q0.log_prob(at) + alpha * w.joint(x, at)
+            return torch.autograd.grad(log_f.sum(), at)[0]
+
+    return slope, step
+
+
+def langevin(w, options, x, context, q0, z, noise, signs=(0, 0)):
+    """sum_t log N(z'; z + h g(z), 2 h) - log N(z; z' + h g(z'), 2 h): arXiv 2106.15921.
+
+    g is the gradient of log f_t plus, by `signs` ahead and back, a network: arXiv 2208.07698 has
+    one in the reverse kernel alone, arXiv 2307.01050 with opposite signs in both.
+    """
+    total = 0.0
+    for t in range(options["transitions"]["steps"]):
+        name = f"posterior.transitions.{t}.drift"
+        slope, h = annealed(w, options["transitions"], x, q0, t)
+
+        def kernel(z, sign, name=name, slope=slope, h=h):
+            drift = slope(z)
+            if sign:
+                hidden = w.affine(f"{name}.from_z", z) + w.affine(f"{name}.from_context", context)
+                drift = drift + sign * w.affine(f"{name}.out", elu(hidden))
+            return gaussian(z + h * drift, (2 * h).sqrt().expand_as(z))
+
+        ahead = kernel(z, signs[0])
+        new = ahead.mean + ahead.stddev * noise[t]
+        total = total + ahead.log_prob(new) - kernel(new, signs[1]).log_prob(z)
+        z = new
+    return z, total
+
+
+def hamiltonian(w, options, x, context, q0, z, noise):
+    """Leapfrog steps of size 1 of (z, p) with p ~ N(0, M), M = 1 / h^2: arXiv 2107.04150.
+
+    The weight has the momentum's density at the start and the end, and those of each refreshment
+    and its reversal; where M changes, p does by a linear map.
+    """
+    sd = (1 / annealed(w, options["transitions"], x, q0, 0)[1]).expand_as(z)
+    p = sd * noise[0]
+    total = gaussian(torch.zeros_like(p), sd).log_prob(p)
+    for t in range(options["transitions"]["steps"]):
+        slope, h = annealed(w, options["transitions"], x, q0, t)
+        new_sd = (1 / h).expand_as(z)
+        p, total = p * new_sd / sd, total - (new_sd / sd).log().sum(-1)
+        sd = new_sd
+        if t > 0:
+            eta = 1 / (1 + (-w.of[f"posterior.transitions.{t}.logit"]).exp())
+            spread = (1 - eta**2).sqrt() * sd
+            new = eta * p + spread * noise[t]
+            total = total + gaussian(eta * p, spread).log_prob(new)
+            total = total - gaussian(eta * new, spread).log_prob(p)
+            p = new
+        for _ in range(options["transitions"]["leapfrogs"]):
+            p = p + slope(z) / 2
+            z = z + p / sd**2
+            p = p + slope(z) / 2
+    return z, total - gaussian(torch.zeros_like(p), sd).log_prob(p)
 
 
 def refined(w: Weights, options, x: Tensor, q: Independent, draws: list[Tensor]) -> Independent:
@@ -179,7 +252,7 @@ def refined(w: Weights, options, x: Tensor, q: Independent, draws: list[Tensor])
     return gaussian(mu, log_sigma.exp())
 
 
-def no_steps(w, options, context, z, noise):
+def no_steps(w, options, x, context, q0, z, noise):
     return z, 0.0
 
 
@@ -187,12 +260,17 @@ STEPS = {
     "vae": no_steps,
     "iwae": no_steps,
     "renyi": no_steps,
+    "tvo": no_steps,
     "iterative": no_steps,
     "hvm": hierarchical,
     "hvi": refinements,
     "hvi_avo": refinements,
     "hvi_nvi": refinements,
     "hvi_nvi_star": refinements,
+    "lmcvae": langevin,
+    "mcd": partial(langevin, signs=(0, 1)),
+    "cmcd": partial(langevin, signs=(1, -1)),
+    "uha": hamiltonian,
     "householder": householder,
     "householder_avo": householder,
     "iaf": inverse_autoregressive,
@@ -202,14 +280,17 @@ STEPS = {
 }
 
 
+STOCHASTIC = ("hvi", "hvi_avo", "hvi_nvi", "hvi_nvi_star", "lmcvae", "mcd", "cmcd", "uha")
+
+
 def num_start_draws(row: str, options: dict) -> int:
     """Draws that finding q_0 takes before a sample is drawn from it."""
     return options["refinements"] if row == "iterative" else 0
 
 
 def path_draws(row: str, options: dict) -> int:
-    """Draws of a path from q_0 on."""
-    if STEPS[row] is refinements:
+    """Draws of a path from q_0 on: one a stochastic step."""
+    if row in STOCHASTIC:
         return 1 + options["transitions"]["steps"]
     return 2 if row == "hvm" else 1
 
@@ -225,7 +306,7 @@ def log_weights(
     context = w.gated("posterior.encoder", x)
     q = refined(w, options, x, first(w, context), list(start))
     z0 = q.mean + q.stddev * noise[0]
-    z, log_ratio = STEPS[row](w, options, context, z0, noise[1:])
+    z, log_ratio = STEPS[row](w, options, x, context, q, z0, noise[1:])
     return w.joint(x, z) - q.log_prob(z0) - log_ratio
 
 

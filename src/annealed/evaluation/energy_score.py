@@ -13,6 +13,7 @@ from annealed.config import to_dict
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, identity
 from annealed.inference.divergence import divergences, energy_distance, estimate, sample
+from annealed.inference.langevin import Langevin
 from annealed.inference.marginal_kl import marginal_kl
 from annealed.inference.posteriors import Posterior
 from annealed.inference.transitions import Refinement
@@ -54,13 +55,14 @@ def bounds(toy: Toy, log_w: Tensor) -> dict[str, float | None]:
 def marginal(posterior: Posterior, toy: Toy, path: dict, samples: int, seed: int) -> dict:
     """Bounds of KL(q_T || f) of the last marginal, in nats; `path` is what `bounds` gives.
 
-    Where all steps are invertible it is the path's KL; where the last is a `Refinement` it lies
-    between two bounds (see `marginal_kl`); of another stochastic step it is not known and null.
+    Where all steps are invertible it is the path's KL; where the last is a `Refinement` or a
+    `Langevin` step it lies between two bounds (see `marginal_kl`); of another
+    stochastic step it is not known and null.
     """
     steps = posterior.transitions
     if not any(step.stochastic for step in steps):
         return dict(zip(MARGINAL, (path["kl"], path["kl"], path["kl_mc_error"]), strict=True))
-    if toy.energy.log_z is None or not isinstance(steps[-1], Refinement):
+    if toy.energy.log_z is None or not isinstance(steps[-1], (Refinement, Langevin)):
         return dict.fromkeys(MARGINAL)
     sizes = min(POINTS, samples), min(PARTICLES, samples)
     numbers = marginal_kl(toy.energy, posterior, toy.energy.log_z, *sizes, seed)

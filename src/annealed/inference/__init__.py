@@ -5,6 +5,12 @@ from annealed.utils.lazy import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "annealed_path": (
+            "AnnealedPosterior",
+            "AnnealedTarget",
+            "AnnealedTransition",
+            "State",
+        ),
         "annealing": ("AnnealedEstimate", "Annealing", "ais"),
         "avo": ("AVO", "avo_stages"),
         "bound": ("Bound", "check"),
@@ -15,6 +21,8 @@ __all__, __getattr__, __dir__ = lazy_names(
         "importance": ("Estimate", "WeightStream", "joined", "log_marginal", "path_log_weight"),
         "iterative": ("IterativePosterior", "Refiner"),
         "kernels": ("GatedKernel", "ResidualKernel"),
+        "hamiltonian": ("Hamiltonian",),
+        "langevin": ("Langevin",),
         "nested": ("NVI", "LearntAlphas", "nested_stages"),
         "normal": ("Normal", "standard_log_prob"),
         "objectives": (
@@ -35,6 +43,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "posteriors": ("FixedHead", "GaussianHead", "Path", "Posterior"),
         "schedules": ("alphas", "cyclical", "linear_warmup", "piecewise"),
         "tempering": ("AnnealingOptions", "inverse_temperature"),
+        "thermodynamic": ("Thermodynamic",),
         "transitions": ("MeanField", "Refinement", "ResidualRefinement", "Transition"),
     },
 )

@@ -33,8 +33,11 @@ def avo_stages(
     encoder through the context. A stage's graph reaches no other stage's, so it can be
     back-propagated and freed before the next is built.
 
-    Raises ValueError when `alphas` does not fit the posterior or `anchor` is unknown.
+    Raises ValueError when `alphas` does not fit the posterior, its transitions follow the target
+    themselves or `anchor` is unknown.
     """
+    if posterior.annealed:
+        raise ValueError("AVO takes transitions that are not given an annealed target themselves")
     if len(alphas) != len(posterior.transitions) or not alphas or alphas[-1] != 1.0:
         raise ValueError(
             f"AVO needs one alpha for each of the {len(posterior.transitions)} transitions (at "

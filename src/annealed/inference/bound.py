@@ -42,14 +42,25 @@ def check(bound: Bound, x: Tensor) -> int:
     x (1, X) is an example; three paths are drawn and scored.
     """
     posterior, target = bound.posterior, bound.target
+    if posterior.annealed and posterior.target is not target:
+        raise ValueError("the posterior follows another target than the one that it is fitted to")
     try:
         base, _ = posterior.start(x)
         dim = base.loc.shape[-1]
         shape = (posterior.num_draws, 3, len(x), dim)
-        z = posterior(x, randomness.normal(shape, 0, "init", 0).to(base.loc)).z[-1]
+        noise = randomness.normal(shape, 0, "init", 0).to(base.loc)
+        if posterior.annealed:  # its path reads the target, from z_0 on
+            check_target(target, x, base.rsample(noise[posterior.num_start_draws]))
+        z = posterior(x, noise).z[-1]
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(f"the posterior's parts do not fit each other or x: {reason}") from error
+    check_target(target, x, z)
+    return dim
+
+
+def check_target(target: nn.Module, x: Tensor, z: Tensor) -> None:
+    """Raise ValueError in one sentence where the target does not score z (S, 1, D), as it must."""
     try:
         scores = target(x, z)
     except TypeError as error:
@@ -77,4 +88,3 @@ def check(bound: Bound, x: Tensor) -> int:
                 "the target's log density has no gradient in z; compute it from z by functions of "
                 "torch alone, without detach, item or whole numbers"
             )
-    return dim

@@ -17,7 +17,7 @@ TIGHT = 0.1  # nats between the bounds, above which they do not determine the KL
 def marginal_kl(
     target: nn.Module, posterior: Posterior, log_z: float, points: int, particles: int, seed: int
 ) -> dict[str, float]:
-    """KL(q_T || f) in nats between two bounds, where the last transition is a Refinement.
+    """KL(q_T || f) in nats between two bounds, where the last transition has an `ahead`.
 
     q_T(z) = E[q_T(z | z_{T-1})] is averaged over `particles` fresh z_{T-1}. Without the z_{T-1}
     that z was drawn from, the log of that average is too low in expectation, and with it too high
@@ -28,10 +28,10 @@ def marginal_kl(
     x = torch.ones(1, 1)
     shape = (posterior.num_draws, points, 1, posterior.head(x).loc.shape[-1])
     path = posterior(x, randomness.normal(shape, seed, "evaluate", 0, 0))
-    z, source_kernels = path.z[-1][:, 0], _last_kernel(posterior, x, path.z[-2])
+    z, source_kernels = path.z[-1][:, 0], posterior.last_kernel(x, path.z[-2])
     shape = (posterior.num_draws, particles, 1, shape[-1])
     fresh = posterior(x, randomness.normal(shape, seed, "evaluate", 0, 1))
-    kernels = _last_kernel(posterior, x, fresh.z[-2])
+    kernels = posterior.last_kernel(x, fresh.z[-2])
     size = max(1, PAIRS // particles)
     log_sum = torch.cat([log_densities(part, kernels).logsumexp(1) for part in z.split(size)])
     log_source = source_kernels.log_prob(z[:, None])[:, 0].double()
@@ -44,14 +44,6 @@ def marginal_kl(
         "kl_marginal": high_kl.mean().item(),
         "kl_marginal_mc_error": high_kl.std().item() / points**0.5,
     }
-
-
-def _last_kernel(posterior: Posterior, x: Tensor, z: Tensor) -> Normal:
-    """q_T(. | z_{T-1}) at z (S, 1, D)."""
-    _, context = posterior.start(x)
-    for transition in posterior.transitions:
-        context = transition.next_context(context)
-    return posterior.transitions[-1].ahead(z, context)
 
 
 def log_densities(z: Tensor, kernels: Normal) -> Tensor:

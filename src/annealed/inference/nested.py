@@ -83,8 +83,10 @@ def nested_stages(
     of the same divergences, in which pi_t is a target and then a proposal. The value is a level's
     estimate of log Z_t so far. `train_decoder` lets the last level reach the target's parameters.
     The last level's terms are those of the weights of whole paths. Raises ValueError where alphas
-    and transitions are not of one number.
+    and transitions are not of one number, or transitions follow the target themselves.
     """
+    if posterior.annealed:
+        raise ValueError("NVI takes transitions that are not given an annealed target themselves")
     count, last = len(path()), len(posterior.transitions) - 1
     if count != last + 1:
         raise ValueError(f"{count} alphas for {last + 1} transitions")

@@ -52,13 +52,21 @@ class FixedHead(nn.Module):
 class Posterior(nn.Module):
     """q(z_0 | x) followed by T transitions that read the same context.
 
-    `encoder` maps x (B, X) to a context (B, H); `head` maps the context to q_0.
+    `encoder` maps x (B, X) to a context (B, H); `head` maps the context to q_0. Raises
+    ValueError for transitions of another kind of posterior.
     """
 
     num_start_draws = 0  # Gaussian draws that `start` takes to compute q_0
+    annealed = False  # whether its transitions are given an annealed target
 
     def __init__(self, encoder: nn.Module, head: nn.Module, transitions: list[Transition] = ()):
         super().__init__()
+        for transition in transitions:
+            if transition.annealed != self.annealed:
+                kind = "AnnealedPosterior" if transition.annealed else "Posterior"
+                raise ValueError(
+                    f"{type(transition).__name__} belongs in {kind}; this is {type(self).__name__}"
+                )
         self.encoder = encoder
         self.head = head
         self.transitions = nn.ModuleList(transitions)
@@ -67,17 +75,21 @@ class Posterior(nn.Module):
 
     @classmethod
     def unconditional(
-        cls, dim: int, scale: float | list[float] = 1.0, transitions: list[Transition] = ()
+        cls,
+        dim: int,
+        scale: float | list[float] = 1.0,
+        transitions: list[Transition] = (),
+        **arguments,
     ) -> "Posterior":
         """q(z) without an x: z_0 ~ N(0, diag(scale^2)), held fixed, then `transitions`.
 
-        `scale` is one number or D of them. The context of the transitions is the constant 1. Raises
-        ValueError for another number of scales.
+        `scale` is one number or D of them. The context of the transitions is the constant 1;
+        `arguments` are further ones of the class. Raises ValueError for another number of scales.
         """
         scales = [float(scale)] * dim if isinstance(scale, (int, float)) else list(scale)
         if len(scales) != dim:
             raise ValueError(f"scale has {len(scales)} numbers; accepted: one, or {dim}")
-        return cls(nn.Identity(), FixedHead(scales), transitions)
+        return cls(nn.Identity(), FixedHead(scales), transitions, **arguments)
 
     @property
     def num_draws(self) -> int:
@@ -110,6 +122,13 @@ class Posterior(nn.Module):
             z.append(z_new)
             log_ratios.append(log_ratio)
         return Path(base, z, base.log_prob(z[0]), log_ratios)
+
+    def last_kernel(self, x: Tensor, z: Tensor) -> Normal:
+        """q_T(. | z_{T-1}) at z (S, B, D), where the last transition has a kernel `ahead`."""
+        _, context = self.start(x)
+        for transition in self.transitions:
+            context = transition.next_context(context)
+        return self.transitions[-1].ahead(z, context)
 
     def forward(self, x: Tensor, noise: Tensor) -> Path:
         """x (B, X), noise (num_draws, S, B, D) -> a path of S samples for each example."""

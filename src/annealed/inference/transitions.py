@@ -17,6 +17,7 @@ class Transition(nn.Module):
     """
 
     stochastic = True
+    annealed = False  # whether it is given the annealed target, as an `AnnealedTransition` is
 
     def next_context(self, context: Tensor) -> Tensor:
         """The context of this transition from that of the one before; by default the same."""

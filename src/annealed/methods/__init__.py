@@ -6,6 +6,13 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "base": ("METRIC_NAMES", "Method", "PosteriorBuilder"),
+        "annealed_options": (
+            "AnnealedOptions",
+            "ControlledOptions",
+            "HamiltonianOptions",
+            "LangevinOptions",
+            "LearntReverseOptions",
+        ),
         "options": (
             "AVOOptions",
             "ConvexLinearOptions",
@@ -15,8 +22,10 @@ __all__, __getattr__, __dir__ = lazy_names(
             "LearntPathOptions",
             "LinearOptions",
             "NVIOptions",
+            "PathOptions",
             "RefinementOptions",
         ),
+        "annealed_rows": ("CMCD", "LMCVAE", "MCD", "UHA"),
         "rows": (
             "HVI",
             "HVIAVO",
@@ -25,6 +34,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "HVM",
             "IAFAVO",
             "IWAE",
+            "TVO",
             "VAE",
             "CcLinIAF",
             "HouseholderAVO",

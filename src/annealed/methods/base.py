@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from annealed.config.schema import Config
+from annealed.inference.annealed_path import AnnealedPosterior, AnnealedTransition
 from annealed.inference.objectives import ObjectiveInputs, Terms, path_terms, total_loss
 from annealed.inference.posteriors import Posterior
 from annealed.inference.transitions import Transition
@@ -33,6 +34,13 @@ class PosteriorBuilder:
     def posterior(self, transitions: list[Transition] = ()) -> Posterior:
         """A Gaussian start from the encoder, followed by `transitions`."""
         return Posterior(self.encoder, build.head(self.config, self.context), transitions)
+
+    def annealed_posterior(
+        self, transitions: list[AnnealedTransition], alphas: str, first_alpha: float | None
+    ) -> AnnealedPosterior:
+        """The same start, followed by transitions that are given the annealed target."""
+        start = (self.encoder, build.head(self.config, self.context))
+        return AnnealedPosterior(*start, transitions, self.target, alphas, first_alpha)
 
 
 class Method(nn.Module):

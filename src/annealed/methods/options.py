@@ -12,8 +12,16 @@ from annealed.inference.transitions import MeanField, Refinement, ResidualRefine
 from annealed.methods.base import PosteriorBuilder
 
 
+class PathOptions:
+    """Options of a path: `build` makes its transitions of a `PosteriorBuilder`."""
+
+    def posterior(self, builder: PosteriorBuilder) -> Posterior:
+        """The posterior with these transitions."""
+        return builder.posterior(self.build(builder))
+
+
 @dataclass
-class RefinementOptions:
+class RefinementOptions(PathOptions):
     """The stochastic transitions of HVI."""
 
     steps: int = number(5, low=1)
@@ -31,7 +39,7 @@ class RefinementOptions:
 
 
 @dataclass
-class HouseholderOptions:
+class HouseholderOptions(PathOptions):
     """A chain of reflections."""
 
     steps: int = number(10, low=1)
@@ -43,7 +51,7 @@ class HouseholderOptions:
 
 
 @dataclass
-class IAFOptions:
+class IAFOptions(PathOptions):
     """Inverse autoregressive flow steps, in alternating order."""
 
     steps: int = number(2, low=1)
@@ -57,7 +65,7 @@ class IAFOptions:
 
 
 @dataclass
-class HierarchicalOptions:
+class HierarchicalOptions(PathOptions):
     """A variational prior over lambda and the mean-field step to z."""
 
     prior: IAFOptions = field(default_factory=IAFOptions)
@@ -71,7 +79,7 @@ class HierarchicalOptions:
 
 
 @dataclass
-class LinearOptions:
+class LinearOptions(PathOptions):
     """One linear flow."""
 
     def build(self, builder: PosteriorBuilder) -> list[Transition]:
@@ -80,7 +88,7 @@ class LinearOptions:
 
 
 @dataclass
-class ConvexLinearOptions:
+class ConvexLinearOptions(PathOptions):
     """One convex combination of linear flows."""
 
     count: int = number(5, low=1)
@@ -113,6 +121,16 @@ class AVOOptions:
         return AVO(len(posterior.transitions), **asdict(self))
 
 
+def refuse_first_alpha(group: str, alphas: str, first_alpha: float | None) -> None:
+    """Raise OptionError where the keys of `group` learn the alphas and name the first one."""
+    if alphas == "learnt" and first_alpha is not None:
+        raise OptionError(
+            f"{group}.first_alpha",
+            f"is {first_alpha}; accepted: null where {group}.alphas is learnt",
+            beside=(f"{group}.alphas",),
+        )
+
+
 @dataclass
 class NVIOptions:
     """Nested variational inference in the place of AVO's stages."""
@@ -128,12 +146,7 @@ class NVIOptions:
     stagewise: bool = False  # one backward pass a level
 
     def __post_init__(self):
-        if self.alphas == "learnt" and self.first_alpha is not None:
-            raise OptionError(
-                "method.nvi.first_alpha",
-                f"is {self.first_alpha}; accepted: null where method.nvi.alphas is learnt",
-                beside=("method.nvi.alphas",),
-            )
+        refuse_first_alpha("method.nvi", self.alphas, self.first_alpha)
 
     def build(self, posterior: Posterior) -> NVI:
         """The objective of a path, whose alphas become a part of the posterior where learnt."""

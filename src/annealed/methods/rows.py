@@ -10,6 +10,7 @@ from annealed.config.fields import choice, number
 from annealed.inference.iterative import IterativePosterior
 from annealed.inference.objectives import DoublyReparameterised, Maximise, iwae, path_terms, renyi
 from annealed.inference.posteriors import GaussianHead
+from annealed.inference.thermodynamic import Thermodynamic
 from annealed.methods.base import Method, PosteriorBuilder
 from annealed.methods.options import (
     AVOOptions,
@@ -94,6 +95,23 @@ class Renyi(Method):
         return builder.posterior(), Maximise(partial(renyi, alpha=options.alpha), options.samples)
 
 
+class TVO(Method):
+    """Diagonal Gaussian under the thermodynamic objective (Masrani, Le, Wood 2019)."""
+
+    @dataclass
+    class Options:
+        """Keys of `tvo`."""
+
+        samples: int = number(10, low=2)
+        partitions: int = number(5, low=1)
+        spacing: str = choice("linear", "geometric", default="geometric")
+        first_beta: float | None = number(None, low=0.0, high=1.0, open_ends=True)
+
+    @override
+    def compose(self, options: Options, builder: PosteriorBuilder):
+        return builder.posterior(), Thermodynamic(**vars(options))
+
+
 def path_row(
     name: str, transitions: type, source: str, objective: tuple[str, type] | None = None
 ) -> type[Method]:
@@ -104,7 +122,7 @@ def path_row(
     """
 
     def compose(self, options, builder: PosteriorBuilder):
-        posterior = builder.posterior(options.transitions.build(builder))
+        posterior = options.transitions.posterior(builder)
         if objective is None:
             return posterior, Maximise()
         return posterior, getattr(options, objective[0]).build(posterior)

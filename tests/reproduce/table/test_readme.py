@@ -105,6 +105,18 @@ def test_the_annealing_snippet_of_the_guide_bounds_the_exact_value_on_both_sides
     assert (upper.log_prob - exact).abs().max() < 0.5
 
 
+def test_the_snippet_of_the_guide_that_follows_a_target_estimates_its_log_z(capsys):
+    (code,) = re.findall(r"```python\n(import annealed as al\n.*?)```", GUIDE, flags=re.DOTALL)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(code.replace("steps=1000", "steps=100"), {"__name__": "snippet"})
+    radius = torch.linspace(0, 8, 100_001, dtype=torch.float64)
+    density = (-(radius.square() - 4.0).square() / 4.0).exp() * 2.0 * math.pi * radius
+    words = capsys.readouterr().out.split()
+    log_z, error = float(words[3]), float(words[7].rstrip(","))
+    assert abs(log_z - torch.trapezoid(density, radius).log()) < 5 * error < 0.2
+
+
 def test_the_readmes_table_is_the_committed_one():
     assert readme.update(README, ROOT) == README
     rows = [line for line in README.splitlines() if line.startswith("| VAE |")]

@@ -1,0 +1,177 @@
+"""Posteriors whose transitions follow the gradient of an annealed target, and their interface."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from annealed.inference import schedules
+from annealed.inference.hmc import slope_and_value
+from annealed.inference.kernels import inverse_softplus
+from annealed.inference.nested import LearntAlphas
+from annealed.inference.normal import Normal
+from annealed.inference.posteriors import Path, Posterior
+from annealed.inference.transitions import Transition
+
+
+class State(NamedTuple):
+    """Where a path is between two transitions."""
+
+    z: Tensor  # (S, B, D)
+    slope: Tensor  # the gradient of log p(x, z) in z, (S, B, D)
+    momentum: Tensor | None = None  # (S, B, D), of unit scale; None before one is drawn
+
+
+class AnnealedTarget(NamedTuple):
+    """f = q_0^(1 - alpha) p(x, .)^alpha, not normalised.
+
+    Every gradient of the target is taken by `state`, one a state, whatever alpha is.
+    """
+
+    target: nn.Module
+    x: Tensor  # (B, X)
+    base: Normal  # q_0, loc and scale (B, D)
+    alpha: Tensor | float
+
+    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x, z), (S, B) in nats."""
+        return sum(self.target(x, z))
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """log f at z (S, B, D): (S, B) in nats."""
+        log_joint = self.log_joint(self.x, z)
+        return (1.0 - self.alpha) * self.base.log_prob(z) + self.alpha * log_joint
+
+    def state(self, z: Tensor, momentum: Tensor | None = None) -> State:
+        """The state at z (S, B, D)."""
+        slope, _ = slope_and_value(self.log_joint, self.x, z)
+        return State(z, slope, momentum)
+
+    def slope(self, state: State) -> Tensor:
+        """The gradient of log f in z at `state`, (S, B, D)."""
+        of_base = (self.base.loc - state.z) / self.base.scale.square()
+        return (1.0 - self.alpha) * of_base + self.alpha * state.slope
+
+
+class AnnealedTransition(Transition):
+    """A transition that is given the annealed target, for an `AnnealedPosterior`."""
+
+    annealed = True
+
+    def forward(
+        self, state: State, context: Tensor, noise: Tensor, density: AnnealedTarget
+    ) -> tuple[State, Tensor]:
+        """The new state and log q - log r, (S, B) in nats.
+
+        context (B, H), noise (S, B, D); the new state is `density.state` of its z.
+        """
+        raise TypeError(f"{type(self).__name__} does not define forward")
+
+
+class StepSize(nn.Module):
+    """Positive step sizes, one or one a dimension, learnt or held fixed at `size`."""
+
+    def __init__(self, dim: int, size: float, learn: bool = True, per_dimension: bool = True):
+        super().__init__()
+        raw = torch.full((dim if per_dimension else 1,), inverse_softplus(size))
+        if learn:
+            self.raw = nn.Parameter(raw)
+        else:
+            self.register_buffer("raw", raw)
+
+    def forward(self) -> Tensor:
+        """The sizes, (D,) or (1,)."""
+        return nn.functional.softplus(self.raw)
+
+
+class FixedAlphas(nn.Module):
+    """alpha_1 < ... < alpha_T = 1, held fixed."""
+
+    def __init__(self, alphas: list[float]):
+        super().__init__()
+        self.register_buffer("alphas", torch.tensor(alphas))
+
+    def forward(self) -> Tensor:
+        """The alphas, (T,)."""
+        return self.alphas
+
+
+class Conditions(NamedTuple):
+    """What an annealed path is conditioned on."""
+
+    features: Tensor  # the encoder's, (B, H)
+    x: Tensor  # (B, X)
+
+
+class AnnealedPosterior(Posterior):
+    """q(z_0 | x) followed by transitions, of which the t-th is given f_t.
+
+    f_t = q_0^(1 - alpha_t) p(x, .)^alpha_t, and p(x, .) is `target`: the one that the posterior is
+    fitted to. `alphas` is linear, geometric or learnt, and `first_alpha` alpha_1; see
+    `schedules.alphas` and `LearntAlphas`. Objectives see the path of any posterior, and gradients
+    of their values reach the target's parameters through the transitions as well. Raises ValueError
+    for what is not accepted.
+    """
+
+    annealed = True
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Module,
+        transitions: list[AnnealedTransition],
+        target: nn.Module,
+        alphas: str = "linear",
+        first_alpha: float | None = None,
+    ):
+        super().__init__(encoder, head, transitions)
+        count = len(transitions)
+        if not count:
+            raise ValueError("an annealed posterior takes at least one transition")
+        if alphas != "learnt":
+            self.alphas = FixedAlphas(schedules.alphas(alphas, count, first_alpha))
+        elif first_alpha is None:
+            self.alphas = LearntAlphas(count)
+        else:
+            raise ValueError(f"first_alpha is {first_alpha}; accepted: None where alphas is learnt")
+        self.unregistered = (target,)  # a tuple, so that its parameters are not also q's
+
+    @property
+    def target(self) -> nn.Module:
+        """The target whose gradient the transitions follow."""
+        return self.unregistered[0]
+
+    @property
+    def floats(self) -> int:
+        """Floats of a sample that the target's gradient keeps: the outputs of all its layers."""
+        layers = self.target.modules()
+        return sum(getattr(m, "floats", 3 * getattr(m, "out_features", 0)) for m in layers)
+
+    @override
+    def start(self, x: Tensor, noise: Tensor | None = None) -> tuple[Normal, Conditions]:
+        """As in `Posterior`, but the context has x beside it."""
+        base, features = super().start(x, noise)
+        return base, Conditions(features, x)
+
+    @override
+    def sample_path(self, base: Normal, context: Conditions, noise: Tensor) -> Path:
+        """As in `Posterior`; it takes T + 1 gradients of log p(x, z), or more by the transition."""
+        features, x = context
+        z0 = base.rsample(noise[0])
+        start = AnnealedTarget(self.target, x, base, 0.0)
+        state, z, log_ratios = start.state(z0), [z0], []
+        for alpha, (transition, eps) in zip(self.alphas(), self.with_noise(noise), strict=True):
+            features = transition.next_context(features)
+            state, log_ratio = transition(state, features, eps, start._replace(alpha=alpha))
+            z.append(state.z)
+            log_ratios.append(log_ratio)
+        return Path(base, z, base.log_prob(z0), log_ratios)
+
+    @override
+    def last_kernel(self, x: Tensor, z: Tensor) -> Normal:
+        base, (features, _) = self.start(x)
+        for transition in self.transitions:
+            features = transition.next_context(features)
+        density = AnnealedTarget(self.target, x, base, 1.0)
+        return self.transitions[-1].ahead(density.state(z), features, density)
