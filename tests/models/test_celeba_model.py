@@ -44,6 +44,7 @@ def tiny(row: str, *overrides: str):
 def test_every_row_composes_and_its_step_moves_every_part(row, likelihood, faces):
     overrides = [f"network.likelihood={likelihood}", "network.components=2"]
     overrides += ["method.avo.mixing=convex"] * row.endswith("avo")
+    overrides += ["method.nvi.mixing=convex"] * row.startswith("hvi_nvi")
     method, config = tiny(row, *overrides)
     module = Training([method], config, steps_an_epoch=1)
     before = {name: value.clone() for name, value in method.state_dict().items()}

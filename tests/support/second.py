@@ -91,7 +91,9 @@ def combination(w, options, x, context, q0, z, noise):
     """z' = (sum_k y_k L_k) z, L_k lower triangular with ones on it: arXiv 1706.02326."""
     d, count = z.shape[-1], options["transitions"].get("count", 1)
     entries = w.affine("posterior.transitions.0.entries", context).reshape(-1, count, d, d)
-    y = w.affine("posterior.transitions.0.mix", context).exp()
+    y = torch.ones_like(entries[:, :, 0, 0])  # one matrix has all of the weight
+    if count > 1:
+        y = w.affine("posterior.transitions.0.mix", context).exp()
     y = y / y.sum(-1, keepdim=True)
     lower = torch.tril(entries, -1) + torch.eye(d, dtype=z.dtype)
     return linear_map(sum(y[:, k, None, None] * lower[:, k] for k in range(count)), z)

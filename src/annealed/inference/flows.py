@@ -99,11 +99,15 @@ class ConvexLinearIAF(Transition):
         super().__init__()
         self.dim, self.count = dim, count
         self.entries = nn.Linear(context, count * dim * dim)
-        self.mix = nn.Linear(context, count)
+        self.mix = nn.Linear(context, count) if count > 1 else None
 
     @override
     def forward(self, z: Tensor, context: Tensor, noise: None) -> tuple[Tensor, Tensor]:
         matrices = self.entries(context).unflatten(-1, (self.count, self.dim, self.dim))
-        weights = torch.softmax(self.mix(context), dim=-1)
-        lower = torch.einsum("bk,bkij->bij", weights, matrices).tril(-1)  # the diagonals sum to 1
+        if self.mix is None:
+            combined = matrices.squeeze(1)
+        else:
+            weights = torch.softmax(self.mix(context), dim=-1)
+            combined = torch.einsum("bk,bkij->bij", weights, matrices)
+        lower = combined.tril(-1)  # the diagonals sum to 1
         return z + torch.einsum("bij,sbj->sbi", lower, z), torch.zeros_like(z[..., 0])

@@ -131,6 +131,7 @@ def test_with_missing_a_page_trains_only_what_is_not_committed(made, tmp_path, m
     begun = []
     monkeypatch.setattr(page_work, "run", lambda arguments, works: begun.extend(works))
     options = ["--preset", "full", "--seeds", str(SEEDS), "--missing"]
+    options += ["--runs", str(tmp_path / "runs")]  # the units of "runs" may be known already
     monkeypatch.setattr(sys, "argv", ["reproduce.experiments.noise", *options])
     page_command.run(page.PAGE, "noise", "", design.BUDGETS)
     assert begun
