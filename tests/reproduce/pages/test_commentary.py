@@ -7,6 +7,7 @@ HOUSE = ROOT / "reproduce" / "experiments"
 PAGES = {
     "toys/reading.md": "toy/index.md",
     "invertible/reading.md": "invertible/index.md",
+    "nested/reading.md": "nested/index.md",
     "noise/reading.md": "noise/index.md",
     "corners/reading.md": "corners/index.md",
     "collapse/reading.md": "collapse/index.md",

@@ -317,6 +317,12 @@ def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
     assert f"AVO is {others.min():.2f} to {others.max():.2f} nats behind." in FINDINGS
 
 
+def test_what_the_findings_say_of_the_ring_is_what_that_page_says():
+    table = pd.read_csv(ROOT / "reports" / "nested" / "summary.csv").set_index(["kind", "count"])
+    avo, hvi = (table.log_z[kind, 8] for kind in ("AVO", "HVI"))
+    assert f"log Z {avo:.2f} against {hvi:.2f}." in FINDINGS
+
+
 def test_what_the_findings_say_of_estimators_is_what_that_page_says():
     folder = ROOT / "reports" / "estimators"
     rows, pairs = (pd.read_csv(folder / f"{name}.csv") for name in ("rows", "pairs"))
