@@ -56,7 +56,8 @@ def assert_same(fast, other, plain, adam, tolerance):
 @pytest.mark.parametrize("seeds", [1, 2])
 @pytest.mark.parametrize(("row", "options"), CHOICES)
 def test_every_row_and_choice_takes_the_plain_steps(row, options, seeds, grey, traced):
-    group = {"hvi_nvi": "nvi", "uha": "transitions", "cmcd": "transitions"}.get(row, "avo")
+    groups = {"uha": "transitions", "cmcd": "transitions", "hvi_nvi_star": "nvi", "hvi_nvi": "nvi"}
+    group = groups.get(row, "avo")
     options = [f"method.{group}.{option}" for option in options]
     options += [f"method.{group}.rho=0.5"] if "avo" in row or "nvi" in row else []
     options += ["method.transitions.steps=2"] if row.startswith(("hvi", "house")) else []
