@@ -36,8 +36,9 @@ def digest_of(sections: list[Section]) -> str:
     return digest([table for section in sections for table in section.tables])
 
 
-def seeds_source(name: str, preset: str, seeds: list[int], results: list[dict]) -> str:
+def seeds_source(name: str, preset: str, results: list[dict]) -> str:
     """The beginning of a source line: the command, the seeds and the commits of `results`."""
+    seeds = sorted({r["seed"] for r in results})
     return (
         f"Source: `make reproduce-{name} PRESET={preset} SEEDS={len(seeds)}`, seeds {seeds[0]} to "
         f"{seeds[-1]}, commit {commits(results)}"

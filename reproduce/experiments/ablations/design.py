@@ -29,17 +29,30 @@ def planned(preset: str, data: str) -> list[Trial]:
 
 def read(data: str, path: Path = CHOICES) -> tuple[list[Trial], int]:
     """The trials on a data set, and its budget: how many of a row's count in a comparison."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = _content(path)
     trials = [trial for trial, _ in _entries(content, data)]
-    trials += [
-        trial for reading in readings(data, path) for trial in (reading.hvi, reading.hvi_avo)
-    ]
+    trials += [trial for one in _readings(content, data) for trial in (one.hvi, one.hvi_avo)]
     return list(dict.fromkeys(trials)), content["budget"][data]
 
 
 def readings(data: str, path: Path = CHOICES) -> list[Reading]:
     """The readings of AVO that are tried on a data set."""
-    block = yaml.safe_load(path.read_text(encoding="utf-8"))["readings"]
+    return _readings(_content(path), data)
+
+
+def matched(data: str, path: Path = CHOICES) -> list[Pair]:
+    """Trials of different choices that are compared all the same."""
+    return [
+        (trial, Trial(trial.setting, row)) for trial, row in _entries(_content(path), data) if row
+    ]
+
+
+def _content(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _readings(content: dict, data: str) -> list[Reading]:
+    block = content["readings"]
     if data not in block["data"]:
         return []
 
@@ -47,12 +60,6 @@ def readings(data: str, path: Path = CHOICES) -> list[Reading]:
         return Trial(block["setting"], row, one[row])
 
     return [Reading(one["name"], trial("hvi_avo", one), trial("hvi", one)) for one in block["of"]]
-
-
-def matched(data: str, path: Path = CHOICES) -> list[Pair]:
-    """Trials of different choices that are compared all the same."""
-    entries = _entries(yaml.safe_load(path.read_text(encoding="utf-8")), data)
-    return [(trial, Trial(trial.setting, row)) for trial, row in entries if row]
 
 
 def _entries(content: dict, data: str) -> list[tuple[Trial, str | None]]:

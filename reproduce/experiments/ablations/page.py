@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from annealed.inference.avo import DECODER
 from annealed.utils.files import replace
 from reproduce.experiments.ablations import design, figures, summary
 from reproduce.pages import page
@@ -66,14 +67,13 @@ def _named(change: str) -> str:
 
 def readings_table(table: pd.DataFrame) -> str:
     """HVI-AVO under every reading, less HVI."""
-    decoder = {"True": "last", "False": "never"}
     lines = [
         [
             r.reading,
             r.start,
             f"{r.sigma:g}",
             f"{r.gate_bias:g}",
-            decoder.get(str(r.train_decoder), str(r.train_decoder)),
+            DECODER.get(r.train_decoder, r.train_decoder),
             "every" if r.train_encoder else "none",
             spread(r.hvi, r.hvi_half),
             spread(r.hvi_avo, r.hvi_avo_half),

@@ -74,7 +74,7 @@ def write(
         of_case.blocks.extend([part] if part else [])
     results = [r for of_setting in by_setting.values() for r in of_setting]
     source = (
-        f"{page.seeds_source('corners', preset, shown, results)}; {budget.steps} steps of Adam, "
+        f"{page.seeds_source('corners', preset, results)}; {budget.steps} steps of Adam, "
         f"S = {budget.samples} draws a step in training, S = {budget.draws} in evaluation, "
         f"{budget.points} points of each sample in an energy distance. All numbers: `seeds.csv`, "
         "`rows.csv`."

@@ -37,9 +37,8 @@ def write(
     seeds = summary.by_seed(by_setting)
     table = summary.by_setting(seeds)
     results = [r for of_setting in by_setting.values() for r in of_setting]
-    shown = sorted({r["seed"] for r in results})
     source = (
-        f"{page.seeds_source('nested', preset, shown, results)}; {budget.steps} steps of Adam, "
+        f"{page.seeds_source('nested', preset, results)}; {budget.steps} steps of Adam, "
         f"{budget.samples} // K samples a step; {budget.batches} batches of {budget.paths} paths "
         "score a seed. ± is half a 95% t-interval over seeds. All numbers: `seeds.csv`, "
         "`summary.csv`."

@@ -44,7 +44,7 @@ def write(
     shown = sorted(seeds.seed.unique().tolist())
     results = [r for of_row in by_row.values() for r in of_row]
     source = (
-        f"{page.seeds_source('noise', preset, shown, results)}. {budget.count} points a data set, "
+        f"{page.seeds_source('noise', preset, results)}. {budget.count} points a data set, "
         f"as many to test; {budget.steps} steps of Adam on batches of {budget.batch}, "
         f"S = {budget.samples} in training and {budget.draws} in evaluation. ± is half a 95% "
         "t-interval over seeds; differences are paired by seed. All numbers: `seeds.csv`, "

@@ -96,8 +96,10 @@ def write(
     seeds = summary.by_seed(by_setting)
     table = summary.by_cell(seeds)
     results = [r for of_setting in by_setting.values() for r in of_setting]
-    shown = sorted({r["seed"] for r in results})
-    first, targets = shown[0], list(dict.fromkeys(setting.target for setting in by_setting))
+    first, targets = (
+        min(r["seed"] for r in results),
+        list(dict.fromkeys(setting.target for setting in by_setting)),
+    )
     numbers, masses = numbers_table(table, budget.draws), masses_table(table)
     by_start = starts.by_start(seeds)
     gains, less_wide = starts.gains_table(table), starts.starts_table(by_start)
@@ -110,7 +112,7 @@ def write(
             what = f"{LABELS[method]}, T = {count}, {LABELS_OF[target]}:"
             marginals += [what, f"![marginals]({name}.png)"]
     source = (
-        f"{page.seeds_source('toy', preset, shown, results)}; {budget.steps} steps of Adam, S = "
+        f"{page.seeds_source('toy', preset, results)}; {budget.steps} steps of Adam, S = "
         f"{budget.samples} draws a step in training, S = {budget.draws} in evaluation, "
         f"{budget.points} points of each sample in an energy distance. ± is half a 95% t-interval "
         "over seeds; differences are paired by seed. All numbers: `seeds.csv`, `summary.csv`."

@@ -9,6 +9,8 @@ from annealed.inference import schedules
 from annealed.inference.objectives import Maximise, Objective, ObjectiveInputs, Terms, elbo, frozen
 from annealed.inference.posteriors import Posterior
 
+DECODER = {True: "last", False: "never"}  # the stages that a bool says train the decoder
+
 
 def avo_stages(
     target: nn.Module,
@@ -110,7 +112,7 @@ class AVO(Objective):
         self.alphas = schedules.alphas(alphas, transitions, first_alpha)
         self.stage_options = {
             "anchor": anchor,
-            "train_decoder": {True: "last", False: "never"}.get(train_decoder, train_decoder),
+            "train_decoder": DECODER.get(train_decoder, train_decoder),
             "train_encoder": train_encoder,
         }
         self.warm_up, self.stagewise = warm_up, stagewise
