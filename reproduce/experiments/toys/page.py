@@ -96,10 +96,8 @@ def write(
     seeds = summary.by_seed(by_setting)
     table = summary.by_cell(seeds)
     results = [r for of_setting in by_setting.values() for r in of_setting]
-    first, targets = (
-        min(r["seed"] for r in results),
-        list(dict.fromkeys(setting.target for setting in by_setting)),
-    )
+    first = min(r["seed"] for r in results)
+    targets = list(dict.fromkeys(setting.target for setting in by_setting))
     numbers, masses = numbers_table(table, budget.draws), masses_table(table)
     by_start = starts.by_start(seeds)
     gains, less_wide = starts.gains_table(table), starts.starts_table(by_start)
