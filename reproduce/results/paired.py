@@ -1,8 +1,11 @@
 """Paired differences between rows: the same seeds, the same images."""
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import pandas as pd
 
+from reproduce.results.scored import Scored
 from reproduce.results.statistics import adjust, compare
 from reproduce.results.store import Committed
 
@@ -49,6 +52,14 @@ def by_row(results: list[Committed]) -> dict[str, dict[int, Committed]]:
 def table(results: list[Committed]) -> pd.DataFrame:
     """`compare_rows` of results; those that diverged are left out."""
     return compare_rows({row: _log_prob(by_seed) for row, by_seed in by_row(results).items()})
+
+
+def of_scored(scored: Iterable[Scored], take: Callable[[Scored], np.ndarray]) -> pd.DataFrame:
+    """`compare_rows` of what `take` makes of each seed that AIS scored, (N,) in nats."""
+    rows: dict[str, BySeed] = {}
+    for one in scored:
+        rows.setdefault(one.result["row"], {})[one.result["seed"]] = take(one)
+    return compare_rows(rows)
 
 
 def compare_rows(rows: dict[str, BySeed]) -> pd.DataFrame:

@@ -9,11 +9,13 @@ from annealed.evaluation.result import trusted_k
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 from annealed.utils.provenance import OUTSIDE
-from reproduce.pages.markdown import number
+from reproduce.pages.markdown import markdown_table, number
 from reproduce.results import published
+from reproduce.results.scored import scored_among
 from reproduce.results.selection import select
 from reproduce.results.statistics import t_quantile
-from reproduce.results.store import Made
+from reproduce.results.store import RESULTS, Made
+from reproduce.table import annealed_columns
 from reproduce.table.earlier import CELLS
 
 MEANS = ("elbo", "k_hat_untrusted", "rate", "active_units")  # that are means over seeds alone
@@ -129,13 +131,12 @@ def _span(values: Iterable[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
-    """The table as Markdown."""
-    head = "| row | published | ours: mean | sd | 95% interval over seeds | difference | verdict |"
-    head += " seeds |"
-    head += " MC error | ELBO | rate | active units | k-hat too high | 2020 replication |"
-    head += " train min |"
-    lines = [f"# {title[0].upper() + title[1:]}", "", head, "| --- |" + " ---: |" * 14]
+def markdown(table: pd.DataFrame, title: str, source: str, samples: int, annealed: str = "") -> str:
+    """The table as Markdown; `annealed` says what its columns of AIS are, if it has them."""
+    head = ["row", "published", "ours: mean", "sd", "95% interval over seeds", "difference"]
+    head += ["verdict", "seeds", "MC error", "ELBO", "rate", "active units", "k-hat too high"]
+    head += ["2020 replication", "train min", *annealed_columns.HEAD * bool(annealed)]
+    lines = []
     for r in table.itertuples():
         seeds = f"{r.seeds}" + (f" ({r.diverged} diverged)" if r.diverged else "")
         cells = [
@@ -155,7 +156,7 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
             number(r.replication_2020, ".2f"),
             number(r.train_minutes, ".1f"),
         ]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(cells + (annealed_columns.cells(r) if annealed else []))
     notes = (
         "NLL in nats an image, lower is better. The interval is Student's t over seeds; with two "
         "seeds it is wide by nature. MC error is the importance-sampling error of one seed's NLL, "
@@ -166,8 +167,9 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int) -> str:
         "posterior mean varies over images by more than 0.01. Train min is a seed's share of the "
         f"time of those trained beside it. {published.sources()}"
     )
-    parts = [f"Source: {source}.", notes, published.rule()]
-    return "\n".join(lines) + "\n\n" + "\n\n".join(parts) + "\n"
+    parts = [f"# {title[0].upper() + title[1:]}", markdown_table(head, lines, 1)]
+    parts += [f"Source: {source}.", notes]
+    return "\n\n".join(filter(None, [*parts, annealed, published.rule()])) + "\n"
 
 
 def interval(line) -> str:
@@ -189,23 +191,28 @@ def latex(table: pd.DataFrame, title: str, source: str) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def write(paths: list[Made], folder: Path, preset: str, note: str = "") -> str:
+def write(
+    paths: list[Made], folder: Path, preset: str, note: str = "", results: Path = RESULTS
+) -> str:
     """Write nll_table.md, .csv, .tex and nll_cells.csv into `folder`; returns the Markdown.
 
-    `paths` are of results of one preset; those that do not exist are left out.
+    `paths` are of results of one preset; those that do not exist are left out. Runs that are below
+    `results` as scored by annealed importance sampling have its columns.
     """
-    results = collect(paths)
-    if not any(r["status"] == "finished" for r in results):
+    runs = collect(paths)
+    if not any(r["status"] == "finished" for r in runs):
         raise UsageError(f"no run of preset {preset} has finished, so there is no table.")
-    table = summarise(results)
-    title, source = headline(results, preset, note)
-    text = markdown(table, title, source, _samples(results))
+    scored = scored_among(runs, results)
+    table = annealed_columns.columns(summarise(runs), scored)
+    title, source = headline(runs, preset, note)
+    annealed = annealed_columns.note(table, scored)
+    text = markdown(table, title, source, _samples(runs), annealed)
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(folder / "nll_table.md", text)
     replace_text(folder / "nll_table.csv", table.to_csv(index=False, float_format=DIGITS))
     replace_text(folder / "nll_table.tex", latex(table, title, source))
     left_out = ("config", "kl_by_latent")
-    flat = pd.json_normalize([{k: v for k, v in r.items() if k not in left_out} for r in results])
+    flat = pd.json_normalize([{k: v for k, v in r.items() if k not in left_out} for r in runs])
     replace_text(folder / CELLS, flat.to_csv(index=False))
     return text
 

@@ -14,6 +14,7 @@ from reproduce.pages.markdown import markdown_table, number
 from reproduce.pages.page import save, save_frames
 from reproduce.results import order, paired
 from reproduce.results.locations import reports_folder
+from reproduce.results.scored import scored_among
 from reproduce.results.selection import select
 from reproduce.results.statistics import outcome
 from reproduce.results.store import RESULTS, committed_results, pack_of
@@ -34,6 +35,11 @@ WHICH = (
     "the price of taking their differences for Gaussian, which three seeds cannot show: a test of "
     "signs alone would not go below p = 0.25. Its p is of these test images; other images are in "
     "the bootstrap alone. The last column therefore reads t after Holm's correction, at 5%."
+)
+ANNEALED = (
+    "The same differences by an estimator that does not depend on a row's posterior, of the first "
+    "{images} test images. Holm's correction is over the pairs of this table. "
+    "[Both estimators side by side](../estimators/index.md)."
 )
 
 
@@ -57,6 +63,12 @@ def paired_markdown(pairs: pd.DataFrame) -> str:
     """The page of paired differences."""
     note = NOTE.format(tests=int(pairs.p_t.notna().sum()))
     return "\n\n".join(["# Paired differences", paired_table(pairs), note, WHICH])
+
+
+def annealed_markdown(pairs: pd.DataFrame) -> str:
+    """The section on `pairs` by annealed importance sampling."""
+    text = ANNEALED.format(images=int(pairs.images.max()))
+    return "\n\n".join(["## By annealed importance sampling", text, paired_table(pairs)])
 
 
 def write_curves(metrics: pd.DataFrame, folder: Path) -> None:
@@ -85,17 +97,18 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     folder = folder or reports_folder(preset, data)
     chosen, refused = select(made)
     made = list(chosen)
-    nll_table.write(made, folder, preset)
+    nll_table.write(made, folder, preset, results=results)
     runs = nll_table.collect(made)
     rows = nll_table.summarise(runs)
     save(forest.draw(rows, runs), folder, "nll")
-    pairs = paired.table(made)
-    ranks = order.pairs(made)
+    pairs, ranks = paired.table(made), order.pairs(made)
+    annealed = paired.of_scored(scored_among(runs, results), lambda one: one.annealed)
     texts = [paired_markdown(pairs)] if len(pairs) else []
+    texts += [annealed_markdown(annealed)] if len(annealed) else []
     texts += [published_order.markdown(made, ranks)] if len(ranks) else []
     if texts:
         replace_text(folder / "paired.md", "\n\n".join(texts) + "\n")
-    for name, frame in {"paired": pairs, "order": ranks}.items():
+    for name, frame in {"paired": pairs, "paired_ais": annealed, "order": ranks}.items():
         if len(frame):
             text = frame.to_csv(index=False, float_format=nll_table.DIGITS)
             replace_text(folder / f"{name}.csv", text)

@@ -9,8 +9,8 @@ from annealed.data.images import load_images
 from annealed.runs import cli
 from reproduce.experiments.estimators import kept, page
 from reproduce.experiments.estimators.design import BUDGETS, Budget, runs, scorings
-from reproduce.experiments.estimators.kept import Scored
 from reproduce.pages import common
+from reproduce.results.scored import Scored
 from reproduce.scheduling import engines, failed, scheduler
 
 

@@ -1,13 +1,10 @@
-"""What the page is made of: a line a seed, the run's result with that of AIS in it, and arrays.
+"""What the page is made of: the pack of `reproduce.results.scored`, made of run folders.
 
-The pack is one of runs as those of the table are, at <root>/<preset>/<data>.jsonl, where a run's
-result has AIS's under one more key. Curves of training are left out: the page shows none.
+Curves of training are left out: the page shows none.
 """
 
-import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,65 +16,17 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import locked
 from reproduce.experiments.estimators.design import Budget
 from reproduce.experiments.estimators.scoring import Scoring
-from reproduce.results.selection import select
-from reproduce.results.store import RESULTS, committed_results, pack_of, portable
+from reproduce.results import scored
+from reproduce.results.scored import AIS, FOLDER, LOWER, UPPER, Scored
+from reproduce.results.store import RESULTS, pack_of, portable
 
-AIS, LOWER, UPPER = "ais", "lower", "upper"  # keys of arrays; of a result, the first
 OF_THE_RUN = ("row", "method", "preset", "data", "seed", "split", "binarisation", "data_digest")
 OF_THE_RUN += ("data_images", "training", "config")  # what a result of AIS repeats
-CLOSE, ROUNDING = 1e-4, 1e-6  # nats, and a share; arrays are kept in float32
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A seed by both estimators. Raises UsageError where its numbers are not of its arrays.
-
-    `result` is the run's, with AIS's under AIS. `importance` and `annealed` are log p(x) of the
-    same images, (N,) in nats, `lower` and `upper` bounds of log p(x) of images that the model
-    draws, (M,), where M is 0 of a seed without BDMC. `source` is where it is, in words.
-    """
-
-    source: str
-    result: dict
-    test: np.ndarray  # (all test images,), log p(x) by importance sampling
-    annealed: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-
-    def __post_init__(self):
-        ais = self.result[AIS]
-        if ais["importance"] is None:
-            part = "importance-sampled NLL of these images"
-            raise UsageError(f"{self.source} has no {part}; score the run again.")
-        pairs = {
-            "NLL of the test set": (self.result["nll"], -self.test.mean()),
-            "NLL of the same images": (ais["importance"]["nll"], -self.importance.mean()),
-            "NLL by AIS": (ais["nll"], -self.annealed.mean()),
-        }
-        if ais["bdmc"] is not None or len(self.lower):
-            said = (ais["bdmc"] or {}).get("gap", math.nan)
-            pairs["BDMC gap"] = said, self.gap.mean() if len(self.lower) else math.nan
-        for name, (said, made) in pairs.items():
-            if not abs(said - made) < CLOSE + ROUNDING * abs(said):
-                raise UsageError(
-                    f"{self.source}: its {name} is {said:.5f} and that of its images {made:.5f}; "
-                    "they are of other weights or images, so score the run again."
-                )
-
-    @property
-    def importance(self) -> np.ndarray:
-        """Log p(x) by importance sampling of the images that AIS scored."""
-        return self.test[: len(self.annealed)]
-
-    @property
-    def gap(self) -> np.ndarray:
-        """How far the two bounds of BDMC lie apart on each image of the model, (M,) in nats."""
-        return self.upper - self.lower
 
 
 def root(preset: str, runs: str, results: Path = RESULTS) -> Path:
     """The folder of the pack: below committed `results`, or of a smoke run beside its `runs`."""
-    return results / "estimators" if preset == "full" else Path(runs, "estimators")
+    return results / FOLDER if preset == "full" else Path(runs, "estimators")
 
 
 def made(scoring: Scoring) -> Scored:
@@ -134,18 +83,11 @@ def read_rows(budget: Budget, folder: Path) -> dict[str, list[Scored]]:
     A seed may have been scored without BDMC. Raises UsageError where AIS had other options, or
     results cannot share a table.
     """
-    chosen, refused = select(committed_results(budget.preset, budget.data, folder))
-    if refused:
-        raise UsageError(" ".join(refused.values()))
     rows: dict[str, list[Scored]] = {row: [] for row in budget.rows}
-    for one, result in chosen.items():
+    for one, result in scored.selected(budget.preset, budget.data, folder).items():
         if _size(result.get(AIS, {}).get("annealing")) != _size(budget.options.to_dict()):
             raise UsageError(f"{one} was scored by AIS of other options; make the page again.")
-        arrays = [one.log_prob(), *(one.array(key) for key in (AIS, LOWER, UPPER))]
-        if any(array is None for array in arrays):
-            lacking = f"{one.pack.arrays} lacks an array of {one.name}"
-            raise UsageError(f"{lacking}; make the page again.")
-        rows.setdefault(one.row, []).append(Scored(str(one), result, *arrays))
+        rows.setdefault(one.row, []).append(scored.read(one, result))
     return rows
 
 

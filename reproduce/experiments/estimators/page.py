@@ -7,10 +7,10 @@ import pandas as pd
 
 from reproduce.experiments.estimators import figures, kept, summary
 from reproduce.experiments.estimators.design import BUDGETS
-from reproduce.experiments.estimators.kept import AIS, Scored
 from reproduce.pages import page
 from reproduce.pages.markdown import markdown_table, number, spread
 from reproduce.pages.page import Section
+from reproduce.results.scored import AIS, Scored
 from reproduce.table.report import paired_table
 
 READING = Path(__file__).parent / "reading.md"

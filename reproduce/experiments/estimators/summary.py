@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from reproduce.experiments.estimators.kept import AIS, Scored
 from reproduce.results import paired, published
+from reproduce.results.scored import AIS, Scored
 from reproduce.results.statistics import interval
 
 MEASURES = ("nll_test", "nll_is", "nll_ais", "slack", "bdmc_gap", "bdmc_apart", "acceptance")
@@ -35,12 +35,12 @@ def by_seed(scored: list[Scored]) -> pd.DataFrame:
                 "row": result["row"],
                 "seed": result["seed"],
                 "nll_test": result["nll"],
-                "nll_is": -one.importance.mean(),
-                "nll_ais": -one.annealed.mean(),
+                "nll_is": one.nll_is,
+                "nll_ais": one.nll_ais,
                 "nll_ais_mc_error": ais["nll_mc_error"],
                 "slack": slack.mean(),
                 "slack_max": slack.max(),
-                "bdmc_gap": np.median(gap),
+                "bdmc_gap": one.median_gap,
                 "bdmc_apart": np.where(np.isfinite(gap), gap > APART, np.nan).mean(),
                 "bdmc_gap_mean": gap.mean(),
                 "bdmc_images": len(one.gap),
@@ -66,16 +66,7 @@ def by_row(seeds: pd.DataFrame) -> pd.DataFrame:
 
 def pairs(scored: list[Scored]) -> dict[str, pd.DataFrame]:
     """Paired differences between rows by each of LOG_PROB, each with Holm's correction."""
-    return {name: paired.compare_rows(_rows(scored, take)) for name, take in LOG_PROB.items()}
-
-
-def _rows(
-    scored: list[Scored], take: Callable[[Scored], np.ndarray]
-) -> dict[str, dict[int, np.ndarray]]:
-    rows: dict[str, dict[int, np.ndarray]] = {}
-    for one in scored:
-        rows.setdefault(one.result["row"], {})[one.result["seed"]] = take(one)
-    return rows
+    return {name: paired.of_scored(scored, take) for name, take in LOG_PROB.items()}
 
 
 def order(rows: pd.DataFrame, measure: str) -> list[str]:
