@@ -48,6 +48,7 @@ def value(arguments, option):
         "reproduce-invertible",
         "reproduce-corners",
         "reproduce-nested",
+        "reproduce-successors",
         "reproduce-estimators",
         "reproduce-celeba",
         "sync",
