@@ -24,7 +24,8 @@ from reproduce.table import annealed_columns, nll_table
 
 RING = ("log_z", "ess", "rarest_mode")
 TOYS = ("kl", "kl_marginal", "kl_marginal_low", "log_z_miss", "energy_distance")
-TOYS += ("total_variation", "k_hat", "noise_floor")
+TOYS += ("total_variation",)
+WORST = ("k_hat", "noise_floor")  # of toys, whose largest over seeds is shown
 COUNTS = ("sample_calls", "sample_gradients", "step_calls", "step_gradients")
 COSTS = (*COUNTS, "milliseconds", "time_ratio", "megabytes", "memory_ratio")
 MNIST = ("row", "label", "seeds", "nll", "ci_low", "ci_high", "elbo", "k_hat_untrusted")
@@ -54,7 +55,7 @@ def toy_seeds(made: Results) -> pd.DataFrame:
         {
             **asdict(setting),
             "seed": r["seed"],
-            **_numbers({**r, "log_z_miss": abs(r.get("log_z_error", float("nan")))}, TOYS),
+            **_numbers({**r, "log_z_miss": abs(r.get("log_z_error", float("nan")))}, TOYS + WORST),
         }
         for setting, results in made.items()
         if isinstance(setting, Toy)
@@ -87,6 +88,14 @@ def over_seeds(seeds: pd.DataFrame, keys: list[str], measures: Sequence[str]) ->
             line[measure], line[f"{measure}_half"] = interval(group[measure])
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def by_toy(seeds: pd.DataFrame) -> pd.DataFrame:
+    """`over_seeds` of an energy and method, the worst k-hat, and the largest noise floor."""
+    keys = ["energy", "method"]
+    table, groups = over_seeds(seeds, keys, TOYS), seeds.groupby(keys, sort=False)
+    floor = groups.noise_floor.agg(lambda values: values.abs().max())
+    return table.assign(k_hat_max=groups.k_hat.max().to_numpy(), noise_floor=floor.to_numpy())
 
 
 def mnist(results: Path) -> pd.DataFrame:
