@@ -89,7 +89,7 @@ reproduce-celeba: ## PRESET=quick|full: faces in bits per dimension, write repor
 
 $(PAGES:%=reproduce-%): OPTIONS = $(if $(MISSING),--missing)
 reproduce-ablations reproduce-warmup: OPTIONS += $(call option,--data,DATA)
-reproduce-celeba: OPTIONS = $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
+reproduce-celeba: OPTIONS = $(call option,--rows,ROWS) $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
 
 $(PAGES:%=reproduce-%) reproduce-celeba: reproduce-%: $(READY) $(RAY)
 	@$(BIN)/python -m reproduce.experiments.$(patsubst toy,toys,$*) --preset $(call text,PRESET) --runs $(call text,RUNS) $(OPTIONS) \

@@ -1,6 +1,7 @@
 """The page of AVO's successors: its plan, its fits, what it counts, the page of what is kept."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from annealed.models import energies
 from annealed.models.catalogue import Toy as Target
 from annealed.models.targets import Energy
 from annealed.utils.errors import UsageError
+from reproduce.checks import verify
 from reproduce.experiments import committed, paths
 from reproduce.experiments.nested import design as nested, page as nested_page, run as nested_run
 from reproduce.experiments.page_work import Source
@@ -249,7 +251,10 @@ def invented(setting, seed):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A source whose units have invented results, committed by both pages, and the page."""
+    """A source whose units have invented results, committed by both pages, and the page.
+
+    Until the last test of the module the budgets of `full` are tiny.
+    """
     root = tmp_path_factory.mktemp("made")
     source = Source("full", 2, str(root / "runs"), root / "results")
     with pytest.MonkeyPatch.context() as patch:
@@ -314,3 +319,25 @@ def test_the_nested_pages_results_are_committed_by_it_alone_and_taken_from_there
     (tmp_path / "results" / other.name).write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(UsageError, match=r"nested\.jsonl has no result nested/full/AVO/K8"):
         committed.restore(page.PAGE, tmp_path / "results", tmp_path / "again")
+
+
+def test_verify_holds_the_page_beside_its_folder_to_the_committed_results(made, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(made[0].results, root / "reports" / "results")
+    (root / "reports" / "results" / "nested.jsonl").rename(tmp_path / "nested.jsonl")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "UNIT_PAGES", {"successors": page.PAGE})
+        with pytest.raises(UsageError, match=r"nested\.jsonl has no readable results"):
+            verify.make_unit_pages(root / "reports" / "results", tmp_path / "made")
+        (tmp_path / "nested.jsonl").rename(root / "reports" / "results" / "nested.jsonl")
+        verify.make_unit_pages(root / "reports" / "results", root)
+        verify.make_unit_pages(root / "reports" / "results", tmp_path / "made")
+        assert verify.differences(root, tmp_path / "made") == []
+        path = root / "reports" / "successors.md"
+        path.write_text(read(path).replace("2.00 ± 0.00", "2.01 ± 0.00", 1), encoding="utf-8")
+        (sentence,) = verify.differences(root, tmp_path / "made")
+        assert sentence.startswith("reports/successors.md, line ")
+        shutil.rmtree(tmp_path / "made")
+        gone = verify.differences(root, tmp_path / "made")
+        assert "reports/successors.md is made of no committed result." in gone
+        assert "reports/successors/ring.csv is made of no committed result." in gone
