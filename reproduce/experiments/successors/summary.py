@@ -28,7 +28,7 @@ TOYS += ("total_variation",)
 WORST = ("k_hat", "noise_floor")  # of toys, whose largest over seeds is shown
 COUNTS = ("sample_calls", "sample_gradients", "step_calls", "step_gradients")
 COSTS = (*COUNTS, "milliseconds", "time_ratio", "megabytes", "memory_ratio")
-MNIST = ("row", "label", "seeds", "nll", "ci_low", "ci_high", "elbo", "k_hat_untrusted")
+MNIST = ("row", "seeds", "nll", "ci_low", "ci_high", "elbo", "k_hat_untrusted", "published")
 KINDS = {kind: method for method, kind in LEARNT_KERNELS.items()}
 Results = Mapping[Hashable, list[dict]]
 
@@ -99,24 +99,26 @@ def by_toy(seeds: pd.DataFrame) -> pd.DataFrame:
 
 
 def mnist(results: Path) -> pd.DataFrame:
-    """One line a row of ROWS: NLL, bound, share of high k-hats, and what was published.
+    """One line a row of ROWS and PUBLISHED: NLL, bound, share of high k-hats, what was published.
 
     Of what is committed of preset short below `results`; a row that is not there has no numbers.
     """
-    rows = pd.DataFrame({"row": ROWS, "label": [published.label(row) for row in ROWS]})
+    labels = {row: published.label(row) for row in ROWS}
+    labels |= {row: label for row, (label, _) in PUBLISHED.items()}
+    rows = pd.DataFrame({"row": list(labels), "label": list(labels.values())})
     runs = nll_table.collect(committed_results("short", "mnist", results))
-    shown = [run for run in runs if run["row"] in ROWS]
+    shown = [run for run in runs if run["row"] in labels]
     if shown:
-        table = nll_table.summarise(shown)[list(MNIST)].drop(columns="label")
-        rows = rows.merge(table, on="row", how="left")
+        rows = rows.merge(nll_table.summarise(shown)[list(MNIST)], on="row", how="left")
         rows["seeds"] = rows.seeds.fillna(0).astype(int)
         rows = annealed_columns.columns(rows, scored_among(shown, results))
     else:
-        rows = rows.assign(seeds=0, **dict.fromkeys(MNIST[3:], float("nan")))
+        rows = rows.assign(**dict.fromkeys(MNIST[1:], float("nan"))).assign(seeds=0)
     absent = [name for name in ("nll_ais", "nll_ais_half") if name not in rows]
-    rows = rows.assign(**dict.fromkeys(absent, float("nan")))
-    known = [PUBLISHED.get(row, ("", "")) for row in ROWS]
-    return rows.assign(published=[nll for _, nll in known], published_by=[by for by, _ in known])
+    numbers = {row: number for row, (_, number) in PUBLISHED.items()}
+    numbers |= {r.row: f"{r.published:.2f}" for r in rows.itertuples() if r.published > 0}
+    rows["published"] = [numbers.get(row, "") for row in rows.row]
+    return rows.assign(**dict.fromkeys(absent, float("nan")))
 
 
 def _numbers(result: dict, names: Sequence[str]) -> dict[str, float]:

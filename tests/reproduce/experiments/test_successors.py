@@ -1,6 +1,7 @@
 """The page of AVO's successors: its plan, its fits, what it counts, the page of what is kept."""
 
 import math
+import re
 import shutil
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from conftest import ROOT
 
+from annealed import config as configuration
 from annealed.inference import annealed_path
 from annealed.inference.normal import standard_log_prob
 from annealed.models import energies
@@ -210,20 +212,30 @@ def test_costs_are_measured_for_every_row_and_are_ratios_to_the_reference(monkey
 def test_mnists_rows_are_those_of_the_committed_table_and_the_others_are_named():
     rows = summary.mnist(ROOT / "reports" / "results").set_index("row")
     table = pd.read_csv(ROOT / "reports" / "short" / "nll_table.csv").set_index("row")
-    assert list(rows.index) == list(ROWS)
-    for row in ROWS:
+    assert list(rows.index) == [*ROWS, *design.PUBLISHED]
+    for row in rows.index:
         if row in table.index:
             assert rows.nll[row] == pytest.approx(table.nll[row], abs=1e-6)
             assert rows.seeds[row] == table.seeds[row]
         else:
             assert rows.seeds[row] == 0
     text = page.mnist_table(rows.reset_index())
-    absent = [rows.label[row] for row in ROWS if row not in table.index]
+    absent = [rows.label[row] for row in rows.index if row not in table.index]
     said = page.untrained(rows.reset_index())
     assert all(f"| {label} | 0 | - | - | - | - |" in text for label in absent)
     assert all(label in said for label in absent)
     assert f"| {table.nll['vae']:.2f} (" in text
-    assert "84.58 ± 0.39; their VAE 85.22" in text
+    assert "| 84.58 ± 0.39 at K = 10; their VAE 85.22 |" in text
+    assert f"| {table.published['hvi_avo']:.2f} |" in text
+
+
+def test_rows_of_published_sizes_are_configurations_and_say_the_published_numbers():
+    for row, (_, known) in design.PUBLISHED.items():
+        path = ROOT / "configs" / "published" / f"{row}.yaml"
+        assert configuration.load(str(path), ["preset=short"]).row == row
+        numbers = re.findall(r"\d+\.\d+", known)
+        assert len(numbers) >= 3
+        assert all(number in read(path) for number in numbers)
 
 
 def test_without_committed_results_every_row_has_dashes(tmp_path):
