@@ -50,9 +50,8 @@ class UnitPage:
         """`works` by the page that commits them, this one first."""
         packs: dict[str, list[Work]] = {}
         for work in self.works(source):
-            packs.setdefault(work.page if isinstance(work, PageWork) else self.units, []).append(
-                work
-            )
+            name = work.page if isinstance(work, PageWork) else self.units
+            packs.setdefault(name, []).append(work)
         return packs
 
 

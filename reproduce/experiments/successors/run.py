@@ -43,7 +43,9 @@ def setup(setting: Ring | Toy | Cost, budget: nested.Budget | paths.Budget | Ste
     """All that decides a setting's numbers, apart from the seed."""
     numbers = {**asdict(setting), **asdict(budget)}
     if isinstance(setting, Toy):
-        numbers |= {"dim": ENERGIES[setting.energy][1], "count": TRANSITIONS}
+        dim = ENERGIES[setting.energy][1]
+        scale = catalogue.toy(setting.energy, dim).scale
+        numbers |= {"dim": dim, "count": TRANSITIONS, "scale": scale}
     if isinstance(setting, Cost):
         numbers["data"] = "random images of 784 pixels"
     return {name: value for name, value in numbers.items() if name != "seeds"}

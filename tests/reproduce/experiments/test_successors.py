@@ -22,7 +22,7 @@ from reproduce.checks import verify
 from reproduce.experiments import committed, paths
 from reproduce.experiments.nested import design as nested, page as nested_page, run as nested_run
 from reproduce.experiments.page_work import Source
-from reproduce.experiments.successors import cost, design, page, run, summary
+from reproduce.experiments.successors import cost, design, page, run, summary, tables
 from reproduce.experiments.successors.cost import Counted, Step, evaluations
 from reproduce.experiments.successors.design import METHODS, ROWS, SUCCESSORS, Cost, Ring, Toy
 from reproduce.experiments.units import finish
@@ -154,8 +154,8 @@ EVALUATIONS = [
 def test_evaluations_of_the_decoder_are_those_that_the_method_states(row, overrides, expected):
     """A path of T steps of L leapfrogs takes T L + 1 gradients, and its step as many again and 1.
 
-    Geffner & Domke 2021, algorithm 1, where the gradients of two neighbouring steps at one point
-    are one; each gradient of the path is differentiated in a training step.
+    One at z_0 and one after each leapfrog, since that at the end of one is that at the beginning of
+    the next; a training step differentiates each of them, and the bound's last density.
     """
     counts = evaluations(row, 2, overrides)
     assert tuple(counts[name] for name in summary.COUNTS) == pytest.approx(expected)
@@ -219,9 +219,9 @@ def test_mnists_rows_are_those_of_the_committed_table_and_the_others_are_named()
             assert rows.seeds[row] == table.seeds[row]
         else:
             assert rows.seeds[row] == 0
-    text = page.mnist_table(rows.reset_index())
+    text = tables.mnist_table(rows.reset_index())
     absent = [rows.label[row] for row in rows.index if row not in table.index]
-    said = page.untrained(rows.reset_index())
+    said = tables.untrained(rows.reset_index())
     assert all(f"| {label} | 0 | - | - | - | - |" in text for label in absent)
     assert all(label in said for label in absent)
     assert f"| {table.nll['vae']:.2f} (" in text
@@ -242,7 +242,7 @@ def test_without_committed_results_every_row_has_dashes(tmp_path):
     rows = summary.mnist(tmp_path)
     assert (rows.seeds == 0).all()
     assert page.mnist_source(rows) == "no committed result"
-    assert "| VAE | 0 | - | - | - | - | - |" in page.mnist_table(rows)
+    assert "| VAE | 0 | - | - | - | - | - |" in tables.mnist_table(rows)
 
 
 def invented(setting, seed):
