@@ -123,7 +123,7 @@ def test_an_array_that_is_missing_is_named(tmp_path):
         table_of(tmp_path)
 
 
-def test_one_run_trained_again_is_the_same_to_a_ten_thousandth(tmp_path):
-    commit(tmp_path / "results", shift=5e-5)
+def test_a_run_trained_again_is_the_same_to_a_thousandth(tmp_path):
+    commit(tmp_path / "results", shift=5e-4)
     runs = pack_of("short", "mnist", tmp_path / "results").results().values()
     assert len(scored.scored_among(runs, tmp_path / "results")) == 9
