@@ -18,6 +18,7 @@ from reproduce.results.store import RESULTS, Committed, committed_results
 FOLDER = "estimators"  # below the folder of results
 AIS, LOWER, UPPER = "ais", "lower", "upper"  # keys of arrays; of a result, the first
 CLOSE, ROUNDING = 1e-4, 1e-6  # nats, and a share; arrays are kept in float32
+AGAIN = 1e-3  # nats between the NLLs of a run and the same one trained again, sums in another order
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def selected(preset: str, data: str, root: Path) -> dict[Committed, dict]:
 def scored_among(runs: Iterable[dict], results: Path = RESULTS) -> list[Scored]:
     """Those of `runs`, results of one table, whose weights AIS scored.
 
-    A run trained again counts as the same where its NLL agrees to CLOSE. Raises UsageError as
-    `read` does.
+    A run trained again counts as the same where its NLL agrees to AGAIN; other weights of the same
+    seed, of another device for one, are off by a hundredth and more. Raises UsageError as `read`
+    does.
     """
     known = {(run["row"], run["seed"]): run for run in runs if run["status"] == "finished"}
     places = {(run["preset"], run["data"]) for run in known.values()}
@@ -119,4 +121,4 @@ def _same_weights(run: dict | None, result: dict) -> bool:
     shared = ("data_digest", "samples")
     if run is None or any(run[key] != result[key] for key in shared):
         return False
-    return abs(run["nll"] - result["nll"]) < CLOSE
+    return abs(run["nll"] - result["nll"]) < AGAIN
