@@ -19,7 +19,7 @@ SET     ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
-PAGES   := toy noise warmup collapse ablations invertible corners nested estimators
+PAGES   := toy noise warmup collapse ablations invertible corners nested successors estimators
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -79,6 +79,7 @@ reproduce-pictures: $(READY) ## PRESET=short: what trained rows draw, write repo
 
 reproduce-invertible: ## PRESET=quick|full: AVO with invertible steps, write reports/invertible/
 reproduce-nested: ## PRESET=quick|full: AVO and nested variational inference on a ring, write reports/nested/
+reproduce-successors: ## PRESET=quick|full: AVO beside its successors, write reports/successors.md
 reproduce-estimators: ## PRESET=quick|full: NLLs by AIS beside importance sampling, write reports/estimators/
 reproduce-toy: ## PRESET=quick|full: HVI and IAF on toy energies, write reports/toy/
 reproduce-noise: ## PRESET=quick|full: what a unimodal posterior does to the model, write reports/noise/
@@ -88,7 +89,7 @@ reproduce-celeba: ## PRESET=quick|full: faces in bits per dimension, write repor
 
 $(PAGES:%=reproduce-%): OPTIONS = $(if $(MISSING),--missing)
 reproduce-ablations reproduce-warmup: OPTIONS += $(call option,--data,DATA)
-reproduce-celeba: OPTIONS = $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
+reproduce-celeba: OPTIONS = $(call option,--rows,ROWS) $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
 
 $(PAGES:%=reproduce-%) reproduce-celeba: reproduce-%: $(READY) $(RAY)
 	@$(BIN)/python -m reproduce.experiments.$(patsubst toy,toys,$*) --preset $(call text,PRESET) --runs $(call text,RUNS) $(OPTIONS) \

@@ -6,6 +6,5 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "measurements": ("Budget", "Measurement"),
-        "timing": ("Case", "in_fresh_process", "interleaved"),
     },
 )

@@ -8,7 +8,7 @@ from annealed.compute.onednn import multiplying
 from annealed.inference.tempering import BLOCK, AnnealingOptions
 from reproduce.benchmark import annealed_cases, bare, plain, products
 from reproduce.benchmark.measurements import BATCH, Budget, Measurement, measurements
-from reproduce.benchmark.timing import Case, by_cpu, in_fresh_process, interleaved
+from reproduce.results.timing import Case, by_cpu, in_fresh_process, interleaved
 
 
 def peer(kind: str, what: str, size: Budget) -> Case:

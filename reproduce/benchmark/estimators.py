@@ -10,8 +10,8 @@ from annealed.inference.tempering import AnnealingOptions
 from annealed.methods.base import Method
 from reproduce.benchmark import annealed_cases
 from reproduce.benchmark.measurements import Budget, Measurement, measurements
-from reproduce.benchmark.timing import by_cpu, seconds
 from reproduce.results.locations import choose_data
+from reproduce.results.timing import by_cpu, seconds
 
 SAMPLES = (500, 5000, 50_000)  # S of importance sampling; all are chunked alike and share a graph
 SIZES = ((4, 50), (16, 100), (16, 500))  # chains and temperatures

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from annealed.methods.base import Method
 from reproduce.benchmark.annealed_cases import methods, trainer
-from reproduce.benchmark.timing import Case
+from reproduce.results.timing import Case
 
 
 class Plain(pl.LightningModule):

@@ -2,7 +2,7 @@
 
 from reproduce.benchmark import annealed_cases, toy
 from reproduce.benchmark.measurements import BATCH, Budget, Measurement, measurements
-from reproduce.benchmark.timing import Case, in_fresh_process, interleaved
+from reproduce.results.timing import Case, in_fresh_process, interleaved
 
 
 def seeds(size: Budget) -> list[Measurement]:

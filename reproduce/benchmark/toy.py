@@ -5,8 +5,8 @@ import torch
 from annealed.inference.bound import Bound
 from annealed.inference.fitting import PosteriorFit
 from annealed.models import energies
-from reproduce.benchmark.timing import Case
 from reproduce.experiments import paths
+from reproduce.results.timing import Case
 
 TRANSITIONS, HIDDEN, BATCH = 10, 32, 128  # T, units, points a step
 

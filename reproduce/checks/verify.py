@@ -22,6 +22,7 @@ from reproduce.experiments.estimators import kept, page as estimators_page
 from reproduce.experiments.invertible import page as invertible_page
 from reproduce.experiments.nested import page as nested_page
 from reproduce.experiments.noise import page as noise_page
+from reproduce.experiments.successors import page as successors_page
 from reproduce.experiments.toys import page as toys_page
 from reproduce.experiments.warmup import design as warmup, page as warmup_page
 from reproduce.pages import common, trial_page
@@ -40,6 +41,7 @@ UNIT_PAGES = {  # made of units, by folder
     "invertible": invertible_page.PAGE,
     "corners": corners_page.PAGE,
     "nested": nested_page.PAGE,
+    "successors": successors_page.PAGE,
     "noise": noise_page.PAGE,
     "collapse": collapse_page.PAGE,
 }
@@ -62,8 +64,9 @@ def places(root: Path) -> list[Path]:
         for data in BINARY:
             folder = root / trial_page.folder(name, "full", data)
             files += [*folder.glob("*"), *folder.parent.glob(f"{folder.name}.md")]
-    for name in UNIT_PAGES:
-        files += (root / common.folder(name, committed.PRESET)).glob("*")
+    for name, page in UNIT_PAGES.items():
+        folder = root / common.folder(name, committed.PRESET)
+        files += {*folder.glob("*"), *filter(Path.exists, [page.path(folder)])}
     files += (root / ESTIMATORS).glob("*")
     return [*files, *(root / "reports").glob(f"{checklist.NAME}.*")]
 

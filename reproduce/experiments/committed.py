@@ -26,15 +26,33 @@ APART = ("curve",)
 
 @dataclass(frozen=True)
 class UnitPage:
-    """A page that is made of units, and of `others`, runs that it needs beside them."""
+    """A page that is made of units, and of `others`, what it needs beside them.
+
+    Others are runs, whose results are committed with the page's, or units of another page, which
+    commits them itself. The page is index.md of its folder, or where `beside` the file of the
+    folder's name next to it.
+    """
 
     units: str  # their name in page_work.PAGES
     make: Callable[[Source, Path], str]
     others: Callable[[Source], Sequence[Work]] = lambda source: ()
+    beside: bool = False
+
+    def path(self, folder: Path) -> Path:
+        """The page whose figures and numbers are in `folder`."""
+        return folder.with_name(f"{folder.name}.md") if self.beside else folder / "index.md"
 
     def works(self, source: Source) -> list[Work]:
         """All that the page needs."""
         return [*source.plan(self.units), *self.others(source)]
+
+    def by_pack(self, source: Source) -> dict[str, list[Work]]:
+        """`works` by the page that commits them, this one first."""
+        packs: dict[str, list[Work]] = {}
+        for work in self.works(source):
+            name = work.page if isinstance(work, PageWork) else self.units
+            packs.setdefault(name, []).append(work)
+        return packs
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,8 @@ def commit(page: UnitPage, source: Source) -> None:
     if source.preset != PRESET:
         return
     lines, arrays = [], {}
-    for folder, of_folder in groupby(entries(page.works(source)), lambda e: e.path.parent):
+    works = page.by_pack(source)[page.units]
+    for folder, of_folder in groupby(entries(works), lambda e: e.path.parent):
         place = folder.relative_to(source.runs).as_posix()
         read = [(entry, read_result(entry.path)) for entry in of_folder]
         for common, alike in groupby(read, lambda pair: [pair[1].get(key) for key in COMMON]):
@@ -100,21 +119,22 @@ def restore(page: UnitPage, results: Path, runs: Path) -> Source:
 
     Raises UsageError where they are not the results of the page as it is today.
     """
-    path = results / f"{page.units}.jsonl"
-    stored = _read(path)
+    stored = _read(results / f"{page.units}.jsonl")
     seeds = 1 + max(int(r["seed"]) for r in stored.values())
     source = Source(PRESET, seeds, str(runs), results)
-    expected = _by_place(page.works(source), source.runs)
-    for one, other, what in (
-        (expected, stored, "has no result"),
-        (stored, expected, "has a result that the page does not need,"),
-    ):
-        if apart := [name for name in one if name not in other]:
-            raise UsageError(f"{path} {what} {apart[0]}; make the page again.")
-    for name, entry in expected.items():
-        if stored[name].get("setup") != entry.setup:
-            raise UsageError(f"{path}: {name} was made by another setup; make the page again.")
-    _write(expected, stored, path)
+    for pack, works in page.by_pack(source).items():
+        path = results / f"{pack}.jsonl"
+        stored, expected = _read(path), _by_place(works, source.runs)
+        if lacking := [name for name in expected if name not in stored]:
+            raise UsageError(f"{path} has no result {lacking[0]}; make the page again.")
+        more = [name for name in stored if name not in expected]
+        if more and pack == page.units:
+            what = "has a result that the page does not need,"
+            raise UsageError(f"{path} {what} {more[0]}; make the page again.")
+        for name, entry in expected.items():
+            if stored[name].get("setup") != entry.setup:
+                raise UsageError(f"{path}: {name} was made by another setup; make the page again.")
+        _write(expected, stored, path)
     return source
 
 
@@ -124,15 +144,19 @@ def take(page: UnitPage, source: Source) -> int:
     Returns how many; the others are left to be made. Raises UsageError where the file of committed
     results is there and cannot be read.
     """
-    path = source.results / f"{page.units}.jsonl"
-    stored = _read(path) if path.exists() else {}
-    lacking = {
-        name: entry
-        for name, entry in _by_place(source.plan(page.units), source.runs).items()
-        if not entry.path.exists() and stored.get(name, {}).get("setup") == entry.setup
-    }
-    _write(lacking, stored, path)
-    return len(lacking)
+    taken = 0
+    for pack, works in page.by_pack(source).items():
+        path = source.results / f"{pack}.jsonl"
+        stored = _read(path) if path.exists() else {}
+        units = [work for work in works if isinstance(work, PageWork)]
+        lacking = {
+            name: entry
+            for name, entry in _by_place(units, source.runs).items()
+            if not entry.path.exists() and stored.get(name, {}).get("setup") == entry.setup
+        }
+        _write(lacking, stored, path)
+        taken += len(lacking)
+    return taken
 
 
 def _by_place(works: Sequence[Work], runs: str) -> dict[str, Entry]:

@@ -19,4 +19,4 @@ def run(page: UnitPage, name: str, description: str, budgets: Mapping) -> None:
     page_work.run(arguments, page.works(source))
     committed.commit(page, source)
     folder = common.folder(name, source.preset)
-    print(f"page: {folder / 'index.md'} (numbers {page.make(source, folder)})")
+    print(f"page: {page.path(folder)} (numbers {page.make(source, folder)})")

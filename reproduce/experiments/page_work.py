@@ -18,6 +18,7 @@ PAGES = {  # the package whose `design` has BUDGETS and whose `run` has `units`
     "invertible": "reproduce.experiments.invertible",
     "corners": "reproduce.experiments.corners",
     "nested": "reproduce.experiments.nested",
+    "successors": "reproduce.experiments.successors",
     "noise": "reproduce.experiments.noise",
     "collapse": "reproduce.experiments.collapse.linear",
 }
@@ -89,9 +90,12 @@ class PageWork:
         return not any([unit.missing(list(range(self.seeds))) for unit in self.units])
 
 
-def plan(page: str, preset: str, runs: str, seeds: int) -> list[PageWork]:
-    """All units of a page as work."""
-    keys, size = list(units_of(page, preset, runs)), A_PROCESS.get(preset, 1)
+def plan(
+    page: str, preset: str, runs: str, seeds: int, keys: Sequence[str] | None = None
+) -> list[PageWork]:
+    """The units of a page that `keys` name, by default all, as work."""
+    keys = list(units_of(page, preset, runs)) if keys is None else keys
+    size = A_PROCESS.get(preset, 1)
     parts = [tuple(keys[start : start + size]) for start in range(0, len(keys), size)]
     return [PageWork(page, preset, runs, seeds, part) for part in parts]
 
@@ -115,9 +119,9 @@ class Source:
     runs: str
     results: Path = RESULTS
 
-    def plan(self, page: str) -> list[PageWork]:
-        """All units of a page as work."""
-        return plan(page, self.preset, self.runs, self.seeds)
+    def plan(self, page: str, keys: Sequence[str] | None = None) -> list[PageWork]:
+        """The units of a page that `keys` name, by default all, as work."""
+        return plan(page, self.preset, self.runs, self.seeds, keys)
 
     def read(self, page: str) -> tuple[dict[Hashable, list[dict]], dict[Hashable, Path]]:
         """What the units of a page made; raises UsageError where something is missing."""

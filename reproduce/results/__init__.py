@@ -10,6 +10,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "selection": ("results_of", "select"),
         "statistics": ("adjust", "compare", "holm", "interval", "outcome", "t_quantile"),
         "store": ("commit_result", "commit_results", "committed_results"),
+        "timing": ("Case", "in_fresh_process", "interleaved"),
         "trials": ("Trial",),
     },
 )

@@ -10,8 +10,8 @@ TABLE = "nll_table.csv"
 APART = ("findings", "neurips_checklist")  # shown apart from the other pages
 GUIDE = "README.md"  # how to read the folder; no part of the page
 PRESETS = ("paper", "short")  # the first that has a table heads the page
-FIRST = ("estimators", "toy", "nested", "invertible", "noise", "collapse", "corners", "warmup")
-FIRST += ("ablations",)
+FIRST = ("estimators", "successors", "toy", "nested", "invertible", "noise", "collapse", "corners")
+FIRST += ("warmup", "ablations")
 LAST = ("benchmark", "assumptions")
 
 

@@ -48,6 +48,7 @@ def value(arguments, option):
         "reproduce-invertible",
         "reproduce-corners",
         "reproduce-nested",
+        "reproduce-successors",
         "reproduce-estimators",
         "reproduce-celeba",
         "sync",
@@ -71,9 +72,12 @@ def test_other_variables_are_one_word_each_or_words_where_they_are_a_list(make):
     table = make("reproduce-table", SET=" ".join(limit), KEEP="1")
     assert table[table.index("--set") + 1 :] == [*limit, "--keep"]
     changes = ["optimiser.milestones=[0.5]", "trainer.devices=4"]
-    faces = make("reproduce-celeba", SET=" ".join(changes), FID_WEIGHTS="my weights.pth")
+    faces = make(
+        "reproduce-celeba", SET=" ".join(changes), FID_WEIGHTS="my weights.pth", ROWS="uha"
+    )
     assert faces[faces.index("--set") + 1 :][:2] == changes
     assert value(faces, "--fid-weights") == "my weights.pth"
+    assert value(faces, "--rows") == "uha"
     for target in ("reproduce-pictures", "reproduce-cell"):
         arguments = make(target, SET="data.root=x trainer.accelerator=cpu", CELL="a/b/c/seed0")
         assert {"data.root=x", "trainer.accelerator=cpu"} <= set(arguments)

@@ -21,8 +21,14 @@ class Budget:
 BUDGETS = {"quick": Budget("quick", 1), "full": Budget("short", 3)}
 
 
-def runs(preset: str, seeds: int, folder: str, changes: Sequence[str] = ()) -> list[Run]:
-    """Seeds of every row below `folder`, under `changes` to all of them.
+def runs(
+    preset: str,
+    seeds: int,
+    folder: str,
+    changes: Sequence[str] = (),
+    rows: Sequence[str] = ROWS,
+) -> list[Run]:
+    """Seeds of each of `rows` below `folder`, under `changes` to all of them.
 
     A kernel of HVI has as many units as there are latents, as on MNIST.
     """
@@ -30,7 +36,7 @@ def runs(preset: str, seeds: int, folder: str, changes: Sequence[str] = ()) -> l
     latent = Run(size.preset, "celeba", "vae", 0, changes=(*changes,)).config().network.latent
     return [
         replace(run, changes=(*_of_row(run.row, latent), *changes))
-        for run in run_grid(size.preset, "celeba", list(ROWS), seeds, runs=folder)
+        for run in run_grid(size.preset, "celeba", list(rows), seeds, runs=folder)
     ]
 
 

@@ -10,7 +10,7 @@ from annealed.runs.load import configured, trained
 from annealed.training.checkpoints import BEST
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
-from reproduce.experiments.celeba import fid, figures, summary
+from reproduce.experiments.celeba import design, fid, figures, summary
 from reproduce.pages import page
 from reproduce.pages.markdown import markdown_table, number
 from reproduce.pages.page import Section
@@ -92,11 +92,7 @@ def write(runs: list[Run], folder: Path, preset: str, weights: Path | None = Non
             [table, how_to_read(dims, done[0]["samples"]), note],
             frames={"table": rows.assign(fid=rows.row.map(distances)), "curves": curves},
         ),
-        Section(
-            "Losses",
-            ["![Losses of VAE, HVI and HVI-AVO side by side](losses.png)"],
-            figures={"losses": figures.losses(curves)},
-        ),
+        *losses(curves),
         faces(with_weights, rows),
         Section("Setting", [setting(config, curves, rows)]),
     ]
@@ -104,7 +100,9 @@ def write(runs: list[Run], folder: Path, preset: str, weights: Path | None = Non
     _, source = nll_table.headline(results, done[0]["preset"])
     shared = [c for c in runs[0].changes if all(c in run.changes for run in runs)]
     changed = f' SET="{" ".join(shared)}"' if shared else ""
-    opening = f"`make reproduce-celeba PRESET={preset}{changed}`. Source: {source}."
+    names = tuple(dict.fromkeys(run.row for run in runs))
+    others = "" if names == design.ROWS else f" ROWS={','.join(names)}"
+    opening = f"`make reproduce-celeba PRESET={preset}{others}{changed}`. Source: {source}."
     title = f"CelebA at {config['data']['size']} x {config['data']['size']}, in bits per dimension"
     replace_text(folder / "index.md", page.render(title, preset, [opening], sections))
     return table
@@ -121,6 +119,15 @@ def how_to_read(dims: int, samples: int) -> str:
         f"above {trusted_k(samples):.2f}, where that error is not to be trusted and the "
         "true number may be lower. Rate is the ELBO's KL part, nats an image."
     )
+
+
+def losses(curves: pd.DataFrame) -> list[Section]:
+    """The section of losses, where `curves` has a row that it compares."""
+    compared = [label for row, label in figures.COMPARED.items() if row in set(curves.row)]
+    if not compared:
+        return []
+    picture = f"![Losses of {', '.join(compared)}, side by side](losses.png)"
+    return [Section("Losses", [picture], figures={"losses": figures.losses(curves)})]
 
 
 def faces(runs: list[Path], rows: pd.DataFrame) -> Section:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from annealed.inference.fitting import fit_posterior
 from annealed.inference.importance import WeightStream
@@ -61,11 +62,18 @@ def score(setting: Setting, budget: Budget, posterior: Posterior, seed: int) -> 
     alphas = path_of(posterior, spaced("linear", transitions), noise)
     target, x = energies.ring(), torch.ones(budget.batches, 1)
     *_, (_, terms) = nested_stages(target, x, posterior, noise, lambda: alphas, uniforms)
-    stream = WeightStream(budget.paths)
-    stream.add(terms.log_weight())
+    return measures(terms.log_weight(), posterior(x, noise).z[-1], alphas)
+
+
+def measures(log_w: Tensor, z: Tensor, alphas: Tensor) -> dict:
+    """The result of paths by their log-weights (S, B) and end points (S, B, 2), B batches of S.
+
+    It has the `alphas`, (T,), too; where a log Z is not finite it has no numbers.
+    """
+    stream = WeightStream(len(log_w))
+    stream.add(log_w)
     estimate = stream.estimate()
-    z = posterior(x, noise).z[-1].reshape(-1, 2)
-    masses = energies.mode_masses(z, energies.RING_MODES).tolist()
+    masses = energies.mode_masses(z.reshape(-1, 2), energies.RING_MODES).tolist()
     numbers = {
         "log_z": estimate.log_prob.mean().item(),
         "ess": estimate.ess.mean().item(),

@@ -70,6 +70,11 @@ def head(config: Config, context: int) -> nn.Module:
     scale = config.data.start_scale or toy(config).scale
     if not config.data.learn_start:
         return FixedHead([scale] * dim)
+    return wide_start(context, dim, scale)
+
+
+def wide_start(context: int, dim: int, scale: float) -> GaussianHead:
+    """A Gaussian by one linear map of the context (B, `context`) that starts at N(0, scale^2 I)."""
     start = GaussianHead(context, dim)
     nn.init.zeros_(start.linear.weight)
     nn.init.zeros_(start.linear.bias)

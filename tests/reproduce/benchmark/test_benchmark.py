@@ -22,9 +22,9 @@ from reproduce.benchmark import (
     estimators,
     plain,
     products,
-    timing,
 )
 from reproduce.benchmark.measurements import Budget, Measurement, measurements, merged, read, write
+from reproduce.results import timing
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,18 @@ def test_the_plan_has_every_row_with_kernels_as_wide_as_the_latents():
             assert config.method_options.transitions.hidden == 7
 
 
+def test_other_rows_are_chosen_by_their_names_alone(root, tmp_path):
+    rows = ("lmcvae", "mcd", "cmcd", "uha", "tvo")
+    assert [run.row for run in design.runs("full", 1, "runs", rows=rows)] == list(rows)
+    (run,) = design.runs("quick", 1, str(tmp_path / "runs"), CHANGES, ["uha"])
+    fit(run.config())
+    text = page.write([run], tmp_path / "page", "quick")
+    assert text.splitlines()[2].startswith("| UHA | ")
+    shown = (tmp_path / "page" / "index.md").read_text(encoding="utf-8")
+    assert "## Losses" not in shown
+    assert "PRESET=quick ROWS=uha" in shown
+
+
 def test_missing_faces_are_told_before_anything_is_trained(monkeypatch, tmp_path):
     monkeypatch.setenv("ANNEALED_DATA", str(tmp_path))
     with pytest.raises(DataNotFound, match=r"celeba: .* ANNEALED_DATA"):

@@ -22,6 +22,7 @@ from reproduce.experiments.invertible.__main__ import main as invertible
 from reproduce.experiments.nested.__main__ import main as nested
 from reproduce.experiments.noise.__main__ import main as noise
 from reproduce.experiments.page_work import PAGES, PageWork
+from reproduce.experiments.successors.__main__ import main as successors
 from reproduce.experiments.toys.__main__ import main as toys
 from reproduce.experiments.units import finish
 from reproduce.scheduling import ray_node, scheduler
@@ -33,6 +34,7 @@ MAINS = {
     "invertible": invertible,
     "corners": corners,
     "nested": nested,
+    "successors": successors,
     "noise": noise,
     "collapse": collapse,
 }
@@ -186,7 +188,8 @@ def test_every_page_takes_devices_and_an_engine(monkeypatch, tmp_path, page):
         MAINS[page]()
     ((engine, plan),) = plans
     assert (engine.jobs, engine.threads, engine.devices) == (3, 2, ["0", "1"])
-    units = [key for work in plan if isinstance(work, PageWork) for key in work.keys]
+    works = [work for work in plan if isinstance(work, PageWork) and work.page == page]
+    units = [key for work in works for key in work.keys]
     assert units == list(page_work.units_of(page, "quick", str(tmp_path)))
     assert len({path for work in plan for path in work.results()}) == sum(
         len(work.results()) for work in plan
