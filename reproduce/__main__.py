@@ -10,6 +10,7 @@ from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from annealed.utils.paths import argument
 from reproduce.results.locations import choose_data, reports_folder
+from reproduce.results.scored import scored_among
 from reproduce.results.selection import results_of
 from reproduce.results.store import commit_results
 from reproduce.scheduling import engines, failed, scheduler
@@ -84,7 +85,8 @@ def write_table(runs: list[Run], folder: Path, note: str, failures: list[str]) -
     try:
         chosen, refused = results_of(runs, before)
         failures = failed.joined(failures, refused)
-        text = nll_table.write(list(chosen), folder, runs[0].preset, note)
+        scored = scored_among(chosen.values())
+        text = nll_table.write(list(chosen), folder, runs[0].preset, note, scored)
     except UsageError as error:
         failed.conclude(failures, str(error))
     asked = [path for run in runs for path in run.results()]

@@ -1,6 +1,6 @@
 """The NLL table, made from result.json files and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +11,10 @@ from annealed.utils.files import replace_text
 from annealed.utils.provenance import OUTSIDE
 from reproduce.pages.markdown import markdown_table, number
 from reproduce.results import published
-from reproduce.results.scored import scored_among
+from reproduce.results.scored import Scored
 from reproduce.results.selection import select
 from reproduce.results.statistics import t_quantile
-from reproduce.results.store import RESULTS, Made
+from reproduce.results.store import Made
 from reproduce.table import annealed_columns
 from reproduce.table.earlier import CELLS
 
@@ -192,17 +192,16 @@ def latex(table: pd.DataFrame, title: str, source: str) -> str:
 
 
 def write(
-    paths: list[Made], folder: Path, preset: str, note: str = "", results: Path = RESULTS
+    paths: list[Made], folder: Path, preset: str, note: str = "", scored: Sequence[Scored] = ()
 ) -> str:
     """Write nll_table.md, .csv, .tex and nll_cells.csv into `folder`; returns the Markdown.
 
-    `paths` are of results of one preset; those that do not exist are left out. Runs that are below
-    `results` as scored by annealed importance sampling have its columns.
+    `paths` are of results of one preset; those that do not exist are left out. `scored` are those
+    that annealed importance sampling scored too, of which the table then has columns.
     """
     runs = collect(paths)
     if not any(r["status"] == "finished" for r in runs):
         raise UsageError(f"no run of preset {preset} has finished, so there is no table.")
-    scored = scored_among(runs, results)
     table = annealed_columns.columns(summarise(runs), scored)
     title, source = headline(runs, preset, note)
     annealed = annealed_columns.note(table, scored)

@@ -97,12 +97,13 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     folder = folder or reports_folder(preset, data)
     chosen, refused = select(made)
     made = list(chosen)
-    nll_table.write(made, folder, preset, results=results)
-    runs = nll_table.collect(made)
+    runs = list(chosen.values())
+    scored = scored_among(runs, results)
+    nll_table.write(made, folder, preset, scored=scored)
     rows = nll_table.summarise(runs)
     save(forest.draw(rows, runs), folder, "nll")
     pairs, ranks = paired.table(made), order.pairs(made)
-    annealed = paired.of_scored(scored_among(runs, results), lambda one: one.annealed)
+    annealed = paired.of_scored(scored, lambda one: one.annealed)
     texts = [paired_markdown(pairs)] if len(pairs) else []
     texts += [annealed_markdown(annealed)] if len(annealed) else []
     texts += [published_order.markdown(made, ranks)] if len(ranks) else []
