@@ -61,15 +61,27 @@ def test_the_gradient_of_the_bound_is_its_finite_difference(linear_gaussian, kin
         torch.testing.assert_close((high - low) / 2e-5, expected, rtol=1e-5, atol=1e-7, msg=name)
 
 
-def test_a_path_takes_one_gradient_a_transition_and_one_at_its_start(linear_gaussian):
+def test_a_weight_evaluates_the_target_at_the_start_and_after_each_step_alone(linear_gaussian):
     target, x = linear_gaussian
     calls = []
     target.register_forward_hook(lambda *_: calls.append(1))
     for kind, count in (("lmcvae", 4), ("cmcd", 4), ("uha", 5)):  # one of uha's has two leapfrogs
         calls.clear()
         q = posterior(kind, target=target)
-        q(x, noise_for(q, S, len(x)))
+        log_weight(target, x, q(x, noise_for(q, S, len(x))))
         assert len(calls) == count, kind
+
+
+def test_a_path_is_weighed_by_the_target_and_the_x_that_it_is_given(linear_gaussian):
+    target, x = linear_gaussian
+    other = copy.deepcopy(target)
+    with torch.no_grad():
+        other.bias.add_(0.5)
+    q = posterior("lmcvae", target=target)
+    path = q(x, noise_for(q, S, len(x)))
+    for scored, given in ((target, x), (other, x), (target, x + 0.5)):
+        expected = sum(scored(given, path.z[-1])) - path.log_prob()
+        torch.testing.assert_close(log_weight(scored, given, path), expected, rtol=0, atol=1e-12)
 
 
 def test_the_target_is_no_part_of_the_posterior_and_counts_in_its_memory(linear_gaussian):
@@ -152,6 +164,15 @@ def test_what_does_not_fit_is_refused_in_a_sentence(linear_gaussian):
         AnnealedPosterior.unconditional(
             2, transitions=[Langevin(2)], target=target, alphas="learnt", first_alpha=0.1
         )
+    with pytest.raises(
+        ValueError, match="unknown alphas 'learned'; accepted: linear, geometric, l"
+    ):
+        AnnealedPosterior.unconditional(
+            2, transitions=[Langevin(2)], target=target, alphas="learned"
+        )
+    for step_size in (0.0, -0.1):
+        with pytest.raises(ValueError, match=f"a step size is {step_size}; accepted: above 0"):
+            Langevin(2, step_size=step_size)
     with pytest.raises(ValueError, match="unknown reverse 'both'; accepted: plain, learnt, contr"):
         Langevin(2, reverse="both")
     for arguments, problem in (

@@ -40,7 +40,7 @@ def test_the_slope_is_the_gradient_of_the_annealed_density():
     density, z, *_ = problem()
     torch.testing.assert_close(density.slope(density.state(z)), gradient(density, z))
     at = z.requires_grad_()
-    (slope,) = torch.autograd.grad(density.log_density(at).sum(), at)
+    (slope,) = torch.autograd.grad(density.log_density(density.state(at)).sum(), at)
     torch.testing.assert_close(slope, gradient(density, z))
 
 

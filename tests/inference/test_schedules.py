@@ -37,6 +37,9 @@ def test_alphas_have_the_spacing_of_their_name():
     assert alphas("geometric", 3, 0.01) == pytest.approx([0.01, 0.1, 1.0])
     with pytest.raises(ValueError, match="accepted: linear, geometric"):
         alphas("cosine", 3)
+    for first in (0.0, 1.0, 1.5, float("nan")):
+        with pytest.raises(ValueError, match=f"first of the alphas is {first}; accepted: above 0"):
+            alphas("linear", 3, first)
 
 
 def test_learning_rate_falls_at_its_milestones():

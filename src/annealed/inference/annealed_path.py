@@ -4,29 +4,32 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import grad
 from typing_extensions import override
 
 from annealed.inference import schedules
-from annealed.inference.hmc import slope_and_value
 from annealed.inference.kernels import inverse_softplus
 from annealed.inference.nested import LearntAlphas
 from annealed.inference.normal import Normal
-from annealed.inference.posteriors import Path, Posterior
+from annealed.inference.posteriors import Path, Posterior, Scores
 from annealed.inference.transitions import Transition
 
 
 class State(NamedTuple):
-    """Where a path is between two transitions."""
+    """Where a path is between two transitions, and what the target is there."""
 
     z: Tensor  # (S, B, D)
     slope: Tensor  # the gradient of log p(x, z) in z, (S, B, D)
+    log_likelihood: Tensor  # log p(x | z), (S, B); of an energy log f
+    log_prior: Tensor  # log p(z), (S, B); of an energy 0
     momentum: Tensor | None = None  # (S, B, D), of unit scale; None before one is drawn
 
 
 class AnnealedTarget(NamedTuple):
     """f = q_0^(1 - alpha) p(x, .)^alpha, not normalised.
 
-    Every gradient of the target is taken by `state`, one a state, whatever alpha is.
+    The target is evaluated by `state` alone: once a state, whatever alpha is, its value and its
+    gradient in one pass.
     """
 
     target: nn.Module
@@ -34,19 +37,20 @@ class AnnealedTarget(NamedTuple):
     base: Normal  # q_0, loc and scale (B, D)
     alpha: Tensor | float
 
-    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x, z), (S, B) in nats."""
-        return sum(self.target(x, z))
-
-    def log_density(self, z: Tensor) -> Tensor:
-        """log f at z (S, B, D): (S, B) in nats."""
-        log_joint = self.log_joint(self.x, z)
-        return (1.0 - self.alpha) * self.base.log_prob(z) + self.alpha * log_joint
-
     def state(self, z: Tensor, momentum: Tensor | None = None) -> State:
         """The state at z (S, B, D)."""
-        slope, _ = slope_and_value(self.log_joint, self.x, z)
-        return State(z, slope, momentum)
+
+        def total(z: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            parts = self.target(self.x, z)
+            return sum(parts).sum(), parts
+
+        slope, parts = grad(total, has_aux=True)(z)
+        return State(z, slope, *parts, momentum)
+
+    def log_density(self, state: State) -> Tensor:
+        """log f at `state`: (S, B) in nats."""
+        log_joint = state.log_likelihood + state.log_prior
+        return (1.0 - self.alpha) * self.base.log_prob(state.z) + self.alpha * log_joint
 
     def slope(self, state: State) -> Tensor:
         """The gradient of log f in z at `state`, (S, B, D)."""
@@ -129,6 +133,9 @@ class AnnealedPosterior(Posterior):
         count = len(transitions)
         if not count:
             raise ValueError("an annealed posterior takes at least one transition")
+        if alphas not in (*schedules.SPACINGS, "learnt"):
+            accepted = ", ".join(schedules.SPACINGS)
+            raise ValueError(f"unknown alphas {alphas!r}; accepted: {accepted}, learnt")
         if alphas != "learnt":
             self.alphas = FixedAlphas(schedules.alphas(alphas, count, first_alpha))
         elif first_alpha is None:
@@ -166,7 +173,8 @@ class AnnealedPosterior(Posterior):
             state, log_ratio = transition(state, features, eps, start._replace(alpha=alpha))
             z.append(state.z)
             log_ratios.append(log_ratio)
-        return Path(base, z, base.log_prob(z0), log_ratios)
+        scores = Scores(self.target, x, state.log_likelihood, state.log_prior)
+        return Path(base, z, base.log_prob(z0), log_ratios, scores)
 
     @override
     def last_kernel(self, x: Tensor, z: Tensor) -> Normal:

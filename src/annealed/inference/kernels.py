@@ -58,5 +58,7 @@ class ResidualKernel(nn.Module):
 
 
 def inverse_softplus(value: float) -> float:
-    """The y with softplus(y) = value, for any positive value."""
+    """The y with softplus(y) = value; raises ValueError for a value that is not positive."""
+    if not value > 0.0:
+        raise ValueError(f"a scale or a step size is {value}; accepted: above 0")
     return value + math.log(-math.expm1(-value))

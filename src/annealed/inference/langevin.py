@@ -37,8 +37,9 @@ class Langevin(AnnealedTransition):
 
     - plain, a = b = 0: the reverse kernel is the forward one (L-MCVAE: Thin et al. 2021, arXiv
       2106.15921);
-    - learnt, a = 0 and b = 1: (grad log f + u) / 2 is the score of the path's marginal, as in the
-      time reversal of the dynamics (MCD: Doucet et al. 2022, arXiv 2208.07698);
+    - learnt, a = 0 and b = 1: time reversal of the dynamics has the mean z' + h (2 s - grad log f)
+      with s the score of the path's marginal, so that grad log f + u / 2 stands for s (MCD: Doucet
+      et al. 2022, arXiv 2208.07698);
     - controlled, a = 1 and b = -1: both kernels are learnt (CMCD: Vargas et al. 2024, arXiv
       2307.01050), here with one f and one u for the two kernels of a transition.
 

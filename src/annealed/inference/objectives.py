@@ -39,7 +39,7 @@ class Terms(NamedTuple):
 
 def path_terms(target: nn.Module, x: Tensor, path: Path) -> Terms:
     """The terms of a whole path under p(x, z_T)."""
-    return Terms(*target(x, path.z[-1]), path.log_prob())
+    return Terms(*path.end_scores(target, x), path.log_prob())
 
 
 def log_weight(target: nn.Module, x: Tensor, path: Path, beta: float = 1.0) -> Tensor:

@@ -21,15 +21,20 @@ def cyclical(step: int, total: int, cycles: int, rise: float = 0.5) -> float:
     return linear_warmup(int(step % period), round(rise * period))
 
 
+SPACINGS = ("linear", "geometric")
+
+
 def alphas(kind: str, steps: int, first: float | None = None) -> list[float]:
     """alpha_1 < ... < alpha_T = 1, the exponents of the annealed targets.
 
     `linear`: alpha_t = t / T, or evenly spaced from `first` to 1. `geometric`: evenly spaced in the
     logarithm, from `first` (default 0.1) to 1. With T = 1 the only alpha is 1. Raises ValueError
-    for another `kind`.
+    for another `kind`, and for a `first` that is not between 0 and 1.
     """
-    if kind not in ("linear", "geometric"):
-        raise ValueError(f"unknown alpha schedule {kind!r}; accepted: linear, geometric")
+    if kind not in SPACINGS:
+        raise ValueError(f"unknown spacing {kind!r}; accepted: {', '.join(SPACINGS)}")
+    if first is not None and not 0.0 < first < 1.0:
+        raise ValueError(f"the first of the alphas is {first}; accepted: above 0 and below 1")
     if steps == 1:
         return [1.0]
     share = [t / (steps - 1) for t in range(steps)]

@@ -36,9 +36,15 @@ class PosteriorBuilder:
         return Posterior(self.encoder, build.head(self.config, self.context), transitions)
 
     def annealed_posterior(
-        self, transitions: list[AnnealedTransition], alphas: str, first_alpha: float | None
+        self,
+        transitions: list[AnnealedTransition],
+        alphas: str = "linear",
+        first_alpha: float | None = None,
     ) -> AnnealedPosterior:
-        """The same start, followed by transitions that are given the annealed target."""
+        """The same start, then transitions that are given the row's target, annealed.
+
+        `alphas` and `first_alpha`: see `AnnealedPosterior`.
+        """
         start = (self.encoder, build.head(self.config, self.context))
         return AnnealedPosterior(*start, transitions, self.target, alphas, first_alpha)
 

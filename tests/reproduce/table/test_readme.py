@@ -52,6 +52,19 @@ def test_the_row_of_the_readme_runs_from_outside_the_package(tmp_path):
     assert scored.returncode == 0, scored.stderr
 
 
+def test_the_row_of_the_readme_that_follows_its_target_runs_from_outside(tmp_path):
+    write_blocks(tmp_path, "two_sizes.py")
+    row = blocks()["full_rank.yaml"].replace("full_rank.FullRank", "two_sizes.TwoSizesRow")
+    (tmp_path / "two_sizes.yaml").write_text(row, encoding="utf-8")
+    toy = ["preset=quick", "data.name=toy", "data.energy=four_modes", "wandb.mode=disabled"]
+    command = ["fit", "--config", "two_sizes.yaml", "--allow-import", *toy]
+    result = annealed(*command, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (file,) = tmp_path.glob("runs/quick/toy/four_modes/two_sizes/seed0/result.json")
+    numbers = json.loads(file.read_text(encoding="utf-8"))
+    assert abs(numbers["log_z"]) < 4 * numbers["log_z_mc_error"] < 0.4
+
+
 def test_the_objective_of_the_readme_runs_from_outside_and_its_option_takes_effect(tmp_path):
     write_blocks(tmp_path, "full_rank.py", "free_bits.py", "free_bits.yaml")
     command = ["fit", "--config", "free_bits.yaml", "--allow-import", *TINY]
