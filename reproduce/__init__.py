@@ -1,1 +1,1 @@
-"""The reproduction: the grid of cells, the scheduler that runs them, the table made of results."""
+"""The reproduction: the grid of runs, the scheduler that runs them, the table made of results."""

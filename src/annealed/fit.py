@@ -1,4 +1,4 @@
-"""Train and score one cell: `python -m annealed.fit --config hvi_avo.yaml [key=value ...]`."""
+"""Train and score one run: `python -m annealed.fit --config hvi_avo.yaml [key=value ...]`."""
 
 import argparse
 import sys
@@ -39,7 +39,7 @@ def main() -> None:
     process = ranks(config)
     fit(config, arguments.resume, process, configuration.find_file(arguments.config))
     if process.leads:
-        for path in (run_folder(cell) / RESULT for cell in each_seed(config)):
+        for path in (run_folder(one) / RESULT for one in each_seed(config)):
             print(conclusion(read_result(path)))
             print(f"result: {path}")
 

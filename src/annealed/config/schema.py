@@ -108,7 +108,7 @@ class WandbOptions:
 
 @dataclass
 class Config:
-    """One cell: a row, a data set, a seed, under a preset."""
+    """One run: a row, a data set, a seed, under a preset."""
 
     row: str
     preset: str

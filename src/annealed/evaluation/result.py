@@ -11,7 +11,7 @@ RESULT = "result.json"
 
 
 def identity(config: Config) -> dict:
-    """Which cell a result is of; `energy` is of toys alone."""
+    """Which run a result is of; `energy` is of toys alone."""
     names = {
         "row": config.row,
         "method": config.method,
@@ -23,7 +23,7 @@ def identity(config: Config) -> dict:
 
 
 def place(of: dict) -> Path:
-    """The run folder, below that of all runs, of the cell that `of`, as of `identity`, names."""
+    """The run folder, below that of all runs, of the run that `of`, as of `identity`, names."""
     data = filter(None, [of["data"], of.get("energy")])
     return Path(of["preset"], *data, of["row"], f"seed{of['seed']}")
 

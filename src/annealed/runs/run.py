@@ -1,4 +1,4 @@
-"""Train and score one cell: claim its folders, train its seeds together, write their results."""
+"""Train and score one run: claim its folders, train its seeds together, write their results."""
 
 import sys
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def fit(
     ranks: Ranks | None = None,
     row_file: Path | None = None,
 ) -> Path:
-    """Train and score a cell, `trainer.replicas` seeds of it side by side.
+    """Train and score a run, `trainer.replicas` seeds of it side by side.
 
     Returns the first seed's run folder; each seed's then holds its result.json. With `resume` what
     was interrupted goes on from its last checkpoint and what is finished is left as it is. Raises
@@ -56,27 +56,27 @@ def fit(
     ranks = ranks or distributed.ranks(config)
     if not ranks.leads:
         return _follow(config, resume, ranks)
-    cells, folder = each_seed(config), group_folder(config)
+    configs, folder = each_seed(config), group_folder(config)
     with ExitStack() as stack:
-        for path in dict.fromkeys([folder, *map(run_folder, cells)]):
+        for path in dict.fromkeys([folder, *map(run_folder, configs)]):
             stack.enter_context(locked(path, "the run folder", otherwise=ELSEWHERE))
-        unfinished = _unfinished(cells, resume)
+        unfinished = _unfinished(configs, resume)
         checkpoint = recover(folder) if resume and unfinished else None
-        if unfinished and folder != run_folder(cells[0]):
+        if unfinished and folder != run_folder(configs[0]):
             check_claim(config, folder, folder, resume)
-        for cell in unfinished:
-            check_claim(cell, run_folder(cell), folder, resume)
+        for one in unfinished:
+            check_claim(one, run_folder(one), folder, resume)
         if unfinished:
             if resume and checkpoint is None:
                 print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
             _run(config, unfinished, folder, ranks, [row_file] if row_file else [], checkpoint)
-    _raise_diverged([run_folder(cell) for cell in cells])
+    _raise_diverged([run_folder(one) for one in configs])
     return run_folder(config)
 
 
-def _unfinished(cells: list[Config], resume: bool) -> list[Config]:
+def _unfinished(configs: list[Config], resume: bool) -> list[Config]:
     """The seeds that are to be trained or scored."""
-    return [cell for cell in cells if not (resume and is_finished(cell, run_folder(cell)))]
+    return [one for one in configs if not (resume and is_finished(one, run_folder(one)))]
 
 
 def _follow(config: Config, resume: bool, ranks: Ranks) -> Path:
@@ -84,9 +84,9 @@ def _follow(config: Config, resume: bool, ranks: Ranks) -> Path:
     unfinished, last = _unfinished(each_seed(config), resume), group_folder(config) / LAST
     checkpoint = load(last) if last.exists() else None
     machine, subject, methods = _prepare(config, unfinished, ranks, checkpoint)
-    cells, session = {cell.seed: cell for cell in each_seed(config)}, provenance(machine.device)
+    by_seed, session = {one.seed: one for one in each_seed(config)}, provenance(machine.device)
     records = {
-        seed: Record(run_folder(cells[seed]), cells[seed], session, writes=False)
+        seed: Record(run_folder(by_seed[seed]), by_seed[seed], session, writes=False)
         for seed in methods
     }
     members, data = list(methods.values()), subject.data(machine.device)
@@ -101,11 +101,11 @@ def _prepare(
     machine = resolve(config, ranks)
     distributed.check(config, machine)
     subject = problem(config)
-    seeds = {cell.seed for cell in unfinished}
+    seeds = {one.seed for one in unfinished}
     if checkpoint is not None:
         seeds = set(seeds_of(checkpoint, group_folder(config), unfinished))
-    cells = [cell for cell in each_seed(config) if cell.seed in seeds]
-    methods = {cell.seed: subject.method(cell, machine.device) for cell in cells}
+    configs = [one for one in each_seed(config) if one.seed in seeds]
+    methods = {one.seed: subject.method(one, machine.device) for one in configs}
     return machine, subject, methods
 
 
@@ -136,21 +136,21 @@ def _run(
     """
     wandb_logger.resolve_mode(config.wandb.mode)
     machine, subject, methods = _prepare(config, unfinished, ranks, checkpoint)
-    cells = {cell.seed: cell for cell in each_seed(config)}
+    by_seed = {one.seed: one for one in each_seed(config)}
     # taken before training: the checkout may change meanwhile
     session = {**provenance(machine.device), "devices": machine.ranks.world}
     session["products"] = machine.products
     if foreign := outside_commit([*files, *imported_files()]):
         session[OUTSIDE] = foreign
     tell_unknown_commit(session["commit"])
-    records = {seed: Record(run_folder(cells[seed]), cells[seed], session) for seed in methods}
-    loggers = wandb_logger.start([(cell, run_folder(cell)) for cell in unfinished], "train")
+    records = {seed: Record(run_folder(by_seed[seed]), by_seed[seed], session) for seed in methods}
+    loggers = wandb_logger.start([(one, run_folder(one)) for one in unfinished], "train")
     ended = False
     try:
         claim(config, folder, folder)
-        for cell, logger in zip(unfinished, loggers, strict=True):
-            records[cell.seed].logger = logger
-            claim(cell, run_folder(cell), folder)
+        for one, logger in zip(unfinished, loggers, strict=True):
+            records[one.seed].logger = logger
+            claim(one, run_folder(one), folder)
         progress = Progress(f"{config.row} {folder.name}")
         progress.say(opening(config, list(methods), subject, machine))
         try:
@@ -158,10 +158,10 @@ def _run(
                 members, data = list(methods.values()), subject.data(machine.device)
                 train(members, data, config, folder, machine, records, progress, checkpoint)
                 progress.start("score", len(unfinished) * subject.items)
-                for i, cell in enumerate(unfinished):
+                for i, one in enumerate(unfinished):
                     report = lambda done, first=i * subject.items: progress.update(first + done)  # noqa: E731
-                    record, method = records[cell.seed], methods[cell.seed]
-                    _conclude(method, subject, cell, record, machine, len(methods), report)
+                    record, method = records[one.seed], methods[one.seed]
+                    _conclude(method, subject, one, record, machine, len(methods), report)
             (folder / PREVIOUS).unlink(missing_ok=True)
             ended = True
         finally:

@@ -1,4 +1,4 @@
-"""Several devices for one run: a process a device, in Lightning's DDP, and none is left behind.
+"""Several devices for one run: a process a device, in Lightning's DDP.
 
 The process that the user started is rank 0: it alone holds the lock, writes, logs and scores. It
 starts the same command again for each other one, which trains and leaves. They meet on this machine
@@ -6,17 +6,11 @@ at a port that rank 0 holds; what a launcher left in the environment is not read
 """
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments import ClusterEnvironment
 from pytorch_lightning.strategies import DDPStrategy
@@ -26,16 +20,14 @@ from annealed.compute import onednn
 from annealed.compute.machine import Machine
 from annealed.compute.ranks import Ranks
 from annealed.config.schema import Config
-from annealed.utils.errors import Lost, UsageError
+from annealed.training.process_watch import PARENT, Group
+from annealed.utils.errors import UsageError
 
 COMMAND = "annealed.fit"  # the module that is started again
 ADDRESS = "127.0.0.1"
-# what rank 0 hands each process that it starts: its own process id, the other's rank, the port
-PARENT, RANK, PORT = "ANNEALED_PARENT", "ANNEALED_RANK", "ANNEALED_PORT"
+# handed to each process that rank 0 starts, beside PARENT: its rank, and the port
+RANK, PORT = "ANNEALED_RANK", "ANNEALED_PORT"
 TIMEOUT = timedelta(minutes=10)  # how long a process waits for what the others have to send
-POLL = 0.25  # seconds between looks at the other processes
-GRACE = 5.0  # seconds for a process to end by itself once another one has gone
-ENDING = 60.0  # seconds for the others to end after training
 
 
 def ranks(config: Config) -> Ranks:
@@ -138,13 +130,13 @@ class Strategy(DDPStrategy):
     Every process makes the same parameters from the seed, or loads the same checkpoint.
     """
 
-    def __init__(self, group: "Group"):
+    def __init__(self, group: Group):
         super().__init__()
         self.group = group
 
     def _configure_launcher(self) -> None:
         self._launcher = Launcher(self.cluster_environment, self.num_processes, self.num_nodes)
-        self.group.launcher = self._launcher
+        self.group.processes = self._launcher.procs
 
     def setup_distributed(self) -> None:
         """Make the group of the processes, which have met; Lightning's own reads variables."""
@@ -161,124 +153,3 @@ class Strategy(DDPStrategy):
 
     def configure_ddp(self) -> None:
         """Leave the module as it is: its gradients come from no hook that a wrapper could use."""
-
-
-class Group(pl.Callback):
-    """The other processes of a run, watched by rank 0; a run on one device has none.
-
-    When one ends on its own the run ends: what is stuck waiting for it cannot be waited for.
-    """
-
-    def __init__(self, ranks: Ranks):
-        self.ranks = ranks
-        self.launcher: Launcher | None = None
-        self.lost: tuple[int, int] | None = None  # rank and exit status of one that ended
-        self.over = threading.Event()
-
-    @property
-    def processes(self) -> list[subprocess.Popen]:
-        """The ranks from 1 on, once they are started."""
-        return self.launcher.procs if self.launcher else []
-
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """Train in this block; raises Lost, or KeyboardInterrupt, where another process ended."""
-        if self.ranks.world == 1:
-            yield
-        else:
-            with self._lead() if self.ranks.leads else _follow():
-                yield
-                torch.distributed.destroy_process_group()
-
-    @contextmanager
-    def _lead(self) -> Iterator[None]:
-        previous = signal.signal(signal.SIGTERM, _interrupt)
-        threading.Thread(target=self._watch, daemon=True).start()
-        try:
-            yield
-            self.over.set()
-            self._wait_for_end()
-        except Exception as error:
-            deadline = time.monotonic() + 4 * POLL
-            while self.lost is None and time.monotonic() < deadline:
-                time.sleep(POLL / 5)  # a broken connection is known before the process's status
-            if self.lost is not None:
-                self._raise(error)
-            raise
-        finally:
-            self.over.set()
-            signal.signal(signal.SIGTERM, previous)
-            self._kill()
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Replace Lightning's handler of SIGTERM, which prints a message of its own."""
-        if self.ranks.world > 1:
-            signal.signal(signal.SIGTERM, _interrupt if self.ranks.leads else signal.SIG_DFL)
-
-    def _wait_for_end(self) -> None:
-        """Wait for the others to end after training."""
-        deadline = time.monotonic() + ENDING
-        for process in self.processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-
-    def _kill(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-    def _watch(self) -> None:
-        """Wait until a process ends on its own, then end what does not end by itself."""
-        while not self.over.wait(POLL):
-            for rank, process in enumerate(self.processes, 1):
-                if process.poll() not in (None, 0):
-                    self.lost = rank, process.returncode
-            if self.lost is not None:
-                break
-        if not self.over.wait(GRACE):
-            print(f"annealed: {self.message()}", file=sys.stderr, flush=True)
-            self._kill()
-            os._exit(130 if self.interrupted() else Lost.status)
-
-    def interrupted(self) -> bool:
-        """Whether the process that ended was ended by a signal to stop."""
-        return self.lost[1] in (-signal.SIGTERM, -signal.SIGINT)
-
-    def message(self) -> str:
-        """The message for a process that ended."""
-        rank, status = self.lost
-        return (
-            f"process {rank} of 0 to {self.ranks.world - 1} ended with status {status}; what is "
-            "done is kept. Add --resume to the same command to go on."
-        )
-
-    def _raise(self, error: Exception) -> None:
-        if self.interrupted():
-            raise KeyboardInterrupt from error
-        raise Lost(self.message()) from error
-
-
-def _interrupt(*_) -> None:
-    raise KeyboardInterrupt
-
-
-@contextmanager
-def _follow() -> Iterator[None]:
-    """Leave interrupts to rank 0, and end when it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def watch() -> None:
-        while os.environ[PARENT] == str(os.getppid()):
-            time.sleep(POLL)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    except Exception:
-        time.sleep(
-            GRACE / 2
-        )  # where the fault is rank 0's it ends this process, and prints the reason
-        raise

@@ -10,6 +10,7 @@ from annealed.compute.replicas import Replicas
 from annealed.config.schema import Config
 from annealed.inference import schedules
 from annealed.methods.base import METRIC_NAMES, Method
+from annealed.training.running_mean import Mean, pooled, sums_of
 from annealed.utils import randomness
 from annealed.utils.errors import Diverged, UsageError
 
@@ -178,8 +179,8 @@ class Training(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Check that the validation bounds are finite; raises Diverged when none is."""
         if self.ranks.world > 1:
-            by_rank = self.ranks.gather([_on_cpu(means) for means in self.validation_means])
-            self.validation_means = [_pooled(sums) for sums in zip(*by_rank, strict=True)]
+            by_rank = self.ranks.gather([sums_of(means) for means in self.validation_means])
+            self.validation_means = [pooled(sums) for sums in zip(*by_rank, strict=True)]
         bounds = torch.stack([means["elbo"].value for means in self.validation_means])
         self.check(bounds, f"the validation bound is not finite at step {self.global_step}")
 
@@ -209,33 +210,3 @@ class Training(pl.LightningModule):
                 f"the last checkpoint of {self.config.row} holds the weights of another model than "
                 "the configuration beside it describes."
             )
-
-
-class Mean:
-    """A running mean of tensors of one shape, on their device and in their precision."""
-
-    def __init__(self):
-        self.total, self.count = 0.0, 0
-
-    def add(self, value: Tensor, weight: int = 1) -> None:
-        """Take in `value`, the mean of `weight` items."""
-        self.total, self.count = self.total + weight * value, self.count + weight
-
-    @property
-    def value(self) -> Tensor:
-        """The mean so far."""
-        return self.total / self.count
-
-
-def _on_cpu(means: dict[str, Mean]) -> dict[str, tuple[Tensor, int]]:
-    return {name: (mean.total.cpu(), mean.count) for name, mean in means.items()}
-
-
-def _pooled(sums: tuple[dict[str, tuple[Tensor, int]], ...]) -> dict[str, Mean]:
-    """The means, by name, over all processes, from each one's totals and counts."""
-    means: dict[str, Mean] = {}
-    for by_name in sums:
-        for name, (total, count) in by_name.items():
-            mean = means.setdefault(name, Mean())
-            mean.total, mean.count = mean.total + total, mean.count + count
-    return means

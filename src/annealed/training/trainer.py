@@ -14,6 +14,7 @@ from annealed.methods.base import Method
 from annealed.training import distributed
 from annealed.training.checkpoints import LAST, AtomicCheckpointIO
 from annealed.training.module import Training
+from annealed.training.process_watch import Group
 from annealed.training.progress import Progress, TrainingProgress
 from annealed.training.record import Record, Recorder
 from annealed.utils.environment import hidden
@@ -39,7 +40,7 @@ def train(
     """
     ranks = machine.ranks
     training = Training(methods, config, data.steps_an_epoch, machine)
-    group, processes = distributed.Group(ranks), distributed.Processes(ranks)
+    group, processes = Group(ranks), distributed.Processes(ranks)
     rank_zero_only.rank = ranks.rank  # set by a launcher's variables as Lightning was imported
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device.type == "cuda" else "cpu",
