@@ -21,8 +21,8 @@ def by_seed(scored: list[Scored]) -> pd.DataFrame:
     """One line a seed, nats an image.
 
     `nll_test` is of all test images, `nll_is` and `nll_ais` of the same first ones, `slack` the one
-    less the other, `slack_max` that of the image where it is largest. `bdmc_gap` is the median over
-    the images of the model, and `bdmc_apart` is `Scored.apart`; both are NaN of a seed without BDMC.
+    less the other, `slack_max` that of the image where it is largest. `bdmc_gap` and
+    `bdmc_apart` are `Scored`'s median_gap and apart; both are NaN of a seed without BDMC.
     """
     lines = []
     for one in scored:
