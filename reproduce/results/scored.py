@@ -18,6 +18,7 @@ from reproduce.results.store import RESULTS, Committed, committed_results
 FOLDER = "estimators"  # below the folder of results
 AIS, LOWER, UPPER = "ais", "lower", "upper"  # keys of arrays; of a result, the first
 CLOSE, ROUNDING = 1e-4, 1e-6  # nats, and a share; arrays are kept in float32
+APART = 1.0  # nats, from which the two bounds of an image say little
 AGAIN = 1e-3  # nats between the NLLs of a run and the same one trained again, sums in another order
 
 
@@ -76,6 +77,16 @@ class Scored:
     def nll_ais(self) -> float:
         """Their NLL by AIS."""
         return -self.annealed.mean()
+
+    @property
+    def apart(self) -> float:
+        """The share of images of the model whose bounds lie more than APART nats apart.
+
+        NaN of a seed without BDMC, or where a bound is not finite.
+        """
+        if not len(self.gap) or not np.isfinite(self.gap).all():
+            return math.nan
+        return float((self.gap > APART).mean())
 
     @property
     def median_gap(self) -> float:

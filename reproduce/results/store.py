@@ -16,6 +16,7 @@ from annealed.config.registry import METHODS
 from annealed.evaluation.result import RESULT, place, read_placed
 from annealed.runs.folders import CONFIG
 from annealed.training.record import METRICS
+from annealed.utils.arrays import read_arrays
 from annealed.utils.errors import UsageError
 from reproduce.results.pack import SUFFIX, Pack
 
@@ -104,13 +105,12 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
             )
         return committed
     read_resolved(run / CONFIG)
-    metrics = run / METRICS
-    pack.add(
-        committed.name,
-        result,
-        pd.read_csv(metrics) if metrics.exists() else None,
-        np.load(run / "result.npz")["log_prob"] if result["status"] == "finished" else None,
-    )
+    metrics, log_prob = run / METRICS, None
+    if result["status"] == "finished":
+        by_image = read_arrays(run / "result.npz", "log_prob", advice="score the run again")
+        log_prob = by_image["log_prob"]
+    frame = pd.read_csv(metrics) if metrics.exists() else None
+    pack.add(committed.name, result, frame, log_prob)
     return committed
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from reproduce.pages.markdown import number, spread
-from reproduce.results.scored import AIS, Scored
+from reproduce.results import published
+from reproduce.results.scored import AIS, APART, Scored
 from reproduce.results.statistics import interval
 
 HEAD = ("IS, first images", "AIS NLL, same images", "gap (BDMC)")
@@ -17,8 +19,9 @@ NOTE = (
     "for every row. ± is half a 95% t-interval over seeds. Both are upper bounds in expectation, "
     "so the lower is the nearer. The gap says what AIS may be off by: how far its bounds of log "
     "p(x) from both sides lie apart on {drawn} images that the model draws, the median image's "
-    "(BDMC: Grosse et al. 2015, arXiv 1511.02543)."
+    "(BDMC: Grosse et al. 2015, arXiv 1511.02543).{wide}"
 )
+WIDE = " Of {row} {share:.0f} % of these images have bounds more than {nats:g} nat apart."
 
 
 def columns(table: pd.DataFrame, scored: Sequence[Scored]) -> pd.DataFrame:
@@ -54,5 +57,12 @@ def note(table: pd.DataFrame, scored: Sequence[Scored]) -> str:
         return ""
     first = scored[0]
     size, drawn = first.result[AIS]["annealing"], max(len(one.gap) for one in scored)
+    wide = "".join(_wide(row, scored) for row in table.row[table.bdmc_gap.notna()])
     numbers = {"images": len(first.annealed), "samples": first.result["samples"], "drawn": drawn}
-    return NOTE.format(**{**size, **numbers})
+    return NOTE.format(**{**size, **numbers, "wide": wide})
+
+
+def _wide(row: str, scored: Sequence[Scored]) -> str:
+    """What the median gap of `row` leaves out; empty where no image's bounds lie far apart."""
+    share = float(np.nanmean([one.apart for one in scored if one.result["row"] == row]))
+    return WIDE.format(row=published.label(row), share=100 * share, nats=APART) if share else ""

@@ -54,14 +54,14 @@ def evaluate(
         )
     name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
     with _place(folder, output, name, identity(config)) as place:
-        machine = resolve(config)
+        training, machine = _training(folder), resolve(config)
         method, subject = trained(folder, config, machine.device)
         (logger,) = wandb_logger.start([(config, place)], "evaluate")
         result = None
         try:
             with _progress(config, "score", subject.items) as progress:
-                result = subject.score(method, place, machine, progress.update, name)
-            _write(result, place / name, folder)  # before W&B, which may fail
+                result = subject.score(method, place, machine, progress.update, name) | training
+            replace_json(place / name, result)  # before W&B, which may fail
             if logger:
                 wandb_logger.log_result(logger, result, place, name)
         finally:
@@ -88,12 +88,12 @@ def evaluate_annealed(
         raise UsageError(f"{folder} is of a toy; accepted by --estimator ais: a run of images.")
     same = {**identity(config), "annealing": options.to_dict()}
     with _place(folder, output, options.name, same) as place:
-        machine = resolve(config)
+        training, machine = _training(folder), resolve(config)
         method, subject = trained(folder, config, machine.device)
         score = AnnealedScore(method, subject.images, folder, place, machine, options)
         with _progress(config, "anneal", score.items, score.done) as progress:
-            result = score.score(progress.update)
-        _write(result, place / options.name, folder)
+            result = score.score(progress.update) | training
+        replace_json(place / options.name, result)
         score.kept.remove()
     return result
 
@@ -121,11 +121,11 @@ def _progress(config: Config, phase: str, items: int, done: int = 0) -> Iterator
         progress.close()
 
 
-def _write(result: dict, path: Path, run: Path) -> None:
-    """Write `result` to `path`, with what `run` says of its training."""
-    if (run / RESULT).exists():
-        result["training"] = read_result(run / RESULT).get("training")
-    replace_json(path, result)
+def _training(run: Path) -> dict:
+    """What the result of `run` says of its training, read before anything is scored."""
+    if not (run / RESULT).exists():
+        return {}
+    return {"training": read_result(run / RESULT).get("training")}
 
 
 def _check_place(path: Path, here: dict) -> None:

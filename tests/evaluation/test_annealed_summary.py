@@ -7,6 +7,7 @@ from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_summary import (
     bdmc_summary,
     beside_importance,
+    importance_sampled,
     read_annealed,
     summary,
 )
@@ -68,7 +69,8 @@ def test_the_gap_of_simulated_images_is_that_of_their_bounds():
 
 
 def test_the_importance_sampled_nll_beside_it_is_of_the_same_images(tmp_path):
-    numbers = beside_importance(ANNEALED, importance_run(tmp_path), "test", "d")
+    weighted, samples = importance_sampled(importance_run(tmp_path), "test", "d")
+    numbers = beside_importance(ANNEALED, weighted, samples)
     assert numbers["nll"] == pytest.approx(-WEIGHTED[:3].mean())
     assert numbers["gap"] == pytest.approx(1.5)
     assert numbers["gap_error"] == pytest.approx(np.std([1.0, 0.5, 3.0], ddof=1) / 3**0.5)
@@ -79,8 +81,8 @@ def test_the_importance_sampled_nll_beside_it_is_of_the_same_images(tmp_path):
     "other", [{"split": "validation"}, {"data_digest": "e"}, {"status": "diverged"}]
 )
 def test_a_result_of_other_images_is_not_put_beside_it(tmp_path, other):
-    assert beside_importance(ANNEALED, tmp_path, "test", "d") is None
-    assert beside_importance(ANNEALED, importance_run(tmp_path, **other), "test", "d") is None
+    assert importance_sampled(tmp_path, "test", "d") is None
+    assert importance_sampled(importance_run(tmp_path, **other), "test", "d") is None
 
 
 def test_a_result_and_arrays_of_different_images_are_refused(tmp_path):

@@ -269,6 +269,16 @@ def test_a_broken_checkpoint_ends_in_a_sentence(copy):
     )
 
 
+@pytest.mark.parametrize("name", ["result.json", "result.npz"])
+def test_a_result_cut_short_is_named_before_anything_is_scored(copy, name, monkeypatch):
+    made = []
+    monkeypatch.setattr(annealed_score, "Annealing", lambda *a, **k: made.append(a))
+    (copy / name).write_bytes((copy / name).read_bytes()[:100])
+    with pytest.raises(UsageError, match=rf"{name} is not (a )?readable"):
+        evaluate_annealed(copy, options())
+    assert not made
+
+
 def test_a_toy_is_refused(tmp_path):
     energy = ["data.name=toy", "data.energy=four_modes", "data.steps_an_epoch=1"]
     folder = fit(tiny("hvi", tmp_path, *energy, "trainer.epochs=1", "evaluate.samples=50"))

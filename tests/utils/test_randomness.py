@@ -11,6 +11,17 @@ def test_numbers_depend_on_seed_stream_and_step_and_nothing_else():
         assert not torch.equal(first, randomness.normal((5,), *other))
 
 
+def test_the_default_type_of_numbers_has_no_say():
+    makers = randomness.normal, randomness.uniform
+    before = [make((5,), 1, "posterior", 7) for make in makers]
+    torch.set_default_dtype(torch.float64)
+    try:
+        after = [make((5,), 1, "posterior", 7) for make in makers]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(before, after, strict=True))
+
+
 def test_digits_of_seed_and_step_do_not_run_together():
     assert randomness.derive(1, "order", 23) != randomness.derive(1, "order", 2, 3)
     assert randomness.derive(11, "order", 1) != randomness.derive(1, "order", 11)

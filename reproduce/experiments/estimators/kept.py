@@ -12,6 +12,7 @@ import numpy as np
 
 from annealed.evaluation.annealed_summary import read_annealed
 from annealed.evaluation.result import RESULT, place, read_placed
+from annealed.utils.arrays import read_arrays
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked
 from reproduce.experiments.estimators.design import Budget
@@ -38,11 +39,10 @@ def made(scoring: Scoring) -> Scored:
     ais, arrays = read_annealed(scoring.path)
     result = portable(read_placed(run))
     kept = {key: value for key, value in ais.items() if key not in OF_THE_RUN}
-    with np.load(run.with_suffix(".npz")) as stored:
-        test = stored["log_prob"]
+    stored = read_arrays(run.with_suffix(".npz"), "log_prob", advice="score the run again")
     names = ("log_prob", "model_lower", "model_upper")
     bounds = [arrays.get(name, np.zeros(0)) for name in names]
-    return Scored(str(scoring.path), {**result, AIS: kept}, test, *bounds)
+    return Scored(str(scoring.path), {**result, AIS: kept}, stored["log_prob"], *bounds)
 
 
 def commit(scored: Sequence[Scored], budget: Budget, folder: Path) -> None:

@@ -10,7 +10,6 @@ from reproduce.results.scored import AIS, Scored
 from reproduce.results.statistics import interval
 
 MEASURES = ("nll_test", "nll_is", "nll_ais", "slack", "bdmc_gap", "bdmc_apart", "acceptance")
-APART = 1.0  # nats, from which the two bounds of an image say little
 LOG_PROB: dict[str, Callable[[Scored], np.ndarray]] = {  # of which a pair's difference is taken
     "importance sampling": lambda s: s.importance,
     "AIS": lambda s: s.annealed,
@@ -22,9 +21,8 @@ def by_seed(scored: list[Scored]) -> pd.DataFrame:
     """One line a seed, nats an image.
 
     `nll_test` is of all test images, `nll_is` and `nll_ais` of the same first ones, `slack` the one
-    less the other, `slack_max` that of the image where it is largest. `bdmc_gap` is the median over
-    the images of the model, and `bdmc_apart` the share of them whose bounds lie more than APART
-    nats apart; both are NaN of a seed without BDMC.
+    less the other, `slack_max` that of the image where it is largest. `bdmc_gap` and
+    `bdmc_apart` are `Scored`'s median_gap and apart; both are NaN of a seed without BDMC.
     """
     lines = []
     for one in scored:
@@ -41,7 +39,7 @@ def by_seed(scored: list[Scored]) -> pd.DataFrame:
                 "slack": slack.mean(),
                 "slack_max": slack.max(),
                 "bdmc_gap": one.median_gap,
-                "bdmc_apart": np.where(np.isfinite(gap), gap > APART, np.nan).mean(),
+                "bdmc_apart": one.apart,
                 "bdmc_gap_mean": gap.mean(),
                 "bdmc_images": len(one.gap),
                 "acceptance": ais["acceptance_mean"],

@@ -7,7 +7,12 @@ __all__, __getattr__, __dir__ = lazy_names(
     {
         "annealed_options": ("AnnealedScoreOptions",),
         "annealed_score": ("AnnealedScore", "row_start"),
-        "annealed_summary": ("bdmc_summary", "beside_importance", "read_annealed"),
+        "annealed_summary": (
+            "bdmc_summary",
+            "beside_importance",
+            "importance_sampled",
+            "read_annealed",
+        ),
         "densities": ("density_picture",),
         "energy_score": ("score_energy",),
         "latents": ("latent_usage", "moment_kl", "mutual_information"),

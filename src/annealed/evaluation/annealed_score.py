@@ -15,7 +15,12 @@ from annealed.compute.machine import Machine
 from annealed.config import to_dict
 from annealed.data.images import SPLITS, Images
 from annealed.evaluation.annealed_options import AnnealedScoreOptions
-from annealed.evaluation.annealed_summary import bdmc_summary, beside_importance, summary
+from annealed.evaluation.annealed_summary import (
+    bdmc_summary,
+    beside_importance,
+    importance_sampled,
+    summary,
+)
 from annealed.evaluation.batch_file import BatchFile
 from annealed.evaluation.result import identity
 from annealed.evaluation.score import BINARISATION, bits_per_dimension
@@ -36,7 +41,8 @@ class AnnealedScore:
     """The scoring of `run`, a run folder, whose result goes to `options.name` in `folder`.
 
     Finished batches are kept there until it is done. `items` are what there is to do, `done` of
-    them at the start. Raises UsageError where the folder has batches of another scoring.
+    them at the start. Raises UsageError where the folder has batches of another scoring, or the run
+    an importance-sampled result that is not readable.
     """
 
     def __init__(
@@ -61,7 +67,10 @@ class AnnealedScore:
         self.held_out = images.held_out(config.evaluate.split)[: options.images]
         self.counts = {"image": len(self.held_out), "model": options.simulated}
         key = {**identity(config), **options.to_dict(), "split": config.evaluate.split}
-        key |= {"data": images.digest(), "weights": _digest(method)}
+        digest = images.digest()
+        key |= {"data": digest, "weights": _digest(method)}
+        # before the hours that scoring takes, since it may not be readable
+        self.weighted = importance_sampled(run, config.evaluate.split, digest)
         self.kept = BatchFile(self.path.with_suffix(".batches.npz"), key)
         passes = {"image": 1, "model": 2}  # the second is backwards
         self.cost = {kind: options.size.transitions(n) + 1 for kind, n in passes.items()}
@@ -134,19 +143,19 @@ class AnnealedScore:
         numbers = summary(arrays)
         if images.levels > 2:
             numbers |= bits_per_dimension(numbers, self.method.pixels)
-        split, digest = config.evaluate.split, images.digest()
+        weighted = self.weighted
         result = {
             **identity(config),
             "status": "finished",
             "estimator": "ais",
             "annealing": self.options.to_dict(),
-            "split": split,
+            "split": config.evaluate.split,
             "binarisation": BINARISATION.get(config.data.name, "dynamic"),
-            "data_digest": digest,
+            "data_digest": images.digest(),
             "data_images": {name: len(getattr(images, name)) for name in SPLITS},
             **numbers,
             "bdmc": None if model is None else bdmc_summary(model),
-            "importance": beside_importance(arrays["log_prob"], self.run, split, digest),
+            "importance": weighted and beside_importance(arrays["log_prob"], *weighted),
             "evaluate_seconds": round(float(seconds), 1),
             "config": to_dict(config),
             "provenance": {**provenance(self.machine.device), "products": self.machine.products},

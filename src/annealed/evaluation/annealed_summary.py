@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from annealed.evaluation.result import RESULT, read_result
+from annealed.utils.arrays import Arrays, read_arrays
 from annealed.utils.errors import Diverged, UsageError
 
-Arrays = dict[str, np.ndarray]
+AGAIN = "score the run again"
 
 
 def summary(arrays: Arrays) -> dict:
@@ -51,11 +52,11 @@ def bdmc_summary(arrays: Arrays) -> dict | None:
     return {**_finite(numbers), "images": len(gap)}
 
 
-def beside_importance(log_prob: np.ndarray, run: Path, split: str, digest: str) -> dict | None:
-    """The importance-sampled NLL of the same images by `run`'s result.json, and the paired gap.
+def importance_sampled(run: Path, split: str, digest: str) -> tuple[np.ndarray, int] | None:
+    """Log p(x) of every image of `split` by `run`'s result.json, (N,), and its number of samples.
 
-    `log_prob` (N,) are of the first images of `split` of the data with `digest`. None where the run
-    has no finished result of these.
+    None where the run has no finished result of the data with `digest`. Raises UsageError where its
+    files are not readable.
     """
     if not (run / RESULT).exists():
         return None
@@ -63,7 +64,16 @@ def beside_importance(log_prob: np.ndarray, run: Path, split: str, digest: str) 
     wanted = {"status": "finished", "split": split, "data_digest": digest}
     if any(result.get(key) != value for key, value in wanted.items()):
         return None
-    weighted = _arrays((run / RESULT).with_suffix(".npz"))["log_prob"][: len(log_prob)]
+    path = (run / RESULT).with_suffix(".npz")
+    return read_arrays(path, "log_prob", advice=AGAIN)["log_prob"], result["samples"]
+
+
+def beside_importance(log_prob: np.ndarray, weighted: np.ndarray, samples: int) -> dict:
+    """The importance-sampled NLL of the same images, and the paired gap.
+
+    `log_prob` (n,) are of the first images of those of `weighted` (N,), with `samples`.
+    """
+    weighted = weighted[: len(log_prob)]
     gap = log_prob - weighted
     numbers = {
         "nll": -weighted.mean(),
@@ -71,7 +81,7 @@ def beside_importance(log_prob: np.ndarray, run: Path, split: str, digest: str) 
         "gap_error": standard_error(gap),
         "gap_max": gap.max(),
     }
-    return {**_finite(numbers), "samples": result["samples"]}
+    return {**_finite(numbers), "samples": samples}
 
 
 def read_annealed(path: Path) -> tuple[dict, Arrays]:
@@ -82,7 +92,7 @@ def read_annealed(path: Path) -> tuple[dict, Arrays]:
     result = read_result(path)
     if result.get("estimator") != "ais":
         raise UsageError(f"{path} is not a result of --estimator ais.")
-    arrays = _arrays(path.with_suffix(".npz"))
+    arrays = read_arrays(path.with_suffix(".npz"), "log_prob", advice=AGAIN)
     if len(arrays["log_prob"]) != result["test_images"]:
         raise UsageError(f"{path} and the .npz beside it are of different images; score again.")
     return result, arrays
@@ -91,14 +101,6 @@ def read_annealed(path: Path) -> tuple[dict, Arrays]:
 def standard_error(values: np.ndarray) -> float:
     """That of the mean of values (N,); NaN of one."""
     return values.std(ddof=1).item() / len(values) ** 0.5 if len(values) > 1 else math.nan
-
-
-def _arrays(path: Path) -> Arrays:
-    try:
-        with np.load(path) as file:
-            return {"log_prob": file["log_prob"], **file}
-    except (OSError, ValueError, KeyError):
-        raise UsageError(f"{path} is not readable; score the run again.") from None
 
 
 def _finite(numbers: dict) -> dict[str, float | None]:

@@ -1,15 +1,16 @@
 """Numbers of a long scoring, kept batch by batch, so that a killed one goes on."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from annealed.utils.arrays import Arrays, read_arrays
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace
 
 KEY = "key"
+ADVICE = "remove it and score again"
 
 
 class BatchFile:
@@ -21,22 +22,21 @@ class BatchFile:
 
     def __init__(self, path: Path, key: dict):
         self.path, self.key = path, key
-        self.arrays: dict[str, np.ndarray] = {}
+        self.arrays: Arrays = {}
         if not path.exists():
             return
+        self.arrays = read_arrays(path, KEY, advice=ADVICE)
         try:
-            with np.load(path) as file:
-                self.arrays = dict(file)
             there = json.loads(str(self.arrays.pop(KEY)))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            raise UsageError(f"{path} is not readable; remove it and score again.") from None
+        except ValueError:
+            raise UsageError(f"{path} is not readable; {ADVICE}.") from None
         if there != key:
             raise UsageError(
                 f"{path} is of an unfinished scoring with {differences(there, key)}; ask for that, "
                 "remove the file, or name another folder with --output."
             )
 
-    def of(self, kind: str) -> dict[str, np.ndarray]:
+    def of(self, kind: str) -> Arrays:
         """The arrays of `kind`, by name."""
         prefix = f"{kind}/"
         return {k.removeprefix(prefix): v for k, v in self.arrays.items() if k.startswith(prefix)}
@@ -45,7 +45,7 @@ class BatchFile:
         """How many entries the arrays of `kind` have."""
         return max(map(len, self.of(kind).values()), default=0)
 
-    def add(self, kind: str, batch: dict[str, np.ndarray]) -> None:
+    def add(self, kind: str, batch: Arrays) -> None:
         """Add a batch to the arrays of `kind` and write them all."""
         for name, values in batch.items():
             place = f"{kind}/{name}"

@@ -48,8 +48,9 @@ def normal(shape, seed: int, stream: str, *step: int, device="cpu", dtype=torch.
 
 
 def uniform(shape, seed: int, stream: str, *step: int, device="cpu") -> Tensor:
-    """Noise of `shape`, uniform on [0, 1), keyed by (seed, stream, step)."""
-    return torch.rand(shape, generator=generator(seed, stream, *step, device=device), device=device)
+    """Noise of `shape`, uniform on [0, 1), float32, keyed by (seed, stream, step)."""
+    source = generator(seed, stream, *step, device=device)
+    return torch.rand(shape, generator=source, device=device, dtype=torch.float32)
 
 
 def binarise(grey: Tensor, uniforms: Tensor) -> Tensor:

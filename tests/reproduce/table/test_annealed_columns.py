@@ -1,6 +1,7 @@
 """The columns of annealed importance sampling in the table, and its pairs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from scipy import stats
 from annealed.utils.errors import UsageError
 from reproduce.results import scored
 from reproduce.results.store import committed_results, pack_of
-from reproduce.table import nll_table, report
+from reproduce.table import annealed_columns, nll_table, report
 
 ALL, IMAGES, DRAWN = 50, 20, 12
 ROWS = ("vae", "hvi", "hvi_avo")
@@ -80,6 +81,21 @@ def test_a_row_has_its_means_of_the_same_images_and_the_median_gap(made):
     assert "the first 20 test images" in text
     assert "S = 500" in text
     assert "on 12 images that the model draws" in text
+
+
+def test_a_row_whose_median_gap_hides_wide_ones_is_named_with_their_share(tmp_path):
+    commit(tmp_path / "results", rows=("hvi", "vae"))
+    runs = pack_of("short", "mnist", tmp_path / "results").results().values()
+    known = scored.scored_among(runs, tmp_path / "results")
+    place = next(i for i, one in enumerate(known) if one.result["row"] == "hvi")
+    upper = known[place].upper + 5.0 * (np.arange(DRAWN) < 3)
+    ais = known[place].result["ais"] | {"bdmc": {"gap": (upper - known[place].lower).mean()}}
+    result = known[place].result | {"ais": ais}
+    known[place] = replace(known[place], upper=upper, result=result)
+    table = pd.DataFrame({"row": ["vae", "hvi", "iaf"], "seeds": 3})
+    note = annealed_columns.note(annealed_columns.columns(table, known), known)
+    assert note.endswith(" Of HVI 8 % of these images have bounds more than 1 nat apart.")
+    assert note.count(" Of ") == 1
 
 
 def test_pairs_by_ais_are_of_the_same_seeds_and_images(made):
