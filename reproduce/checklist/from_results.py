@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 from reproduce.checklist.record import ASSETS, Evidence, Record, cell_of, every
+from reproduce.results.scored import AIS, ANNEALED
 
 
 def configurations(record: Record) -> Evidence:
@@ -131,7 +132,7 @@ def runs(record: Record) -> Evidence:
         f"{len(record.results)} training runs, each scored once: {counts}; {again} were "
         "interrupted and went on"
     )
-    if annealed := sum("ais" in r for r in record.results.values()):
+    if annealed := sum(AIS in r for r in record.results.values()):
         text += f"; {annealed} were scored by annealed importance sampling too"
     apart = sorted((record.root / "reports").glob("*/*seeds.csv"))
     if apart:
@@ -187,7 +188,7 @@ def _seconds(result: dict) -> tuple[float, float] | None:
     devices = max([s.get("devices", 1) for s in training.get("sessions", [])], default=1)
     trained = None if trained is None else trained * devices
     scored = result.get("evaluate_seconds", 0.0 if result["status"] == "diverged" else None)
-    annealed = result.get("ais", {}).get("evaluate_seconds", 0.0)
+    annealed = sum(result[key]["evaluate_seconds"] for key in ANNEALED if key in result)
     if trained is None or scored is None or not math.isfinite(trained + scored):
         return None
     return trained, scored + annealed

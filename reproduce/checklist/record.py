@@ -9,6 +9,7 @@ import yaml
 
 from reproduce.results.pack import SUFFIX
 from reproduce.results.published import SMOKE
+from reproduce.results.scored import ANNEALED
 from reproduce.results.store import RESULTS, every_result
 
 ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text(encoding="utf-8"))
@@ -67,7 +68,7 @@ class Record:
         for result in self.results.values():
             processes += result.get("training", {}).get("sessions", [])
             processes += [result["provenance"]] if result["status"] == "finished" else []
-            processes += [result["ais"]["provenance"]] if "ais" in result else []
+            processes += [result[key]["provenance"] for key in ANNEALED if key in result]
         return processes
 
     def text(self, path: str) -> str:

@@ -1,7 +1,8 @@
 """Runs that were scored by annealed importance sampling too: their results and arrays.
 
 They are in a pack of their own, <results>/estimators/<preset>/<data>.jsonl, as those of the table
-are; a result there has AIS's under one more key, and is otherwise that of the run.
+are; a result there has AIS's under one more key, and is otherwise that of the run. What chains from
+the prior gave is under keys and in arrays whose names begin with PRIOR.
 """
 
 import math
@@ -17,6 +18,8 @@ from reproduce.results.store import RESULTS, Committed, committed_results
 
 FOLDER = "estimators"  # below the folder of results
 AIS, LOWER, UPPER = "ais", "lower", "upper"  # keys of arrays; of a result, the first
+PRIOR = "from_prior"
+ANNEALED = AIS, f"{PRIOR}_{AIS}"  # the keys of a result that hold AIS's
 CLOSE, ROUNDING = 1e-4, 1e-6  # nats, and a share; arrays are kept in float32
 APART = 1.0  # nats, from which the two bounds of an image say little
 AGAIN = 1e-3  # nats between the NLLs of a run and the same one trained again, sums in another order
@@ -28,7 +31,7 @@ class Scored:
 
     `result` is the run's, with AIS's under AIS. `importance` and `annealed` are log p(x) of the
     same images, (N,) in nats, `lower` and `upper` bounds of log p(x) of images that the model
-    draws, (M,), where M is 0 of a seed without BDMC. `source` is where it is, in words.
+    draws, (M,). `source` is where it is, in words.
     """
 
     source: str
@@ -40,17 +43,16 @@ class Scored:
 
     def __post_init__(self):
         ais = self.result[AIS]
-        if ais["importance"] is None:
-            part = "importance-sampled NLL of these images"
-            raise UsageError(f"{self.source} has no {part}; score the run again.")
+        parts = {"importance": "importance-sampled NLL of these images", "bdmc": "BDMC"}
+        for key, part in parts.items():
+            if ais[key] is None:
+                raise UsageError(f"{self.source} has no {part}; score the run again.")
         pairs = {
             "NLL of the test set": (self.result["nll"], -self.test.mean()),
             "NLL of the same images": (ais["importance"]["nll"], self.nll_is),
             "NLL by AIS": (ais["nll"], self.nll_ais),
+            "BDMC gap": (ais["bdmc"]["gap"], self.gap.mean()),
         }
-        if ais["bdmc"] is not None or len(self.lower):
-            said = (ais["bdmc"] or {}).get("gap", math.nan)
-            pairs["BDMC gap"] = said, self.gap.mean() if len(self.lower) else math.nan
         for name, (said, made) in pairs.items():
             if not abs(said - made) < CLOSE + ROUNDING * abs(said):
                 raise UsageError(
@@ -82,25 +84,32 @@ class Scored:
     def apart(self) -> float:
         """The share of images of the model whose bounds lie more than APART nats apart.
 
-        NaN of a seed without BDMC, or where a bound is not finite.
+        NaN where a bound is not finite.
         """
-        if not len(self.gap) or not np.isfinite(self.gap).all():
-            return math.nan
-        return float((self.gap > APART).mean())
+        return float((self.gap > APART).mean()) if np.isfinite(self.gap).all() else math.nan
 
     @property
     def median_gap(self) -> float:
-        """`gap` of the median image; NaN of a seed without BDMC."""
-        return float(np.median(self.gap)) if len(self.gap) else math.nan
+        """`gap` of the median image."""
+        return float(np.median(self.gap))
 
 
-def read(one: Committed, result: dict) -> Scored:
-    """A seed of the pack; raises UsageError where it lacks a part, or as Scored does."""
-    arrays = [one.log_prob(), *(one.array(key) for key in (AIS, LOWER, UPPER))]
-    if AIS not in result or any(array is None for array in arrays):
+def keys(start: str) -> tuple[str, str, str]:
+    """AIS, LOWER and UPPER of chains from `start`, which is PRIOR or, of those from q, empty."""
+    return tuple(f"{start}_{key}" if start else key for key in (AIS, LOWER, UPPER))
+
+
+def read(one: Committed, result: dict, start: str = "") -> Scored:
+    """A seed of the pack by chains from `start`, as of `keys`.
+
+    Raises UsageError where it lacks a part, or as Scored does.
+    """
+    names = keys(start)
+    arrays = [one.log_prob(), *map(one.array, names)]
+    if names[0] not in result or any(array is None for array in arrays):
         lacking = f"{one.pack.arrays} lacks an array of {one.name}"
         raise UsageError(f"{lacking}; make the page again.")
-    return Scored(str(one), result, *arrays)
+    return Scored(str(one), {**result, AIS: result[names[0]]}, *arrays)
 
 
 def selected(preset: str, data: str, root: Path) -> dict[Committed, dict]:

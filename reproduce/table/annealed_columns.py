@@ -56,7 +56,7 @@ def note(table: pd.DataFrame, scored: Sequence[Scored]) -> str:
     if "nll_ais" not in table:
         return ""
     first = scored[0]
-    size, drawn = first.result[AIS]["annealing"], max(len(one.gap) for one in scored)
+    size, drawn = first.result[AIS]["annealing"], len(first.gap)
     wide = "".join(_wide(row, scored) for row in table.row[table.bdmc_gap.notna()])
     numbers = {"images": len(first.annealed), "samples": first.result["samples"], "drawn": drawn}
     return NOTE.format(**{**size, **numbers, "wide": wide})

@@ -8,7 +8,7 @@ from pathlib import Path
 from annealed.data.images import load_images
 from annealed.runs import cli
 from reproduce.experiments.estimators import kept, page
-from reproduce.experiments.estimators.design import BUDGETS, Budget, runs, scorings
+from reproduce.experiments.estimators.design import BUDGETS, Budget, from_prior, runs, scorings
 from reproduce.pages import common
 from reproduce.results.scored import Scored
 from reproduce.scheduling import engines, failed, scheduler
@@ -41,17 +41,22 @@ def complete(budget: Budget, root: Path, seeds: int) -> list[Scored]:
     return [one for row in rows if wanted <= {one.result["seed"] for one in row} for one in row]
 
 
+def all_of(budget: Budget, root: Path, arguments: Namespace) -> list[Scored]:
+    """Every seed of `budget`, with --missing those that are kept from the pack."""
+    scored = complete(budget, root, arguments.seeds) if arguments.missing else []
+    taken = {one.result["row"] for one in scored}
+    others = tuple(row for row in budget.rows if row not in taken)
+    return scored + (make(replace(budget, rows=others), arguments) if others else [])
+
+
 def main() -> None:
     """The command line; see `--help`."""
     arguments = common.arguments("estimators", __doc__, BUDGETS, add_options)
     preset, root = arguments.preset, kept.root(arguments.preset, arguments.runs)
     budget = BUDGETS[preset]
     if not arguments.page:
-        scored = complete(budget, root, arguments.seeds) if arguments.missing else []
-        taken = {one.result["row"] for one in scored}
-        others = tuple(row for row in budget.rows if row not in taken)
-        scored += make(replace(budget, rows=others), arguments) if others else []
-        kept.commit(scored, budget, root)
+        parts = budget, from_prior(budget)
+        kept.commit({part.start: all_of(part, root, arguments) for part in parts}, budget, root)
     folder = common.folder("estimators", preset)
     print(f"page: {folder / 'index.md'} (numbers {page.write(preset, folder, root)})")
 

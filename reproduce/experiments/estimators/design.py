@@ -1,9 +1,10 @@
 """Which rows are trained and scored by both estimators, and how much annealing a score takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from reproduce.experiments.estimators.scoring import Scoring
+from reproduce.results.scored import PRIOR
 from reproduce.scheduling.run_grid import Run, run_grid
 
 
@@ -17,6 +18,8 @@ class Budget:
     seeds: int  # by default
     options: AnnealedScoreOptions
     compile: bool = False
+    also_from_prior: tuple[str, ...] = ()  # rows that are scored by chains from N(0, I) too
+    start: str = ""  # as of `reproduce.results.scored.keys`, and the folder of scores in a run's
 
 
 BUDGETS = {
@@ -28,18 +31,27 @@ BUDGETS = {
         options=AnnealedScoreOptions.of(
             chains=4, temperatures=20, leapfrogs=3, start="posterior", images=20, simulated=10
         ),
+        also_from_prior=("hvi",),
     ),
     "full": Budget(
         preset="short",
         data="mnist",
-        rows=("vae", "iwae", "hvi", "hvi_avo", "hvi_nvi", "iaf", "cc_lin_iaf"),
+        rows=("vae", "iwae", "hvm", "hvi", "hvi_avo", "hvi_nvi", "iaf", "cc_lin_iaf"),
         seeds=3,
         options=AnnealedScoreOptions.of(
             chains=16, temperatures=500, leapfrogs=5, start="posterior", images=275, simulated=100
         ),
         compile=True,
+        also_from_prior=("cc_lin_iaf",),
     ),
 }
+
+
+def from_prior(budget: Budget) -> Budget:
+    """What `budget` also scores by chains from the prior, a budget of its own."""
+    options = replace(budget.options, start="prior")
+    rows = budget.also_from_prior
+    return replace(budget, rows=rows, options=options, also_from_prior=(), start=PRIOR)
 
 
 def runs(budget: Budget, seeds: int, folder: str) -> list[Run]:
@@ -52,7 +64,7 @@ def scorings(budget: Budget, seeds: int, folder: str) -> list[Scoring]:
     """The scoring of every seed of `runs`, row by row."""
     place = budget.preset, budget.data
     return [
-        Scoring(*place, row, seed, budget.options, folder)
+        Scoring(*place, row, seed, budget.options, folder, budget.start)
         for row in budget.rows
         for seed in range(seeds)
     ]

@@ -4,7 +4,7 @@ Curves of training are left out: the page shows none.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,10 +15,10 @@ from annealed.evaluation.result import RESULT, place, read_placed
 from annealed.utils.arrays import read_arrays
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked
-from reproduce.experiments.estimators.design import Budget
+from reproduce.experiments.estimators.design import Budget, from_prior
 from reproduce.experiments.estimators.scoring import Scoring
 from reproduce.results import scored
-from reproduce.results.scored import AIS, FOLDER, LOWER, UPPER, Scored
+from reproduce.results.scored import AIS, ANNEALED, FOLDER, Scored, keys
 from reproduce.results.store import RESULTS, pack_of, portable
 
 OF_THE_RUN = ("row", "method", "preset", "data", "seed", "split", "binarisation", "data_digest")
@@ -45,10 +45,11 @@ def made(scoring: Scoring) -> Scored:
     return Scored(str(scoring.path), {**result, AIS: kept}, stored["log_prob"], *bounds)
 
 
-def commit(scored: Sequence[Scored], budget: Budget, folder: Path) -> None:
+def commit(scored: Mapping[str, Sequence[Scored]], budget: Budget, folder: Path) -> None:
     """Make the pack below `folder` that of `scored`, in the place of the one that is there.
 
-    Raises UsageError as `read` does, and then leaves the one that is there.
+    `scored` has seeds by the start of their chains, as of `reproduce.results.scored.keys`. Raises
+    UsageError as `read` does, and then leaves the one that is there.
     """
     target = pack_of(budget.preset, budget.data, folder)
     target.path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,11 +57,16 @@ def commit(scored: Sequence[Scored], budget: Budget, folder: Path) -> None:
     with locked(target.path.parent, label, wait=True), TemporaryDirectory(dir=folder) as scratch:
         pack = pack_of(budget.preset, budget.data, Path(scratch))
         pack.path.parent.mkdir()
-        for one in scored:
-            name = "/".join(place(one.result).parts[2:])
-            arrays = {AIS: one.annealed, LOWER: one.lower, UPPER: one.upper}
-            pack.add(name, one.result, None, one.test, arrays)
-        read(budget, Path(scratch))
+        by_seed: dict[str, dict[str, Scored]] = {}
+        for start, seeds in scored.items():
+            for one in seeds:
+                name = "/".join(place(one.result).parts[2:])
+                by_seed.setdefault(name, {})[start] = one
+        for name, by_start in by_seed.items():
+            result, arrays = _packed(by_start)
+            pack.add(name, result, None, by_start[""].test, arrays)
+        for part in (budget, from_prior(budget)):
+            read(part, Path(scratch))
         os.replace(pack.arrays, target.arrays)
         os.replace(pack.path, target.path)
 
@@ -80,19 +86,25 @@ def read(budget: Budget, folder: Path) -> list[Scored]:
 def read_rows(budget: Budget, folder: Path) -> dict[str, list[Scored]]:
     """The seeds that the pack below `folder` has of each row of `budget`, perhaps none.
 
-    A seed may have been scored without BDMC. Raises UsageError where AIS had other options, or
-    results cannot share a table.
+    Raises UsageError where AIS had other options, or results cannot share a table.
     """
     rows: dict[str, list[Scored]] = {row: [] for row in budget.rows}
+    key = keys(budget.start)[0]
     for one, result in scored.selected(budget.preset, budget.data, folder).items():
-        if _size(result.get(AIS, {}).get("annealing")) != _size(budget.options.to_dict()):
+        if budget.start and (one.row not in rows or key not in result):
+            continue
+        if result.get(key, {}).get("annealing") != budget.options.to_dict():
             raise UsageError(f"{one} was scored by AIS of other options; make the page again.")
-        rows.setdefault(one.row, []).append(scored.read(one, result))
+        rows.setdefault(one.row, []).append(scored.read(one, result, budget.start))
     return rows
 
 
-def _size(annealing: dict | None) -> dict | None:
-    """The options of AIS that every seed shares; images of the model are asked for or not."""
-    if not annealing:
-        return None
-    return {key: value for key, value in annealing.items() if key != "simulated"}
+def _packed(by_start: Mapping[str, Scored]) -> tuple[dict, dict[str, np.ndarray]]:
+    """The result and the arrays of a seed, of chains from each start."""
+    result = {key: value for key, value in by_start[""].result.items() if key not in ANNEALED}
+    arrays = {}
+    for start, one in by_start.items():
+        names = keys(start)
+        result[names[0]] = one.result[AIS]
+        arrays |= zip(names, (one.annealed, one.lower, one.upper), strict=True)
+    return result, arrays

@@ -26,12 +26,13 @@ class Scoring:
     seed: int
     options: AnnealedScoreOptions
     runs: str = "runs"
+    output: str = ""  # the folder of the result, below the run folder
     uses_gpu: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return f"{self.row} seed {self.seed} by AIS"
+        return f"{self.row} seed {self.seed} by AIS from the {self.options.start}"
 
     @property
     def run(self) -> Run:
@@ -41,11 +42,12 @@ class Scoring:
     @property
     def path(self) -> Path:
         """The result, beside which its arrays are."""
-        return self.folder() / self.options.name
+        return self.folder() / self.output / self.options.name
 
     def arguments(self, threads: int) -> list[str]:
         """The command that scores it, every option named."""
         command = ["-m", "annealed.evaluate", str(self.folder()), "--estimator", "ais"]
+        command += ["--output", str(self.path.parent)] if self.output else []
         for name, value in self.options.to_dict().items():
             command += [f"--{name}", str(value)]
         return [*command, f"trainer.threads={threads}"]

@@ -9,7 +9,8 @@ from reproduce.results import paired, published
 from reproduce.results.scored import AIS, Scored
 from reproduce.results.statistics import interval
 
-MEASURES = ("nll_test", "nll_is", "nll_ais", "slack", "bdmc_gap", "bdmc_apart", "acceptance")
+MEASURES = ("nll_test", "nll_is", "nll_ais", "slack", "bdmc_gap", "bdmc_gap_mean", "bdmc_apart")
+MEASURES += ("acceptance",)
 LOG_PROB: dict[str, Callable[[Scored], np.ndarray]] = {  # of which a pair's difference is taken
     "importance sampling": lambda s: s.importance,
     "AIS": lambda s: s.annealed,
@@ -22,12 +23,12 @@ def by_seed(scored: list[Scored]) -> pd.DataFrame:
 
     `nll_test` is of all test images, `nll_is` and `nll_ais` of the same first ones, `slack` the one
     less the other, `slack_max` that of the image where it is largest. `bdmc_gap` and
-    `bdmc_apart` are `Scored`'s median_gap and apart; both are NaN of a seed without BDMC.
+    `bdmc_apart` are `Scored`'s median_gap and apart.
     """
     lines = []
     for one in scored:
         result, slack = one.result, one.annealed - one.importance
-        ais, gap = result[AIS], one.gap if len(one.gap) else np.array([np.nan])
+        ais = result[AIS]
         lines.append(
             {
                 "row": result["row"],
@@ -40,7 +41,7 @@ def by_seed(scored: list[Scored]) -> pd.DataFrame:
                 "slack_max": slack.max(),
                 "bdmc_gap": one.median_gap,
                 "bdmc_apart": one.apart,
-                "bdmc_gap_mean": gap.mean(),
+                "bdmc_gap_mean": one.gap.mean(),
                 "bdmc_images": len(one.gap),
                 "acceptance": ais["acceptance_mean"],
                 "k_hat_untrusted": result["k_hat_untrusted"],
@@ -55,7 +56,6 @@ def by_row(seeds: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for row, group in seeds.groupby("row", sort=False):
         line = {"row": row, "label": published.label(row), "seeds": len(group)}
-        line["bdmc_seeds"] = int((group.bdmc_images > 0).sum())
         for measure in MEASURES:
             line[measure], line[f"{measure}_half"] = interval(group[measure])
         lines.append(line | {"slack_max": group.slack_max.max()})
@@ -72,9 +72,9 @@ def order(rows: pd.DataFrame, measure: str) -> list[str]:
     return list(rows.sort_values(measure, kind="stable").label)
 
 
-def changed(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """Pairs of labels, the first better by importance sampling, the second by AIS."""
-    first, second = (order(rows, measure) for measure in ("nll_is", "nll_ais"))
+def changed(rows: pd.DataFrame, measure: str) -> list[tuple[str, str]]:
+    """Pairs of labels, the first better by `measure`, the second by AIS."""
+    first, second = order(rows, measure), order(rows, "nll_ais")
     return [
         (one, other)
         for place, one in enumerate(first)
