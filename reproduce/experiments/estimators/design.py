@@ -36,7 +36,10 @@ BUDGETS = {
     "full": Budget(
         preset="short",
         data="mnist",
-        rows=("vae", "iwae", "hvm", "hvi", "hvi_avo", "hvi_nvi", "iaf", "cc_lin_iaf"),
+        rows=(
+            *("vae", "iwae", "renyi", "hvm", "hvi", "hvi_avo", "hvi_nvi"),
+            *("householder", "householder_avo", "iaf", "cc_lin_iaf"),
+        ),
         seeds=3,
         options=AnnealedScoreOptions.of(
             chains=16, temperatures=500, leapfrogs=5, start="posterior", images=275, simulated=100

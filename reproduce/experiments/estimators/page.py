@@ -99,8 +99,8 @@ def write(preset: str, folder: Path, root: Path, note: Path = READING) -> str:
                 "less AIS is by how much importance sampling overstates the NLL beyond AIS, "
                 "'largest' that of one image of one seed. AIS is an upper bound in expectation "
                 "too: the BDMC gap is how far AIS's bounds on both sides lie apart on images that "
-                "the model draws, the median image's; beside it the mean, which is the bound, the "
-                "share of images of which it is above 1 nat. Acceptance is that of the HMC moves.",
+                "the model draws, the median image's; beside it the mean, which is the bound, and "
+                "the share of images of which it is above 1 nat. Acceptance is that of HMC moves.",
                 numbers,
                 "![NLL by both estimators](estimators.png)",
             ],
