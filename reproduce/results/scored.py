@@ -19,7 +19,6 @@ from reproduce.results.store import RESULTS, Committed, committed_results
 FOLDER = "estimators"  # below the folder of results
 AIS, LOWER, UPPER = "ais", "lower", "upper"  # keys of arrays; of a result, the first
 PRIOR = "from_prior"
-ANNEALED = AIS, f"{PRIOR}_{AIS}"  # the keys of a result that hold AIS's
 CLOSE, ROUNDING = 1e-4, 1e-6  # nats, and a share; arrays are kept in float32
 APART = 1.0  # nats, from which the two bounds of an image say little
 AGAIN = 1e-3  # nats between the NLLs of a run and the same one trained again, sums in another order
@@ -97,6 +96,9 @@ class Scored:
 def keys(start: str) -> tuple[str, str, str]:
     """AIS, LOWER and UPPER of chains from `start`, which is PRIOR or, of those from q, empty."""
     return tuple(f"{start}_{key}" if start else key for key in (AIS, LOWER, UPPER))
+
+
+ANNEALED = tuple(keys(start)[0] for start in ("", PRIOR))  # the keys of a result that hold AIS's
 
 
 def read(one: Committed, result: dict, start: str = "") -> Scored:

@@ -19,7 +19,11 @@ class Budget:
     options: AnnealedScoreOptions
     compile: bool = False
     also_from_prior: tuple[str, ...] = ()  # rows that are scored by chains from N(0, I) too
-    start: str = ""  # as of `reproduce.results.scored.keys`, and the folder of scores in a run's
+
+    @property
+    def start(self) -> str:
+        """Where chains start, as of `scored.keys`; the scores' folder below that of a run."""
+        return PRIOR if self.options.start == "prior" else ""
 
 
 BUDGETS = {
@@ -53,8 +57,7 @@ BUDGETS = {
 def from_prior(budget: Budget) -> Budget:
     """What `budget` also scores by chains from the prior, a budget of its own."""
     options = replace(budget.options, start="prior")
-    rows = budget.also_from_prior
-    return replace(budget, rows=rows, options=options, also_from_prior=(), start=PRIOR)
+    return replace(budget, rows=budget.also_from_prior, options=options, also_from_prior=())
 
 
 def runs(budget: Budget, seeds: int, folder: str) -> list[Run]:

@@ -85,9 +85,8 @@ def write(preset: str, folder: Path, root: Path, note: Path = READING) -> str:
     seeds = summary.by_seed(scored)
     rows, pairs = summary.by_row(seeds), summary.pairs(scored)
     prior_seeds = summary.by_seed(kept.read(from_prior(BUDGETS[preset]), root))
-    prior_rows = summary.by_row(prior_seeds)
     numbers, order = rows_table(rows), order_text(rows)
-    prior_numbers = rows_table(prior_rows)
+    prior_numbers = rows_table(summary.by_row(prior_seeds))
     tables = {name: paired_table(of_name) for name, of_name in pairs.items()}
     frame = pd.concat([p.assign(estimator=name) for name, p in pairs.items()], ignore_index=True)
     sections = [
