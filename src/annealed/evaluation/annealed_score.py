@@ -67,10 +67,10 @@ class AnnealedScore:
         self.held_out = images.held_out(config.evaluate.split)[: options.images]
         self.counts = {"image": len(self.held_out), "model": options.simulated}
         key = {**identity(config), **options.to_dict(), "split": config.evaluate.split}
-        digest = images.digest()
-        key |= {"data": digest, "weights": _digest(method)}
+        self.digest = images.digest()
+        key |= {"data": self.digest, "weights": _digest(method)}
         # before the hours that scoring takes, since it may not be readable
-        self.weighted = importance_sampled(run, config.evaluate.split, digest)
+        self.weighted = importance_sampled(run, config.evaluate.split, self.digest)
         self.kept = BatchFile(self.path.with_suffix(".batches.npz"), key)
         passes = {"image": 1, "model": 2}  # the second is backwards
         self.cost = {kind: options.size.transitions(n) + 1 for kind, n in passes.items()}
@@ -151,7 +151,7 @@ class AnnealedScore:
             "annealing": self.options.to_dict(),
             "split": config.evaluate.split,
             "binarisation": BINARISATION.get(config.data.name, "dynamic"),
-            "data_digest": images.digest(),
+            "data_digest": self.digest,
             "data_images": {name: len(getattr(images, name)) for name in SPLITS},
             **numbers,
             "bdmc": None if model is None else bdmc_summary(model),
