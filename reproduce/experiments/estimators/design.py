@@ -41,15 +41,16 @@ BUDGETS = {
         preset="short",
         data="mnist",
         rows=(
-            *("vae", "iwae", "renyi", "hvm", "hvi", "hvi_avo", "hvi_nvi"),
-            *("householder", "householder_avo", "iaf", "cc_lin_iaf"),
+            *("vae", "iwae", "renyi", "iterative", "hvm", "hvi", "hvi_avo", "hvi_nvi"),
+            *("hvi_nvi_star", "householder", "householder_avo"),
+            *("iaf", "iaf_avo", "lin_iaf", "cc_lin_iaf"),
         ),
         seeds=3,
         options=AnnealedScoreOptions.of(
             chains=16, temperatures=500, leapfrogs=5, start="posterior", images=275, simulated=100
         ),
         compile=True,
-        also_from_prior=("cc_lin_iaf",),
+        also_from_prior=("lin_iaf", "cc_lin_iaf"),
     ),
 }
 
