@@ -8,6 +8,7 @@ PAGES = {
     "toys/reading.md": "toy/index.md",
     "invertible/reading.md": "invertible/index.md",
     "nested/reading.md": "nested/index.md",
+    "successors/reading.md": "successors.md",
     "noise/reading.md": "noise/index.md",
     "corners/reading.md": "corners/index.md",
     "collapse/reading.md": "collapse/index.md",
