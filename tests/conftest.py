@@ -87,9 +87,9 @@ def langevin(reverse: str = "plain", **arguments) -> Langevin:
     return step
 
 
-def hamiltonian(leapfrogs: int = 2) -> Hamiltonian:
+def hamiltonian(leapfrogs: int = 2, **arguments) -> Hamiltonian:
     """Leapfrog steps with a momentum that lasts."""
-    return Hamiltonian(D, leapfrogs, persistence=0.6, step_size=0.2)
+    return Hamiltonian(D, leapfrogs, persistence=0.6, step_size=0.2, **arguments)
 
 
 POSTERIORS = {  # what a small posterior's transitions are, by name
@@ -104,6 +104,8 @@ POSTERIORS = {  # what a small posterior's transitions are, by name
     "mcd": lambda: [langevin("learnt") for _ in range(3)],
     "cmcd": lambda: [langevin("controlled") for _ in range(3)],
     "uha": lambda: [Hamiltonian(D, persistence=0.0), hamiltonian(), hamiltonian(1)],
+    "truncated cmcd": lambda: [langevin("controlled", max_drift=0.1) for _ in range(3)],
+    "truncated uha": lambda: [Hamiltonian(D, persistence=0.0), hamiltonian(max_drift=0.1)],
     "mixed": lambda: [*refinements(2), IAF(D, H, 12), Householder(D, H)],
 }
 

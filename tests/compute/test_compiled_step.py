@@ -23,8 +23,9 @@ CHOICES = [(row, ()) for row in METHODS] + [
     ("householder_avo", ("train_encoder=true", "train_decoder=false")),
     ("hvi_avo", ("mixing=convex", "anchor=prior")),
     ("hvi_avo", ("stagewise=true", "warm_up=false", "alphas=geometric")),
-    ("uha", ("steps=2", "leapfrogs=2", "alphas=learnt")),
+    ("uha", ("steps=2", "leapfrogs=2", "alphas=learnt", "max_drift=0.05")),
     ("cmcd", ("steps=2", "learn_step_size=false", "per_dimension=false")),
+    ("mcd", ("steps=2", "per_dimension=false", "max_drift=0.05")),
 ]
 
 
@@ -56,8 +57,8 @@ def assert_same(fast, other, plain, adam, tolerance):
 @pytest.mark.parametrize("seeds", [1, 2])
 @pytest.mark.parametrize(("row", "options"), CHOICES)
 def test_every_row_and_choice_takes_the_plain_steps(row, options, seeds, grey, traced):
-    groups = {"uha": "transitions", "cmcd": "transitions", "hvi_nvi_star": "nvi", "hvi_nvi": "nvi"}
-    group = groups.get(row, "avo")
+    groups = dict.fromkeys(("uha", "cmcd", "mcd"), "transitions")
+    group = "nvi" if "nvi" in row else groups.get(row, "avo")
     options = [f"method.{group}.{option}" for option in options]
     options += [f"method.{group}.rho=0.5"] if "avo" in row or "nvi" in row else []
     options += ["method.transitions.steps=2"] if row.startswith(("hvi", "house")) else []

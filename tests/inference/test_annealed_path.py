@@ -16,7 +16,7 @@ from annealed.inference.objectives import ObjectiveInputs, elbo, log_weight
 from annealed.models.energies import energy
 
 S = 3
-KINDS = ("lmcvae", "mcd", "cmcd", "uha")
+KINDS = ("lmcvae", "mcd", "cmcd", "uha", "truncated cmcd", "truncated uha")
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -173,6 +173,10 @@ def test_what_does_not_fit_is_refused_in_a_sentence(linear_gaussian):
     for step_size in (0.0, -0.1):
         with pytest.raises(ValueError, match=f"a step size is {step_size}; accepted: above 0"):
             Langevin(2, step_size=step_size)
+    for kind in (Langevin, Hamiltonian):
+        for limit in (0.0, -1.0, float("nan")):
+            with pytest.raises(ValueError, match=f"max_drift is {limit}; accepted: a number above"):
+                kind(2, max_drift=limit)
     with pytest.raises(ValueError, match="unknown reverse 'both'; accepted: plain, learnt, contr"):
         Langevin(2, reverse="both")
     for arguments, problem in (

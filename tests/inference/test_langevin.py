@@ -44,11 +44,12 @@ def test_the_slope_is_the_gradient_of_the_annealed_density():
     torch.testing.assert_close(slope, gradient(density, z))
 
 
+@pytest.mark.parametrize("max_drift", [None, 0.2])
 @pytest.mark.parametrize("per_dimension", [True, False])
 @pytest.mark.parametrize("reverse", WEIGHTS)
-def test_a_langevin_step_is_weighed_by_torchs_normals(reverse, per_dimension):
+def test_a_langevin_step_is_weighed_by_torchs_normals(reverse, per_dimension, max_drift):
     density, z, context, noise, _ = problem()
-    step = langevin(reverse, per_dimension=per_dimension).double()
+    step = langevin(reverse, per_dimension=per_dimension, max_drift=max_drift).double()
     with torch.no_grad():
         step.step_size.raw.add_(torch.randn_like(step.step_size.raw))
         state, log_ratio = step(density.state(z), context, noise, density)
@@ -57,13 +58,20 @@ def test_a_langevin_step_is_weighed_by_torchs_normals(reverse, per_dimension):
     ahead, back = {"plain": (0, 0), "learnt": (0, 1), "controlled": (1, -1)}[reverse]
 
     def kernel(z, sign):
-        mean = z + h * (gradient(density, z) + sign * net(z))
+        moves = h * gradient(density, z) / (2 * h).sqrt()
+        if max_drift:
+            reached.append((moves.abs() > max_drift).double().mean().item())
+            moves = torch.maximum(torch.minimum(moves, 0 * h + max_drift), 0 * h - max_drift)
+        mean = z + moves * (2 * h).sqrt() + h * sign * net(z)
         return Independent(Normal(mean, (2 * h).sqrt()), 1)
 
+    reached = []
     q, new = kernel(z, ahead), state.z
     torch.testing.assert_close(new, q.mean + q.stddev * noise, rtol=0, atol=1e-12)
     expected = q.log_prob(new) - kernel(new, back).log_prob(z)
     torch.testing.assert_close(log_ratio, expected, rtol=0, atol=1e-10)
+    assert all(0.2 < share < 0.8 for share in reached)
+    assert len(reached) == (2 if max_drift else 0)
 
 
 def test_networks_that_have_learnt_nothing_leave_the_plain_step():
@@ -76,11 +84,12 @@ def test_networks_that_have_learnt_nothing_leave_the_plain_step():
         assert torch.equal(log_ratio, plain[1])
 
 
-def test_one_leapfrog_step_with_fresh_momentum_is_a_langevin_step():
+@pytest.mark.parametrize("max_drift", [None, 0.2])
+def test_one_leapfrog_step_with_fresh_momentum_is_a_langevin_step(max_drift):
     density, z, context, noise, momentum = problem()
     h = torch.tensor([0.3, 0.1, 0.2], dtype=torch.float64)
-    uha = Hamiltonian(D, persistence=0.0).double()
-    plain = Langevin(D, H).double()
+    uha = Hamiltonian(D, persistence=0.0, max_drift=max_drift).double()
+    plain = Langevin(D, H, max_drift=max_drift).double()
     with torch.no_grad():
         uha.step_size.raw.copy_(h.expm1().log())
         plain.step_size.raw.copy_((h.square() / 2).expm1().log())
@@ -90,10 +99,12 @@ def test_one_leapfrog_step_with_fresh_momentum_is_a_langevin_step():
     torch.testing.assert_close(log_ratio, expected, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("max_drift", [None, 0.1])
 @pytest.mark.parametrize("leapfrogs", [1, 3])
-def test_a_hamiltonian_step_is_weighed_by_torchs_normals_and_keeps_volume(leapfrogs):
+def test_a_hamiltonian_step_is_weighed_by_torchs_normals_and_keeps_volume(leapfrogs, max_drift):
     density, z, context, noise, v = problem()
-    step, h, kept = hamiltonian(leapfrogs).double(), 0.2, 0.6
+    step, h, kept = hamiltonian(leapfrogs, max_drift=max_drift).double(), 0.2, 0.6
+    largest = max_drift or math.inf
     with torch.no_grad():
         state, log_ratio = step(density.state(z, v), context, noise, density)
     fresh = kept * v + math.sqrt(1 - kept**2) * noise
@@ -101,9 +112,9 @@ def test_a_hamiltonian_step_is_weighed_by_torchs_normals_and_keeps_volume(leapfr
     def flow(both):
         z, v = both.chunk(2, -1)
         for _ in range(leapfrogs):
-            v = v + h / 2 * gradient(density, z)
+            v = v + (h / 2 * gradient(density, z)).clip(-largest, largest)
             z = z + h * v
-            v = v + h / 2 * gradient(density, z)
+            v = v + (h / 2 * gradient(density, z)).clip(-largest, largest)
         return torch.cat([z, v], -1)
 
     ends = flow(torch.cat([z, fresh], -1))
@@ -148,3 +159,45 @@ def test_a_momentum_is_drawn_where_none_comes_in():
         strict=True,
     ):
         assert torch.equal(*((v.z if hasattr(v, "z") else v) for v in (a, b)))
+
+
+def limited(kind, limit, context=1):
+    """A step of `kind`, a reverse kernel or uha, with `max_drift`."""
+    if kind == "uha":
+        return Hamiltonian(D, persistence=0.0, max_drift=limit)
+    return Langevin(D, context, reverse=kind, max_drift=limit)
+
+
+def narrow(kind, limit):
+    """Where a path of five steps ends, and the gradient's norm, from a q_0 of deviation 0.005."""
+    target = al.Energy(lambda z: -z.square().sum(-1) / 2)
+    q = al.AnnealedPosterior.unconditional(
+        D, 0.005, [limited(kind, limit) for _ in range(5)], target=target
+    )
+    with al.utils.randomness.initialisation(0):
+        q = q.double()
+    noise = torch.randn(6, 100, 1, D, generator=torch.Generator().manual_seed(0)).double()
+    path = q(torch.ones(1, 1, dtype=torch.float64), noise)
+    log_w = al.inference.objectives.log_weight(target, torch.ones(1, 1), path)
+    log_w.mean().backward()
+    slopes = [p.grad.norm() for p in q.parameters() if p.grad is not None]
+    return path.z[-1].detach().abs().max().item(), torch.stack(slopes).max().item()
+
+
+@pytest.mark.parametrize("kind", [*WEIGHTS, "uha"])
+def test_a_start_narrower_than_a_step_throws_no_path_that_is_limited(kind):
+    far, steep = narrow(kind, None)
+    near, gentle = narrow(kind, 5.0)
+    assert far > 1e3 * near
+    assert steep > 1e3 * gentle
+    assert near < 5.0
+
+
+@pytest.mark.parametrize("kind", [*WEIGHTS, "uha"])
+def test_a_limit_that_is_not_reached_changes_no_bit(kind):
+    density, z, context, noise, _ = problem()
+    steps = [limited(kind, limit, H).double() for limit in (None, 100.0)]
+    steps[1].load_state_dict(steps[0].state_dict())
+    (a, expected), (b, actual) = (s(density.state(z), context, noise, density) for s in steps)
+    assert torch.equal(a.z, b.z)
+    assert torch.equal(expected, actual)

@@ -161,7 +161,11 @@ def hierarchical(w, options, x, context, q0, z, noise):
 
 
 def annealed(w: Weights, options, x: Tensor, q0: Independent, t: int):
-    """The gradient in z of (1 - alpha_t) log q_0(z) + alpha_t log p(x, z), and its step size."""
+    """The gradient in z of (1 - alpha_t) log q_0(z) + alpha_t log p(x, z), and its step size.
+
+    Where the options have a max_drift, the gradient is cut where its move h g over the deviation
+    (2 h)^(1/2) of a Langevin step's noise is larger; a leapfrog step is one with h^2 / 2.
+    """
     steps = options["steps"]
     alpha = (t + 1) / steps
     if options["alphas"] == "learnt":
@@ -173,7 +177,12 @@ def annealed(w: Weights, options, x: Tensor, q0: Independent, t: int):
         at = z.detach().requires_grad_()
         with torch.enable_grad():
             log_f = (1 - alpha) * q0.log_prob(at) + alpha * w.joint(x, at)
-            return torch.autograd.grad(log_f.sum(), at)[0]
+            g = torch.autograd.grad(log_f.sum(), at)[0]
+        if not options["max_drift"]:
+            return g
+        h = step**2 / 2 if "leapfrogs" in options else step
+        largest = (options["max_drift"] * (2 * h).sqrt() / h).expand_as(g)
+        return torch.where(g.abs() > largest, g.sign() * largest, g)
 
     return slope, step
 

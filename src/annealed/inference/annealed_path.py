@@ -89,6 +89,13 @@ class StepSize(nn.Module):
         return nn.functional.softplus(self.raw)
 
 
+def checked_drift(limit: float | None) -> float | None:
+    """`limit` as `max_drift` of a transition; raises ValueError for what is not accepted."""
+    if limit is not None and not limit > 0.0:
+        raise ValueError(f"max_drift is {limit}; accepted: a number above 0, or None")
+    return limit
+
+
 class FixedAlphas(nn.Module):
     """alpha_1 < ... < alpha_T = 1, held fixed."""
 

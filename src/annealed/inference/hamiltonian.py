@@ -4,7 +4,13 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from annealed.inference.annealed_path import AnnealedTarget, AnnealedTransition, State, StepSize
+from annealed.inference.annealed_path import (
+    AnnealedTarget,
+    AnnealedTransition,
+    State,
+    StepSize,
+    checked_drift,
+)
 from annealed.inference.normal import standard_log_prob
 
 
@@ -20,8 +26,9 @@ class Hamiltonian(AnnealedTransition):
     `persistence` is eta. At 0 every momentum is fresh: with one leapfrog step it is a plain
     `Langevin` step of size h^2 / 2. Between 0 and 1 it is where a learnt one starts, unless
     `learn_persistence` is false. A diagonal mass M is a step size for each dimension: in the
-    momentum M^(1/2) v the step is h / M^(1/2). See `StepSize`. Raises ValueError for what is not
-    accepted.
+    momentum M^(1/2) v the step is h / M^(1/2). See `StepSize`. `max_drift` truncates half a step's
+    change of v, in each dimension; volume and reversal stay, and the step at persistence 0 is a
+    `Langevin` step with the same `max_drift`. Raises ValueError for what is not accepted.
     """
 
     def __init__(
@@ -34,13 +41,14 @@ class Hamiltonian(AnnealedTransition):
         step_size: float = 0.1,
         learn_step_size: bool = True,
         per_dimension: bool = True,
+        max_drift: float | None = None,
     ):
         super().__init__()
         if leapfrogs < 1:
             raise ValueError(f"leapfrogs is {leapfrogs}; accepted: a whole number from 1")
         if not 0.0 <= persistence < 1.0:
             raise ValueError(f"persistence is {persistence}; accepted: from 0 to below 1")
-        self.leapfrogs = leapfrogs
+        self.leapfrogs, self.max_drift = leapfrogs, checked_drift(max_drift)
         self.step_size = StepSize(dim, step_size, learn_step_size, per_dimension)
         if not persistence:
             self.logit = None
@@ -56,6 +64,11 @@ class Hamiltonian(AnnealedTransition):
         kept = self.logit.sigmoid()
         return kept * momentum + (1.0 - kept.square()).sqrt() * noise
 
+    def kick(self, state: State, step: Tensor, density: AnnealedTarget) -> Tensor:
+        """What half a leapfrog step adds to the momentum at `state`, (S, B, D)."""
+        change = 0.5 * step * density.slope(state)
+        return change.clamp(-self.max_drift, self.max_drift) if self.max_drift else change
+
     @override
     def forward(
         self, state: State, context: Tensor, noise: Tensor, density: AnnealedTarget
@@ -63,7 +76,7 @@ class Hamiltonian(AnnealedTransition):
         step = self.step_size()
         first = v = self.refreshed(state.momentum, noise)
         for _ in range(self.leapfrogs):
-            v = v + 0.5 * step * density.slope(state)
+            v = v + self.kick(state, step, density)
             state = density.state(state.z + step * v)
-            v = v + 0.5 * step * density.slope(state)
+            v = v + self.kick(state, step, density)
         return state._replace(momentum=v), standard_log_prob(first) - standard_log_prob(v)

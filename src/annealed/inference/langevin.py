@@ -5,7 +5,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
-from annealed.inference.annealed_path import AnnealedTarget, AnnealedTransition, State, StepSize
+from annealed.inference.annealed_path import (
+    AnnealedTarget,
+    AnnealedTransition,
+    State,
+    StepSize,
+    checked_drift,
+)
 from annealed.inference.normal import Normal
 
 # what the network's output is multiplied by in the forward and in the reverse kernel
@@ -43,9 +49,14 @@ class Langevin(AnnealedTransition):
     - controlled, a = 1 and b = -1: both kernels are learnt (CMCD: Vargas et al. 2024, arXiv
       2307.01050), here with one f and one u for the two kernels of a transition.
 
+    `max_drift` truncates grad log f, in each dimension, where it would move z by more than so many
+    standard deviations of the noise: drifts of Roberts & Tweedie 1996 (Bernoulli 2.4, MALTA). Both
+    kernels stay Gaussians, so log q - log r stays exact. Without it a step diverges where f is
+    narrower than about sqrt(h / 2), as where q_0 shrinks in training.
+
     Step sizes h start at `step_size`; see `StepSize`. Each transition has its network and its step
     sizes. The context's width is by default that of an unconditional posterior; it and `hidden`
-    units are the network's. Raises ValueError for another `reverse`.
+    units are the network's. Raises ValueError for what is not accepted.
     """
 
     def __init__(
@@ -58,11 +69,13 @@ class Langevin(AnnealedTransition):
         step_size: float = 0.01,
         learn_step_size: bool = True,
         per_dimension: bool = True,
+        max_drift: float | None = None,
     ):
         super().__init__()
         if reverse not in WEIGHTS:
             raise ValueError(f"unknown reverse {reverse!r}; accepted: {', '.join(WEIGHTS)}")
         self.step_size = StepSize(dim, step_size, learn_step_size, per_dimension)
+        self.max_drift = checked_drift(max_drift)
         self.weight_ahead, self.weight_back = WEIGHTS[reverse]
         self.drift = None if reverse == "plain" else Drift(dim, context, hidden)
 
@@ -71,9 +84,13 @@ class Langevin(AnnealedTransition):
     ) -> Normal:
         """N(z + h (grad log f(z) + weight u(z)), 2 h) at `state`."""
         step, drift = self.step_size(), density.slope(state)
+        scale = (2.0 * step).sqrt()
+        if self.max_drift:
+            bound = self.max_drift * scale / step
+            drift = drift.clamp(-bound, bound)
         if weight:
             drift = drift + weight * self.drift(state.z, context)
-        return Normal(state.z + step * drift, (2.0 * step).sqrt().expand_as(state.z))
+        return Normal(state.z + step * drift, scale.expand_as(state.z))
 
     def ahead(self, state: State, context: Tensor, density: AnnealedTarget) -> Normal:
         """The forward kernel at `state`."""

@@ -18,6 +18,7 @@ class AnnealedOptions(PathOptions):
     step_size: float = number(0.01, low=0.0, open_ends=True)  # where it starts
     learn_step_size: bool = True
     per_dimension: bool = True  # a step size for each latent
+    max_drift: float | None = number(None, low=0.0, open_ends=True)  # in deviations of the noise
     alphas: str = choice("linear", "geometric", "learnt", default="linear")
     first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
 
@@ -28,9 +29,9 @@ class AnnealedOptions(PathOptions):
         """The posterior with these transitions, which follows the row's target."""
         return builder.annealed_posterior(self.build(builder), self.alphas, self.first_alpha)
 
-    def sizes(self) -> dict[str, float | bool]:
-        """The arguments of a transition's step sizes."""
-        names = ("step_size", "learn_step_size", "per_dimension")
+    def sizes(self) -> dict[str, float | bool | None]:
+        """The arguments that say how far a transition moves."""
+        names = ("step_size", "learn_step_size", "per_dimension", "max_drift")
         return {name: getattr(self, name) for name in names}
 
 
