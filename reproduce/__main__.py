@@ -12,7 +12,7 @@ from annealed.utils.paths import argument
 from reproduce.results.locations import choose_data, reports_folder
 from reproduce.results.scored import scored_among
 from reproduce.results.selection import results_of
-from reproduce.results.store import commit_results
+from reproduce.results.store import commit_results, place_of_row
 from reproduce.scheduling import engines, failed, scheduler
 from reproduce.scheduling.run_grid import ROWS, Run, rows_of, run_grid
 from reproduce.table import nll_table
@@ -95,6 +95,11 @@ def write_table(runs: list[Run], folder: Path, note: str, failures: list[str]) -
     failed.conclude(failures)
 
 
+def keep(run: Run) -> list[str]:
+    """Commit the results of a run; returns a sentence for each refusal."""
+    return commit_results(run.results(), below=place_of_row(run.row))
+
+
 def main() -> None:
     """The command line; see `--help`."""
     arguments = arguments_parser().parse_args()
@@ -117,7 +122,7 @@ def main() -> None:
         pick(names, arguments.cell_index)
     data, note = choose_data(arguments.data, arguments.preset)
     runs = runs_of(arguments, data, rows)
-    keeping = {"done": lambda run: commit_results(run.results())} if arguments.keep else {}
+    keeping = {"done": keep} if arguments.keep else {}
     if arguments.cell_index is not None:
         run = pick(runs, arguments.cell_index)
         failed.conclude(scheduler.run_on(engines.chosen(arguments), [run], **keeping))

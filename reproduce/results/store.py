@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from annealed.config import read_resolved
+from annealed.config.loader import config_folder, find_file
 from annealed.config.registry import METHODS
 from annealed.evaluation.result import RESULT, place, read_placed
 from annealed.runs.folders import CONFIG
@@ -21,6 +22,7 @@ from annealed.utils.errors import UsageError
 from reproduce.results.pack import SUFFIX, Pack
 
 RESULTS = Path("reports", "results")
+PUBLISHED = "published"  # in a pack, what precedes the rows of configs/published/
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     frame = pd.read_csv(metrics) if metrics.exists() else None
     pack.add(committed.name, result, frame, log_prob)
     return committed
+
+
+def place_of_row(row: str) -> str:
+    """What precedes the row of a configuration, by name or path: the table has the others alone."""
+    return PUBLISHED if find_file(row).parent == config_folder() / PUBLISHED else ""
 
 
 def portable(result: dict) -> dict:

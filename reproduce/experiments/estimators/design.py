@@ -44,6 +44,7 @@ BUDGETS = {
             *("vae", "iwae", "renyi", "iterative", "hvm", "hvi", "hvi_avo", "hvi_nvi"),
             *("hvi_nvi_star", "householder", "householder_avo"),
             *("iaf", "iaf_avo", "lin_iaf", "cc_lin_iaf"),
+            *("lmcvae", "mcd", "cmcd", "uha", "tvo"),
         ),
         seeds=3,
         options=AnnealedScoreOptions.of(

@@ -11,15 +11,16 @@ from reproduce.experiments.successors.design import (
     LEARNT_KERNELS,
     METHODS,
     PUBLISHED,
+    REFERENCE,
     ROWS,
     Cost,
     Ring,
     Toy,
 )
-from reproduce.results import published
+from reproduce.results import paired, published
 from reproduce.results.scored import scored_among
 from reproduce.results.statistics import interval
-from reproduce.results.store import committed_results
+from reproduce.results.store import PUBLISHED as PLACE, Committed, committed_results
 from reproduce.table import annealed_columns, nll_table
 
 RING = ("log_z", "ess", "rarest_mode")
@@ -102,11 +103,14 @@ def mnist(results: Path) -> pd.DataFrame:
     """One line a row of ROWS and PUBLISHED: NLL, bound, share of high k-hats, what was published.
 
     Of what is committed of preset short below `results`; a row that is not there has no numbers.
+    `difference` is the NLL less REFERENCE's, over the seeds that both have, of ROWS alone.
     """
     labels = {row: published.label(row) for row in ROWS}
     labels |= {row: label for row, (label, _) in PUBLISHED.items()}
     rows = pd.DataFrame({"row": list(labels), "label": list(labels.values())})
-    runs = nll_table.collect(committed_results("short", "mnist", results))
+    places = [("short", "mnist", results, below) for below in ("", PLACE)]
+    committed = [one for place in places for one in committed_results(*place)]
+    runs = nll_table.collect(committed)
     shown = [run for run in runs if run["row"] in labels]
     if shown:
         rows = rows.merge(nll_table.summarise(shown)[list(MNIST)], on="row", how="left")
@@ -114,11 +118,24 @@ def mnist(results: Path) -> pd.DataFrame:
         rows = annealed_columns.columns(rows, scored_among(shown, results))
     else:
         rows = rows.assign(**dict.fromkeys(MNIST[1:], float("nan"))).assign(seeds=0)
+    rows["samples"] = rows.row.map({run["row"]: run["samples"] for run in shown})
+    rows = rows.merge(_behind(committed), on="row", how="left")
     absent = [name for name in ("nll_ais", "nll_ais_half") if name not in rows]
     numbers = {row: number for row, (_, number) in PUBLISHED.items()}
     numbers |= {r.row: f"{r.published:.2f}" for r in rows.itertuples() if r.published > 0}
     rows["published"] = [numbers.get(row, "") for row in rows.row]
     return rows.assign(**dict.fromkeys(absent, float("nan")))
+
+
+def _behind(committed: list[Committed]) -> pd.DataFrame:
+    """`difference` of each of ROWS that is there, and half of its 95% t-interval over seeds."""
+    by_row = paired.by_row(committed)
+    lines = []
+    for row in ROWS:
+        if row != REFERENCE and {row, REFERENCE} <= by_row.keys():
+            by_seed = paired.differences(by_row[row], by_row[REFERENCE])
+            lines.append([row, *interval(by_seed.mean(1) if len(by_seed) else [])])
+    return pd.DataFrame(lines, columns=["row", "difference", "difference_half"])
 
 
 def _numbers(result: dict, names: Sequence[str]) -> dict[str, float]:

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
+from results import result
+from scipy import stats
 
 from annealed import config as configuration
 from annealed.inference import annealed_path
@@ -26,6 +28,7 @@ from reproduce.experiments.successors import cost, design, page, run, summary, t
 from reproduce.experiments.successors.cost import Counted, Step, evaluations
 from reproduce.experiments.successors.design import METHODS, ROWS, SUCCESSORS, Cost, Ring, Toy
 from reproduce.experiments.units import finish
+from reproduce.results import store
 
 RING = nested.Budget(steps=3, seeds=2, batches=4, paths=20, hidden=8)
 TOYS = paths.Budget(steps=3, seeds=2, samples=8, draws=300, hidden=8)
@@ -87,12 +90,12 @@ def test_the_ring_is_scored_as_the_nested_page_scores_it():
 @pytest.mark.parametrize("method", SUCCESSORS)
 def test_a_fit_of_every_successor_on_the_ring_is_scored(method):
     results = run.fit_ring(Ring(method, 4), RING, [0, 1], quiet)
-    for result in results.values():
-        assert result["status"] == "finished"
-        assert math.isfinite(result["log_z"])
-        assert 1.0 <= result["ess"] <= RING.paths
-        assert 0.0 <= result["rarest_mode"] <= 1 / 8
-        assert result["alphas"][-1] == pytest.approx(1.0)
+    for scored in results.values():
+        assert scored["status"] == "finished"
+        assert math.isfinite(scored["log_z"])
+        assert 1.0 <= scored["ess"] <= RING.paths
+        assert 0.0 <= scored["rarest_mode"] <= 1 / 8
+        assert scored["alphas"][-1] == pytest.approx(1.0)
     assert results[0]["log_z"] != results[1]["log_z"]
 
 
@@ -215,17 +218,25 @@ def test_mnists_rows_are_those_of_the_committed_table_and_the_others_are_named()
     table = pd.read_csv(ROOT / "reports" / "short" / "nll_table.csv").set_index("row")
     assert list(rows.index) == [*ROWS, *design.PUBLISHED]
     for row in rows.index:
-        if row in table.index:
+        if row not in design.PUBLISHED:
             assert rows.nll[row] == pytest.approx(table.nll[row], abs=1e-6)
             assert rows.seeds[row] == table.seeds[row]
-        else:
-            assert rows.seeds[row] == 0
+    assert not set(design.PUBLISHED) & set(table.index)
+    seeds = pd.read_csv(ROOT / "reports" / "short" / "nll_cells.csv")
+    nll = seeds.pivot(index="seed", columns="row", values="nll")
+    for row in ("uha", "tvo", "iwae"):
+        apart = (nll[row] - nll["hvi"]).dropna()
+        low, high = stats.ttest_1samp(apart, 0.0).confidence_interval(0.95)
+        assert rows.difference[row] == pytest.approx(apart.mean(), abs=1e-6)
+        assert rows.difference_half[row] == pytest.approx((high - low) / 2, abs=1e-5)
+    assert np.isnan(rows.difference["hvi"])
     text = tables.mnist_table(rows.reset_index())
-    absent = [rows.label[row] for row in rows.index if row not in table.index]
+    assert f"| {rows.difference['uha']:+.2f} ± " in text
+    absent = rows.label[rows.seeds == 0]
     said = tables.untrained(rows.reset_index())
-    assert all(f"| {label} | 0 | - | - | - | - |" in text for label in absent)
+    assert all(f"| {label} | 0 | - | - | - | - | - | - |" in text for label in absent)
     assert all(label in said for label in absent)
-    assert f"| {table.nll['vae']:.2f} (" in text
+    assert f"| VAE | 3 | 1000 | {table.nll['vae']:.2f} (" in text
     assert "| 84.58 ± 0.39 at K = 10; their VAE 85.22 |" in text
     assert f"| {table.published['hvi_avo']:.2f} |" in text
 
@@ -239,11 +250,29 @@ def test_rows_of_published_sizes_are_configurations_and_say_the_published_number
         assert all(number in read(path) for number in numbers)
 
 
+def test_published_sizes_are_kept_beside_the_rows_of_the_table(tmp_path):
+    sizes, own = ROOT / "configs" / "published" / "thin2021.yaml", tmp_path / "thin2021.yaml"
+    own.write_text(read(sizes), encoding="utf-8")
+    places = [store.place_of_row(str(row)) for row in (sizes, own, "hvi", "uha.yaml")]
+    assert places == ["published", "", "", ""]
+    pack = store.pack_of("short", "mnist", tmp_path)
+    for name, row, nll in (
+        ("hvi/seed0", "hvi", 86.0),
+        ("published/thin2021/seed0", "thin2021", 85.0),
+    ):
+        pack.add(name, result(row, 0, nll), None, np.full(10, -nll))
+    assert [one.row for one in store.committed_results("short", "mnist", tmp_path)] == ["hvi"]
+    rows = summary.mnist(tmp_path).set_index("row")
+    assert (rows.seeds["thin2021"], rows.samples["thin2021"]) == (1, 500)
+    assert rows.nll["thin2021"] == 85.0
+    assert np.isnan(rows.difference["thin2021"])  # other sizes, and another number of samples
+
+
 def test_without_committed_results_every_row_has_dashes(tmp_path):
     rows = summary.mnist(tmp_path)
     assert (rows.seeds == 0).all()
     assert page.mnist_source(rows) == "no committed result"
-    assert "| VAE | 0 | - | - | - | - | - |" in tables.mnist_table(rows)
+    assert "| VAE | 0 | - | - | - | - | - | - | - |" in tables.mnist_table(rows)
 
 
 def invented(setting, seed):
