@@ -1,6 +1,6 @@
 """Training curves of a table's rows, with bands over seeds."""
 
-from itertools import cycle
+from itertools import cycle, product
 
 import matplotlib
 import numpy as np
@@ -83,25 +83,24 @@ def _bounds(metrics: pd.DataFrame, axes: list[Axes]) -> None:
         gap=metrics["train/elbo"] - metrics["val/elbo"],
     )
     last = metrics["epoch"].max()
-    colours = _colours(sorted(set(metrics["row"])))
+    looks = _looks(sorted(set(metrics["row"])))
     for axis, (column, title) in zip(axes, PANELS.items(), strict=True):
-        for row in colours:
+        for row in looks:
             frame = metrics[metrics["row"] == row].pivot(
                 index="epoch", columns="seed", values=column
             )
             smooth = frame.rolling(max(1, last // POINTS)).mean()
-            _curve(axis, smooth[smooth.index > SKIP * last], last, row, colours[row])
+            _curve(axis, smooth[smooth.index > SKIP * last], last, row, looks[row])
         axis.set(xlabel="epoch", ylabel=title)
         axis.grid(alpha=0.3)
 
 
-def _curve(axis: Axes, frame: pd.DataFrame, last: int, row: str, colour: str) -> None:
+def _curve(axis: Axes, frame: pd.DataFrame, last: int, row: str, look: tuple[str, str]) -> None:
     """A row's line, band and dots, where a seed ended before epoch `last`.
 
-    `frame` has a line an epoch and a column a seed.
+    `frame` has a line an epoch and a column a seed; `look` is the line's kind and colour.
     """
-    front = row in COMPARED
-    line = "--" if not front and row.endswith("_avo") else "-"
+    front, (line, colour) = row in COMPARED, look
     style = {"color": colour, "zorder": 3 if front else 2}
     axis.plot(frame.mean(axis=1), line, label=label(row), linewidth=1.8 if front else 1.0, **style)
     band = {"alpha": 0.25 if front else 0.12, "linewidth": 0}
@@ -135,14 +134,17 @@ def _difference(axis: Axes, kind: str, title: str, lines: dict[str, pd.DataFrame
     axis.grid(alpha=0.3)
 
 
-def _colours(rows: list[str]) -> dict[str, str]:
-    """A colour a row, those in front drawn last; a row with AVO has that of its row without."""
+def _looks(rows: list[str]) -> dict[str, tuple[str, str]]:
+    """Kind of line and colour of each row, no two alike, those in front drawn last.
+
+    A row with AVO has the colour of its row without, dashed.
+    """
     others = [row for row in rows if row not in COMPARED]
     families = dict.fromkeys(row.removesuffix("_avo") for row in others)
-    of_family = dict(zip(families, cycle(OTHERS), strict=False))
-    return {row: of_family[row.removesuffix("_avo")] for row in others} | {
-        row: colour for row, colour in COMPARED.items() if row in rows
-    }
+    of_family = dict(zip(families, cycle(product(("-", ":", "-."), OTHERS)), strict=False))
+    looks = {row: of_family[row.removesuffix("_avo")] for row in others}
+    dashed = {row: ("--", look[1]) for row, look in looks.items() if row.endswith("_avo")}
+    return looks | dashed | {row: ("-", COMPARED[row]) for row in COMPARED if row in rows}
 
 
 def _legend(figure: Figure, axes) -> None:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from results import bounds, commit_made_up
 from scipy import stats
 
+from annealed.config.registry import METHODS
 from reproduce.table import by_epoch, curves, report
 
 PAPER = ("preset=paper", "trainer.epochs=2000")
@@ -164,3 +165,14 @@ def test_the_figures_bands_are_of_the_seeds_in_training_and_dots_where_they_stop
     assert values[81] == pytest.approx(RISE[80], abs=1e-4)
     assert dots.get_xdata().tolist() == [80]
     assert dots.get_ydata() == pytest.approx([RISE[79] + 1.0], abs=1e-4)
+
+
+def test_no_two_rows_of_a_figure_look_alike():
+    rows = sorted(METHODS)
+    metrics = pd.concat([bounds(RISE[:30]).assign(row=row, seed=0) for row in rows])
+    axes = list(Figure().subplots(1, 3))
+    curves._bounds(metrics, axes)
+    lines = axes[0].get_lines()[::2]  # a row's dots follow its line
+    looks = {line.get_label(): (line.get_linestyle(), line.get_color()) for line in lines}
+    assert len(looks) == len(set(looks.values())) == len(rows)
+    assert looks["IAF-AVO"] == ("--", looks["IAF"][1])
