@@ -26,9 +26,10 @@ class Hamiltonian(AnnealedTransition):
     `persistence` is eta. At 0 every momentum is fresh: with one leapfrog step it is a plain
     `Langevin` step of size h^2 / 2. Between 0 and 1 it is where a learnt one starts, unless
     `learn_persistence` is false. A diagonal mass M is a step size for each dimension: in the
-    momentum M^(1/2) v the step is h / M^(1/2). See `StepSize`. `max_drift` truncates half a step's
-    change of v, in each dimension; volume and reversal stay, and the step at persistence 0 is a
-    `Langevin` step with the same `max_drift`. Raises ValueError for what is not accepted.
+    momentum M^(1/2) v the step is h / M^(1/2). See `StepSize`. `max_drift` limits half a step's
+    change of v, in each dimension; volume and reversal stay, and one leapfrog step of a fresh
+    momentum is a `Langevin` step with the same `max_drift`. Raises ValueError for what is not
+    accepted.
     """
 
     def __init__(

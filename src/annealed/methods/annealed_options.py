@@ -18,7 +18,7 @@ class AnnealedOptions(PathOptions):
     step_size: float = number(0.01, low=0.0, open_ends=True)  # where it starts
     learn_step_size: bool = True
     per_dimension: bool = True  # a step size for each latent
-    max_drift: float | None = number(5.0, low=0.0, open_ends=True)  # in deviations of the noise
+    max_drift: float | None = number(5.0, low=0.0, open_ends=True)  # of a step; null: no limit
     alphas: str = choice("linear", "geometric", "learnt", default="linear")
     first_alpha: float | None = number(None, low=0.0, high=1.0, open_ends=True)  # alpha_1
 
