@@ -118,7 +118,8 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
 
 def place_of_row(row: str) -> str:
     """What precedes the row of a configuration, by name or path: the table has the others alone."""
-    return PUBLISHED if find_file(row).parent == config_folder() / PUBLISHED else ""
+    published = (config_folder() / PUBLISHED).resolve()
+    return PUBLISHED if find_file(row).resolve().parent == published else ""
 
 
 def portable(result: dict) -> dict:

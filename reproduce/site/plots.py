@@ -11,7 +11,7 @@ WIDTH, LEFT, RIGHT = 460, 56, 12  # of a viewBox: in all, and beside the frame
 TOP, HEIGHT, BOTTOM = 12, 270, 42
 LABELS, LINE = 132, 26  # of the forest: room for the names of rows, height of one
 POINTS = 200  # of a curve; more could not be seen apart
-COLOURS = 8  # of the style sheet; then dashes begin
+COLOURS = 8  # of the style sheet; then dashes begin, of two kinds
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def forest(table: pd.DataFrame, seeds: pd.DataFrame, near: float) -> dict | None
     if not len(known):
         return None
     there = known.published.dropna()
-    numbers = pd.concat([done.nll, there - near, there + near])
+    narrow = known[known.seeds > 2]  # two seeds have an interval that would hide the rest
+    ends = [narrow.ci_low, narrow.ci_high, there - near, there + near]
+    numbers = pd.concat([done.nll, *ends])
     margin = 0.1 * (numbers.max() - numbers.min()) + 0.05
     low, high = numbers.min() - margin, numbers.max() + margin
     x = Axis(low, high, LABELS, WIDTH - RIGHT)
@@ -126,7 +128,7 @@ def curves(by_name: dict[str, pd.DataFrame], title: str, labels: dict[str, str])
             {
                 "label": labels.get(row, row),
                 "colour": place % COLOURS,
-                "dashed": place >= COLOURS,
+                "dash": place // COLOURS % 3,
                 "line": _points(line),
                 "band": _points(upper + lower[::-1]),
                 "last": f"{frame['mean'].iloc[-1]:.2f}",

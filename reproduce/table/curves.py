@@ -95,7 +95,7 @@ def _bounds(metrics: pd.DataFrame, axes: list[Axes]) -> None:
         axis.grid(alpha=0.3)
 
 
-def _curve(axis: Axes, frame: pd.DataFrame, last: int, row: str, look: tuple[str, str]) -> None:
+def _curve(axis: Axes, frame: pd.DataFrame, last: int, row: str, look: tuple) -> None:
     """A row's line, band and dots, where a seed ended before epoch `last`.
 
     `frame` has a line an epoch and a column a seed; `look` is the line's kind and colour.
@@ -134,16 +134,18 @@ def _difference(axis: Axes, kind: str, title: str, lines: dict[str, pd.DataFrame
     axis.grid(alpha=0.3)
 
 
-def _looks(rows: list[str]) -> dict[str, tuple[str, str]]:
-    """Kind of line and colour of each row, no two alike, those in front drawn last.
+def _looks(rows: list[str]) -> dict[str, tuple]:
+    """Kind of line and colour of each row, those in front drawn last.
 
-    A row with AVO has the colour of its row without, dashed.
+    No two are alike of three times as many rows as there are OTHERS. A row with AVO has the colour
+    of its row without, and is dashed.
     """
     others = [row for row in rows if row not in COMPARED]
     families = dict.fromkeys(row.removesuffix("_avo") for row in others)
     of_family = dict(zip(families, cycle(product(("-", ":", "-."), OTHERS)), strict=False))
     looks = {row: of_family[row.removesuffix("_avo")] for row in others}
-    dashed = {row: ("--", look[1]) for row, look in looks.items() if row.endswith("_avo")}
+    dashes = {"-": "--", ":": (0, (6, 1, 1, 1)), "-.": (0, (8, 3))}
+    dashed = {r: (dashes[line], colour) for r, (line, colour) in looks.items() if r[-4:] == "_avo"}
     return looks | dashed | {row: ("-", COMPARED[row]) for row in COMPARED if row in rows}
 
 

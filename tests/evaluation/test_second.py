@@ -51,11 +51,15 @@ def own_noise(row, options, g: torch.Generator, latent: int):
     return [torch.randn(shape, generator=g, dtype=torch.float64) for shape in shapes]
 
 
-def check(folder, images: Images) -> None:
-    """The second evaluation of a run folder: image by image, then with noise of its own."""
+def check(folder, images: Images, **transitions) -> None:
+    """The second evaluation of a run folder: image by image, then with noise of its own.
+
+    `transitions` are options of the row's transitions in the place of those it was trained with.
+    """
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     row, resolved = result["row"], result["config"]
     options, latent = resolved["method"], resolved["network"]["latent"]
+    options = options | {"transitions": options.get("transitions", {}) | transitions}
     weights = second.Weights(load(folder / "best.ckpt")["state_dict"])
     actual = np.load(folder / "result.npz")
     sizes = [len(part) for part in images.test.split(resolved["evaluate"]["batch_size"])]
@@ -88,7 +92,11 @@ CUT = ["method.transitions.max_drift=0.05"]  # most steps reach it
 )
 def test_a_row_trained_on_digits_scores_as_a_second_evaluation_says(row, options, tmp_path):
     tiny = [*TINY, f"runs={tmp_path}", "trainer.epochs=2", f"evaluate.samples={S}", *options]
-    check(fit(configuration.load(row, tiny)), load_images("digits", None, 0))
+    folder = fit(configuration.load(row, tiny))
+    check(folder, load_images("digits", None, 0))
+    if options:  # and the limit counts: without it the scores are others
+        with pytest.raises(AssertionError):
+            check(folder, load_images("digits", None, 0), max_drift=None)
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,11 @@ def test_the_slope_is_the_gradient_of_the_annealed_density():
 @pytest.mark.parametrize("reverse", WEIGHTS)
 def test_a_langevin_step_is_weighed_by_torchs_normals(reverse, per_dimension, max_drift):
     density, z, context, noise, _ = problem()
-    step = langevin(reverse, per_dimension=per_dimension, max_drift=max_drift).double()
+    with al.utils.randomness.initialisation(0):
+        step = langevin(reverse, per_dimension=per_dimension, max_drift=max_drift).double()
+        change = torch.randn_like(step.step_size.raw)
     with torch.no_grad():
-        step.step_size.raw.add_(torch.randn_like(step.step_size.raw))
+        step.step_size.raw.add_(change)
         state, log_ratio = step(density.state(z), context, noise, density)
         h = torch.log1p(step.step_size.raw.exp()).expand(D)
         net = (lambda z: step.drift(z, context)) if step.drift else torch.zeros_like

@@ -129,8 +129,8 @@ def successor(
 ) -> Posterior:
     """The posterior of a method of SUCCESSORS from q_0 = N(0, scale^2 I), initialised by `seed`.
 
-    Transitions start as those of the package's rows do, and q_0 is held fixed. TVO has none: its
-    posterior is a Gaussian alone, and q_0 is what it learns.
+    Transitions start as those of the package's rows do, their drift not limited, and q_0 is held
+    fixed. TVO has none: its posterior is a Gaussian alone, and q_0 is what it learns.
     """
     with randomness.initialisation(seed):
         if method == "TVO":

@@ -68,7 +68,8 @@ class Hamiltonian(AnnealedTransition):
     def kick(self, state: State, step: Tensor, density: AnnealedTarget) -> Tensor:
         """What half a leapfrog step adds to the momentum at `state`, (S, B, D)."""
         change = 0.5 * step * density.slope(state)
-        return change.clamp(-self.max_drift, self.max_drift) if self.max_drift else change
+        limit = self.max_drift
+        return change if limit is None else change.clamp(-limit, limit)
 
     @override
     def forward(

@@ -50,9 +50,9 @@ class Langevin(AnnealedTransition):
       2307.01050), here with one f and one u for the two kernels of a transition.
 
     `max_drift` truncates grad log f, in each dimension, where it would move z by more than so many
-    standard deviations of the noise: drifts of Roberts & Tweedie 1996 (Bernoulli 2.4, MALTA). Both
-    kernels stay Gaussians, so log q - log r stays exact. Without it a step diverges where f is
-    narrower than about sqrt(h / 2), as where q_0 shrinks in training.
+    standard deviations of the noise: after the truncated drift of Roberts & Tweedie 1996
+    (Bernoulli 2.4, MALTA). Both kernels stay Gaussians, so log q - log r stays exact. Without it a
+    step diverges where f is narrower than about sqrt(h / 2), as where q_0 shrinks in training.
 
     Step sizes h start at `step_size`; see `StepSize`. Each transition has its network and its step
     sizes. The context's width is by default that of an unconditional posterior; it and `hidden`
@@ -85,7 +85,7 @@ class Langevin(AnnealedTransition):
         """N(z + h (grad log f(z) + weight u(z)), 2 h) at `state`."""
         step, drift = self.step_size(), density.slope(state)
         scale = (2.0 * step).sqrt()
-        if self.max_drift:
+        if self.max_drift is not None:
             bound = self.max_drift * scale / step
             drift = drift.clamp(-bound, bound)
         if weight:

@@ -250,20 +250,21 @@ def test_rows_of_published_sizes_are_configurations_and_say_the_published_number
         assert all(number in read(path) for number in numbers)
 
 
-def test_published_sizes_are_kept_beside_the_rows_of_the_table(tmp_path):
+def test_published_sizes_are_kept_beside_the_rows_of_the_table(tmp_path, monkeypatch):
     sizes, own = ROOT / "configs" / "published" / "thin2021.yaml", tmp_path / "thin2021.yaml"
     own.write_text(read(sizes), encoding="utf-8")
     places = [store.place_of_row(str(row)) for row in (sizes, own, "hvi", "uha.yaml")]
     assert places == ["published", "", "", ""]
+    monkeypatch.chdir(ROOT)
+    assert store.place_of_row("configs/published/thin2021.yaml") == "published"
     pack = store.pack_of("short", "mnist", tmp_path)
-    for name, row, nll in (
-        ("hvi/seed0", "hvi", 86.0),
-        ("published/thin2021/seed0", "thin2021", 85.0),
-    ):
-        pack.add(name, result(row, 0, nll), None, np.full(10, -nll))
+    for row, place, nll, s in (("hvi", "", 86.0, 1000), ("thin2021", "published/", 85.0, 500)):
+        made = result(row, 0, nll, samples=s)
+        pack.add(f"{place}{row}/seed0", made, None, np.full(10, -nll))
     assert [one.row for one in store.committed_results("short", "mnist", tmp_path)] == ["hvi"]
     rows = summary.mnist(tmp_path).set_index("row")
     assert (rows.seeds["thin2021"], rows.samples["thin2021"]) == (1, 500)
+    assert rows.samples["hvi"] == 1000
     assert rows.nll["thin2021"] == 85.0
     assert np.isnan(rows.difference["thin2021"])  # other sizes, and another number of samples
 

@@ -17,6 +17,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
+from annealed.config.registry import METHODS
 from annealed.utils.errors import UsageError
 from annealed.utils.files import sha256
 from reproduce.checklist.record import Record
@@ -232,6 +233,14 @@ def test_the_curves_are_the_mean_lowest_and_highest_seed(small):
     shown = [line[0, 1], band[0, 1], band[-1, 1]]
     np.testing.assert_allclose(np.array(shown) * slope + start, expected, atol=0.02)
     assert one["last"] == f"{-100 / (1 + 899) + 1:.2f}"[:5]
+
+
+def test_no_two_lines_of_the_committed_table_look_alike():
+    frame = pd.DataFrame({"mean": [1.0, 2.0], "min": [0.0, 1.0], "max": [2.0, 3.0]}, index=[1, 2])
+    drawn = plots.curves({row: frame for row in METHODS}, "T", {})
+    looks = {(one["colour"], one["dash"]) for one in drawn["series"]}
+    assert len(looks) == len(METHODS)
+    assert {dash for _, dash in looks} <= {0, 1, 2}  # the kinds that the templates name
 
 
 def test_the_differences_are_means_with_their_intervals_after_the_first_epochs():
