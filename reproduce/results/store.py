@@ -22,7 +22,7 @@ from annealed.utils.errors import UsageError
 from reproduce.results.pack import SUFFIX, Pack
 
 RESULTS = Path("reports", "results")
-PUBLISHED = "published"  # in a pack, what precedes the rows of configs/published/
+PUBLISHED_SIZES = "published"  # in a pack, what precedes the rows of configs/published/
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
 
 def place_of_row(row: str) -> str:
     """What precedes the row of a configuration, by name or path: the table has the others alone."""
-    published = (config_folder() / PUBLISHED).resolve()
-    return PUBLISHED if find_file(row).resolve().parent == published else ""
+    published = (config_folder() / PUBLISHED_SIZES).resolve()
+    return PUBLISHED_SIZES if find_file(row).resolve().parent == published else ""
 
 
 def portable(result: dict) -> dict:

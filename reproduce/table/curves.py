@@ -145,8 +145,10 @@ def _looks(rows: list[str]) -> dict[str, tuple]:
     of_family = dict(zip(families, cycle(product(("-", ":", "-."), OTHERS)), strict=False))
     looks = {row: of_family[row.removesuffix("_avo")] for row in others}
     dashes = {"-": "--", ":": (0, (6, 1, 1, 1)), "-.": (0, (8, 3))}
-    dashed = {r: (dashes[line], colour) for r, (line, colour) in looks.items() if r[-4:] == "_avo"}
-    return looks | dashed | {row: ("-", COMPARED[row]) for row in COMPARED if row in rows}
+    for row, (line, colour) in looks.items():
+        if row.endswith("_avo"):
+            looks[row] = dashes[line], colour
+    return looks | {row: ("-", COMPARED[row]) for row in COMPARED if row in rows}
 
 
 def _legend(figure: Figure, axes) -> None:

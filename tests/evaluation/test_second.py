@@ -83,7 +83,7 @@ def check(folder, images: Images, **transitions) -> None:
         assert abs(actual[key][which].mean() - drawn.mean()) < 6 * error, (row, key)
 
 
-CUT = ["method.transitions.max_drift=0.05"]  # most steps reach it
+CUT = ["method.transitions.max_drift=0.05"]
 
 
 @pytest.mark.parametrize(

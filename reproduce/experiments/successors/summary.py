@@ -20,7 +20,7 @@ from reproduce.experiments.successors.design import (
 from reproduce.results import paired, published
 from reproduce.results.scored import scored_among
 from reproduce.results.statistics import interval
-from reproduce.results.store import PUBLISHED as PLACE, Committed, committed_results
+from reproduce.results.store import PUBLISHED_SIZES, Committed, committed_results
 from reproduce.table import annealed_columns, nll_table
 
 RING = ("log_z", "ess", "rarest_mode")
@@ -108,9 +108,10 @@ def mnist(results: Path) -> pd.DataFrame:
     labels = {row: published.label(row) for row in ROWS}
     labels |= {row: label for row, (label, _) in PUBLISHED.items()}
     rows = pd.DataFrame({"row": list(labels), "label": list(labels.values())})
-    places = [("short", "mnist", results, below) for below in ("", PLACE)]
-    committed = [committed_results(*place) for place in places]  # which may differ in S
-    shown = [r for of in committed for r in nll_table.collect(of) if r["row"] in labels]
+    table = committed_results("short", "mnist", results)
+    sizes = committed_results("short", "mnist", results, PUBLISHED_SIZES)
+    runs = nll_table.collect(table) + nll_table.collect(sizes)  # apart, as they may differ in S
+    shown = [run for run in runs if run["row"] in labels]
     if shown:
         rows = rows.merge(nll_table.summarise(shown)[list(MNIST)], on="row", how="left")
         rows["seeds"] = rows.seeds.fillna(0).astype(int)
@@ -118,7 +119,7 @@ def mnist(results: Path) -> pd.DataFrame:
     else:
         rows = rows.assign(**dict.fromkeys(MNIST[1:], float("nan"))).assign(seeds=0)
     rows["samples"] = rows.row.map({run["row"]: run["samples"] for run in shown})
-    rows = rows.merge(_behind(committed[0]), on="row", how="left")
+    rows = rows.merge(_behind(table), on="row", how="left")
     absent = [name for name in ("nll_ais", "nll_ais_half") if name not in rows]
     numbers = {row: number for row, (_, number) in PUBLISHED.items()}
     numbers |= {r.row: f"{r.published:.2f}" for r in rows.itertuples() if r.published > 0}

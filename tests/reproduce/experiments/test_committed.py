@@ -17,7 +17,7 @@ from reproduce.experiments.noise import design, page
 from reproduce.experiments.page_work import Source
 from reproduce.experiments.units import finish
 
-CODE = {"commit": "abc", "command": "python"}
+CODE = {"commit": "abc", "command": "python --runs runs"}  # as it is committed
 SEEDS = 2
 
 
@@ -40,7 +40,8 @@ def made(tmp_path_factory):
         patch.setitem(design.BUDGETS, "full", TINY)
         for work in source.plan("noise"):
             for unit in work.units:
-                finish(unit, list(range(SEEDS)), CODE)
+                code = {**CODE, "command": f"python --runs {source.runs}"}
+                finish(unit, list(range(SEEDS)), code)
         committed.commit(page.PAGE, source)
         yield source, make(source, root / "page")
 
@@ -63,6 +64,12 @@ def test_the_page_of_the_committed_files_is_that_of_the_runs(made, tmp_path):
     for path in shown:
         here, there = np.load(tmp_path / "runs" / path), np.load(f"{source.runs}/{path}")
         assert here["z"].tobytes() == there["z"].tobytes()
+
+
+def test_where_this_machine_has_its_runs_is_not_committed(made):
+    text = read(made[0].results / "noise.jsonl")
+    assert made[0].runs not in text
+    assert '"command": "python --runs runs"' in text
 
 
 def test_committed_again_the_files_are_the_same_bytes_and_hold_no_curve(made, tmp_path):
