@@ -27,7 +27,7 @@ from annealed.utils import randomness
 
 ROOT = Path(__file__).parents[1]
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["annealed.runs.run", "annealed.evaluate"])
+SERVER.set_forkserver_preload(["annealed.runs.run", "annealed.runs.rescore"])
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models
 
 

@@ -15,7 +15,7 @@ from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, read_result
 from annealed.runs import cli
 from annealed.runs.folders import run_folder
-from annealed.runs.load import MACHINE_KEYS, OVERRIDES_HELP
+from annealed.runs.machine_keys import MACHINE_KEYS, OVERRIDES_HELP
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
 from annealed.utils.paths import argument

@@ -11,7 +11,8 @@ from annealed.config.datasets import BINARY
 from annealed.config.registry import METHODS
 from annealed.evaluation.pictures import draw_pictures, picture
 from annealed.runs import cli
-from annealed.runs.load import OVERRIDES_HELP, configured, trained
+from annealed.runs.load import configured, trained
+from annealed.runs.machine_keys import OVERRIDES_HELP
 from annealed.training.checkpoints import BEST
 from annealed.utils.errors import UsageError
 from annealed.utils.files import write_errors_explained

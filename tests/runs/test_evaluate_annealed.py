@@ -12,13 +12,13 @@ from conftest import annealed, sentence
 from tiny_runs import Killed, tiny
 
 from annealed.compute.machine import resolve
-from annealed.evaluate import evaluate_annealed
 from annealed.evaluation import annealed_score
 from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_score import AnnealedScore, row_start
 from annealed.evaluation.annealed_summary import read_annealed
 from annealed.inference.importance import log_marginal
 from annealed.runs.load import configured, trained
+from annealed.runs.rescore import evaluate_annealed
 from annealed.runs.run import fit
 from annealed.training.checkpoints import BEST
 from annealed.utils.errors import UsageError

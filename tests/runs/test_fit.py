@@ -15,11 +15,11 @@ from tiny_runs import assert_same_run, poisoned, start, tiny, weights
 from annealed import config as configuration
 from annealed.config.registry import method_class
 from annealed.data.images import load_images
-from annealed.evaluate import evaluate
 from annealed.evaluation.result import trusted_k
 from annealed.evaluation.score import score_images, summary
 from annealed.inference.importance import Estimate, log_marginal
 from annealed.runs import wandb_logger
+from annealed.runs.rescore import evaluate
 from annealed.runs.run import fit
 from annealed.training.checkpoints import AtomicCheckpointIO, load, load_weights
 from annealed.training.module import Training

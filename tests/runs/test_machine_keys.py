@@ -9,9 +9,10 @@ import yaml
 from conftest import annealed, mnist_folder, sentence
 from tiny_runs import tiny
 
-from annealed.evaluate import evaluate
 from annealed.runs.folders import KEYS_WITHOUT_EFFECT
-from annealed.runs.load import MACHINE_KEYS, configured
+from annealed.runs.load import configured
+from annealed.runs.machine_keys import MACHINE_KEYS
+from annealed.runs.rescore import evaluate
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
 

@@ -57,6 +57,20 @@ def test_one_device_is_one_run_and_fully_logged(surrounded):
         assert name in logged, name
 
 
+def test_a_scoring_among_variables_of_others_is_fully_logged_too(surrounded):
+    folder = surrounded[0]
+    before = set(folder.glob("wandb/offline-run-*"))
+    command = [sys.executable, "-m", "annealed.evaluate", str(folder), "--samples", "20"]
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", env={**os.environ, **LEFT}
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "evaluation_S20.json").is_file()
+    (logged,) = set(folder.glob("wandb/offline-run-*")) - before
+    (log,) = logged.glob("run-*.wandb")
+    assert b"test/nll" in log.read_bytes()
+
+
 def test_the_console_has_what_is_trained_the_bars_and_the_result(surrounded):
     folder, done = surrounded
     data, how, *bars = done.stderr.splitlines()

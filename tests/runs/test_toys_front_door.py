@@ -12,7 +12,6 @@ from tiny_runs import assert_same_run, weights
 from annealed import config as configuration
 from annealed.config.datasets import ENERGIES
 from annealed.config.registry import METHODS
-from annealed.evaluate import evaluate
 from annealed.evaluation.densities import densities, density_picture
 from annealed.models import catalogue
 from annealed.models.catalogue import Toy
@@ -20,6 +19,7 @@ from annealed.models.targets import Energy
 from annealed.runs.folders import each_seed, run_folder
 from annealed.runs.load import trained
 from annealed.runs.problems import problem
+from annealed.runs.rescore import evaluate
 from annealed.runs.run import fit
 from annealed.training.module import Training
 from annealed.training.record import read_metrics

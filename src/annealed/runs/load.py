@@ -13,14 +13,10 @@ from annealed.compute.device import device_of
 from annealed.config.schema import Config
 from annealed.methods.base import Method
 from annealed.runs.folders import CONFIG
+from annealed.runs.machine_keys import MACHINE_KEYS
 from annealed.runs.problems import Problem, problem
 from annealed.training.checkpoints import BEST, load_weights
 from annealed.utils.errors import UsageError
-
-# what a trained run takes anew: keys of the machine, which change no number or how it is rounded
-MACHINE_KEYS = ("data.root", "evaluate.memory_mb", "wandb.")
-MACHINE_KEYS += tuple(f"trainer.{key}" for key in ("accelerator", "threads", "compile", "products"))
-OVERRIDES_HELP = f"of the machine alone: {', '.join(MACHINE_KEYS)}*"
 
 
 def configured(folder: Path, overrides: Sequence[str] = ()) -> Config:

@@ -9,7 +9,7 @@ from conftest import ROOT, TINY
 from wandb_server import KEY, served, settings
 
 from annealed import config as configuration
-from annealed.evaluate import evaluate
+from annealed.runs.rescore import evaluate
 from annealed.runs.run import fit
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked
