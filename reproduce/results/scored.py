@@ -122,9 +122,10 @@ def selected(preset: str, data: str, root: Path) -> dict[Committed, dict]:
     return chosen
 
 
-def scored_among(runs: Iterable[dict], results: Path = RESULTS) -> list[Scored]:
+def scored_among(runs: Iterable[dict], results: Path = RESULTS, below: str = "") -> list[Scored]:
     """Those of `runs`, results of one table, whose weights AIS scored.
 
+    Of a name in the pack `below` is what precedes row and seed, as in `committed_results`.
     A run trained again counts as the same where its NLL agrees to AGAIN; other weights of the same
     seed, of another device for one, are off by a hundredth and more. Raises UsageError as `read`
     does.
@@ -132,10 +133,10 @@ def scored_among(runs: Iterable[dict], results: Path = RESULTS) -> list[Scored]:
     known = {(run["row"], run["seed"]): run for run in runs if run["status"] == "finished"}
     places = {(run["preset"], run["data"]) for run in known.values()}
     return [
-        read(one, result)
+        read(one, one.read())
         for preset, data in sorted(places)
-        for one, result in selected(preset, data, results / FOLDER).items()
-        if _same_weights(known.get((result["row"], result["seed"])), result)
+        for one in committed_results(preset, data, results / FOLDER, below)
+        if _same_weights(known.get((one.row, one.seed)), one.read())
     ]
 
 

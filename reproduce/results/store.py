@@ -116,6 +116,11 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     return committed
 
 
+def published_sizes() -> list[str]:
+    """The rows of configs/published/."""
+    return sorted(path.stem for path in (config_folder() / PUBLISHED_SIZES).glob("*.yaml"))
+
+
 def place_of_row(row: str) -> str:
     """What precedes the row of a configuration, by name or path: the table has the others alone."""
     published = (config_folder() / PUBLISHED_SIZES).resolve()

@@ -7,17 +7,21 @@ from pathlib import Path
 
 from annealed.data.images import load_images
 from annealed.runs import cli
+from annealed.utils.paths import argument
 from reproduce.experiments.estimators import kept, page
 from reproduce.experiments.estimators.design import BUDGETS, Budget, from_prior, runs, scorings
 from reproduce.pages import common
 from reproduce.results.scored import Scored
 from reproduce.scheduling import engines, failed, scheduler
 
+SIZES = "keep what AIS gave in these run folders of configs/published/, for the successors' page"
+
 
 def add_options(parser: ArgumentParser) -> None:
     """The options beside those of every page."""
     common.add_missing(parser)
     parser.add_argument("--page", action="store_true", help="run nothing: the page of what is kept")
+    parser.add_argument("--sizes", type=argument("--sizes", Path), nargs="+", help=SIZES)
 
 
 def make(budget: Budget, arguments: Namespace) -> list[Scored]:
@@ -54,6 +58,8 @@ def main() -> None:
     arguments = common.arguments("estimators", __doc__, BUDGETS, add_options)
     preset, root = arguments.preset, kept.root(arguments.preset, arguments.runs)
     budget = BUDGETS[preset]
+    for run in arguments.sizes or ():
+        kept.add(run, budget, root)
     if not arguments.page:
         parts = budget, from_prior(budget)
         kept.commit({part.start: all_of(part, root, arguments) for part in parts}, budget, root)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from annealed.evaluation.annealed_summary import read_annealed
+from annealed.evaluation.batch_file import differences
 from annealed.evaluation.result import RESULT, place, read_placed
 from annealed.utils.arrays import read_arrays
 from annealed.utils.errors import UsageError
@@ -18,8 +19,16 @@ from annealed.utils.files import locked
 from reproduce.experiments.estimators.design import Budget, from_prior
 from reproduce.experiments.estimators.scoring import Scoring
 from reproduce.results import scored
+from reproduce.results.pack import Pack
 from reproduce.results.scored import AIS, ANNEALED, FOLDER, Scored, keys
-from reproduce.results.store import RESULTS, pack_of, portable
+from reproduce.results.store import (
+    PUBLISHED_SIZES,
+    RESULTS,
+    committed_results,
+    pack_of,
+    portable,
+    published_sizes,
+)
 
 OF_THE_RUN = ("row", "method", "preset", "data", "seed", "split", "binarisation", "data_digest")
 OF_THE_RUN += ("data_images", "training", "config")  # what a result of AIS repeats
@@ -33,23 +42,31 @@ def root(preset: str, runs: str, results: Path = RESULTS) -> Path:
 def made(scoring: Scoring) -> Scored:
     """What `scoring` and the training before it left in the run folder.
 
+    Raises UsageError as `read_run` does.
+    """
+    return read_run(scoring.folder(), scoring.path)
+
+
+def read_run(folder: Path, path: Path) -> Scored:
+    """The run in `folder` and its score by AIS at `path`.
+
     Raises UsageError where a part is missing or not readable, or as Scored does.
     """
-    run = scoring.folder() / RESULT
-    ais, arrays = read_annealed(scoring.path)
+    run = folder / RESULT
+    ais, arrays = read_annealed(path)
     result = portable(read_placed(run))
     kept = {key: value for key, value in ais.items() if key not in OF_THE_RUN}
     stored = read_arrays(run.with_suffix(".npz"), "log_prob", advice="score the run again")
     names = ("log_prob", "model_lower", "model_upper")
     bounds = [arrays.get(name, np.zeros(0)) for name in names]
-    return Scored(str(scoring.path), {**result, AIS: kept}, stored["log_prob"], *bounds)
+    return Scored(str(path), {**result, AIS: kept}, stored["log_prob"], *bounds)
 
 
 def commit(scored: Mapping[str, Sequence[Scored]], budget: Budget, folder: Path) -> None:
     """Make the pack below `folder` that of `scored`, in the place of the one that is there.
 
-    `scored` has seeds by the start of their chains, as of `reproduce.results.scored.keys`. Raises
-    UsageError as `read` does, and then leaves the one that is there.
+    `scored` has seeds by the start of their chains, as of `reproduce.results.scored.keys`. What
+    `add` put there stays. Raises UsageError as `read` does, and then leaves the one that is there.
     """
     target = pack_of(budget.preset, budget.data, folder)
     target.path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,12 +80,35 @@ def commit(scored: Mapping[str, Sequence[Scored]], budget: Budget, folder: Path)
                 name = "/".join(place(one.result).parts[2:])
                 by_seed.setdefault(name, {})[start] = one
         for name, by_start in by_seed.items():
-            result, arrays = _packed(by_start)
-            pack.add(name, result, None, by_start[""].test, arrays)
+            _put(pack, name, by_start)
         for part in (budget, from_prior(budget)):
             read(part, Path(scratch))
+        for name, one in _sizes(budget, folder).items():
+            _put(pack, name, {"": one})
         os.replace(pack.arrays, target.arrays)
         os.replace(pack.path, target.path)
+
+
+def add(run: Path, budget: Budget, folder: Path) -> None:
+    """Put a run of configs/published/ and its score by AIS into the pack below `folder`.
+
+    `run` is its folder. It is kept beside the rows, in the place of one of its row and seed. Raises
+    UsageError where the run is of a row of the table or of other data, or other options scored it,
+    and as `read_run` does.
+    """
+    one = read_run(run, run / budget.options.name)
+    result = one.result
+    if result["row"] not in published_sizes():
+        accepted = ", ".join(published_sizes())
+        raise UsageError(f"{run} is of {result['row']}; accepted by --sizes: {accepted}.")
+    if (result["preset"], result["data"]) != (budget.preset, budget.data):
+        here = f"preset {budget.preset} on {budget.data}"
+        raise UsageError(f"{run} is of preset {result['preset']} on {result['data']}, not {here}.")
+    if result[AIS]["annealing"] != budget.options.to_dict():
+        other = differences(result[AIS]["annealing"], budget.options.to_dict())
+        raise UsageError(f"{one.source} has {other}; score the run again.")
+    target = pack_of(budget.preset, budget.data, folder)
+    _put(target, "/".join((PUBLISHED_SIZES, *place(result).parts[2:])), {"": one})
 
 
 def read(budget: Budget, folder: Path) -> list[Scored]:
@@ -99,12 +139,18 @@ def read_rows(budget: Budget, folder: Path) -> dict[str, list[Scored]]:
     return rows
 
 
-def _packed(by_start: Mapping[str, Scored]) -> tuple[dict, dict[str, np.ndarray]]:
-    """The result and the arrays of a seed, of chains from each start."""
+def _sizes(budget: Budget, folder: Path) -> dict[str, Scored]:
+    """What `add` put into the pack below `folder`, by its name there."""
+    added = committed_results(budget.preset, budget.data, folder, PUBLISHED_SIZES)
+    return {one.name: scored.read(one, one.read()) for one in added}
+
+
+def _put(pack: Pack, name: str, by_start: Mapping[str, Scored]) -> None:
+    """Put a seed into the pack, by chains from each start."""
     result = {key: value for key, value in by_start[""].result.items() if key not in ANNEALED}
     arrays = {}
     for start, one in by_start.items():
         names = keys(start)
         result[names[0]] = one.result[AIS]
         arrays |= zip(names, (one.annealed, one.lower, one.upper), strict=True)
-    return result, arrays
+    pack.add(name, result, None, by_start[""].test, arrays)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import annealed
+from conftest import ROOT, annealed
 from results import result
 from scipy import stats
 
@@ -25,7 +25,8 @@ from reproduce.checklist.record import Record
 from reproduce.checks import verify
 from reproduce.experiments.estimators import __main__ as command, design, kept, page
 from reproduce.experiments.estimators.design import BUDGETS
-from reproduce.results import paired, published
+from reproduce.experiments.estimators.scoring import Scoring
+from reproduce.results import paired, published, scored, store
 from reproduce.results.store import RESULTS
 from reproduce.scheduling.local import Local
 
@@ -372,6 +373,77 @@ def test_what_is_committed_is_replaced_whole_or_not_at_all(root, tmp_path):
     page.write("full", tmp_path / "page", pool)
     text = (tmp_path / "page" / "index.md").read_text(encoding="utf-8")
     assert text.count("| one seed |") == 2 * 3 * len(COMPARED)
+
+
+def write_sizes(runs, name="thin2021", options=FULL.options):
+    """Leave in a folder, which is returned, what a run of published sizes and AIS leave."""
+    path = str(ROOT / "configs" / "published" / f"{name}.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TRUTH, path, 83.0)
+        patch.setitem(SLACK, path, 0.3)
+        work = Scoring("short", "mnist", path, 0, options, str(runs))
+        write_run(work)
+    change(work.folder() / RESULT, samples=500)
+    return work.folder()
+
+
+def test_a_score_of_published_sizes_is_kept_beside_the_rows(root, tmp_path, monkeypatch):
+    pages = root / "reports" / "estimators"
+    before = {p.name: p.read_bytes() for p in pages.iterdir()}
+    monkeypatch.chdir(root)
+    folder = write_sizes(tmp_path / "runs")
+    arguments = ["x", "--preset", "full", "--page", "--sizes", str(folder)]
+    for _ in range(2):  # a second time in its own place
+        monkeypatch.setattr(sys, "argv", arguments)
+        command.main()
+    assert {p.name: p.read_bytes() for p in pages.iterdir()} == before
+    pool = root / RESULTS / "estimators"
+    kept.commit(made_of_pack(pool), FULL, pool)  # the rows anew: it stays
+    (sizes,) = store.committed_results("short", "mnist", pool, "published")
+    assert sizes.name == "published/thin2021/seed0"
+    run = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    scored_runs = [one.read() for one in store.committed_results("short", "mnist", pool)]
+    (known,) = scored.scored_among([*scored_runs, run], root / RESULTS, "published")
+    assert known.result["row"] == "thin2021"
+    assert known.nll_ais == pytest.approx(known.nll_is - 0.3, abs=0.1)
+    assert len(scored.scored_among([*scored_runs, run], root / RESULTS)) == SEEDS
+
+
+def made_of_pack(pool):
+    """The scores of the rows in the pack, as `kept.commit` takes them."""
+    return {part.start: kept.read(part, pool) for part in PARTS}
+
+
+@pytest.mark.parametrize(
+    ("change_run", "change_score", "expected"),
+    [
+        ({"row": "hvi"}, {}, r"is of hvi; accepted by --sizes: geffner2021, thin2021\."),
+        ({"preset": "paper"}, {}, "is of preset paper on mnist, not preset short on mnist"),
+        ({}, {"annealing": {}}, r"T500\.json has chains None \(now 16\), "),
+        ({}, {"bdmc": None}, "has no BDMC; score the run again"),
+    ],
+)
+def test_another_score_is_not_kept_as_one_of_published_sizes(
+    root, tmp_path, change_run, change_score, expected
+):
+    pool = root / RESULTS / "estimators"
+    before = (pool / "short" / "mnist.jsonl").read_bytes()
+    folder = write_sizes(tmp_path / "runs")
+    for key, value in change_run.items():
+        folder = spoiled(folder, key, value)
+    change(folder / FULL.options.name, **change_score)
+    with pytest.raises(UsageError, match=expected):
+        kept.add(folder, FULL, pool)
+    assert (pool / "short" / "mnist.jsonl").read_bytes() == before
+
+
+def spoiled(folder, key, value):
+    """The run folder of another row or preset, moved to where such a run is."""
+    change(folder / RESULT, **{key: value})
+    there = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    other = folder.parents[3] / there["preset"] / "mnist" / there["row"] / "seed0"
+    other.parent.mkdir(parents=True, exist_ok=True)
+    return shutil.move(folder, other)
 
 
 def test_missing_takes_a_row_that_is_kept_and_makes_the_others(root, tmp_path, monkeypatch):
