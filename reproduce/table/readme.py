@@ -1,9 +1,9 @@
-"""README's headline: five columns of a committed table and its figure, between two comments.
+"""README's headline: columns of committed tables and their figures, between two comments.
 
-The comments name that table, or several: the first that is there is shown, with the NLLs of the
-others that are beside it.
+The comments name one table or several, of which those that are there are shown side by side.
 """
 
+import itertools
 import re
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from reproduce.pages.markdown import markdown_table, number
 README = Path("README.md")
 MARKS = re.compile(r"(<!-- the rows of (\S+(?: and \S+)*) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 FIGURE = "nll.png"
-MEAN = "{}: mean (95% interval)"
+FIGURE_OF = "![NLL of every row beside the published one]({})"
 
 
 def read(root: Path) -> str:
@@ -52,54 +52,45 @@ def shown(text: str, root: Path) -> list[Path]:
 
 
 def summary(tables: dict[str, pd.DataFrame]) -> str:
-    """Five of the columns of the first NLL table's CSV, as Markdown, and the NLLs of each other.
+    """The NLLs of tables' CSVs, how they compare and their k-hats, as Markdown.
 
-    What `tables` calls them heads their columns. A row that the first does not have stands last.
+    What `tables` calls them heads their columns. Rows are in the order of the one with most of
+    them, what only another has after them.
     """
     by_row = {name: table.set_index("row") for name, table in tables.items()}
-    first = next(iter(by_row.values()))
+    head, longest = ["row", "published"], sorted(tables.values(), key=len, reverse=True)
+    for name in tables:
+        head += [f"{name}: mean (95% interval)", "difference, verdict", "k-hat too high"]
     lines = []
-    for row in pd.concat(tables.values()).drop_duplicates("row").itertuples():
-        mean, *means = (_mean(frame, row.row) for frame in by_row.values())
-        compared = _compared(first, row.row)
-        lines.append([row.label, number(row.published), mean, *compared, *means])
-    mean, *means = (MEAN.format(each) for each in tables)
-    head = ["row", "published", mean, "difference, verdict", "k-hat too high", *means]
+    for row in pd.concat(longest).drop_duplicates("row").itertuples():
+        cells = [_cells(frame, row.row) for frame in by_row.values()]
+        lines.append([row.label, number(row.published), *itertools.chain(*cells)])
     return markdown_table(head, lines, 1)
 
 
-def _mean(table: pd.DataFrame, row: str) -> str:
-    """The NLL of a row and its interval."""
+def _cells(table: pd.DataFrame, row: str) -> tuple[str, str, str]:
+    """A row's NLL with its interval, how it compares with what was published, its high k-hats."""
     if row not in table.index:
-        return "-"
+        return "-", "-", "-"
     line = table.loc[row]
     interval = f" ({number(line.ci_low)} to {number(line.ci_high)})" if line.seeds > 1 else ""
-    return number(line.nll) + interval
-
-
-def _compared(table: pd.DataFrame, row: str) -> tuple[str, str]:
-    """How a row compares with what was published, and its share of high k-hats."""
-    if row not in table.index:
-        return "-", "-"
-    line = table.loc[row]
     known = pd.notna(line.published)
     compared = f"{number(line.difference, '+.2f')}, {line.verdict}" if known else "-"
-    return compared, f"{number(100 * line.k_hat_untrusted, '.1f')} %"
+    return number(line.nll) + interval, compared, f"{number(100 * line.k_hat_untrusted, '.1f')} %"
 
 
 def update(text: str, root: Path) -> str:
-    """README's `text` with the table, and the figure where there is one, as they are below `root`.
+    """README's `text` with the tables, and their figures where there are, as they are below `root`.
 
     Raises UsageError as `shown` does.
     """
-    tables = {path: pd.read_csv((root / path).with_suffix(".csv")) for path in shown(text, root)}
-    first = next(iter(tables))
-    alone = {"here": tables[first]}
-    named = {path.parent.name: table for path, table in tables.items()}
-    block = summary(named if len(tables) > 1 else alone) + "\n"
-    figure = first.with_name(FIGURE)
-    if (root / figure).is_file():
-        block += f"\n![NLL of every row beside the published one]({figure})\n"
+    paths = shown(text, root)
+    names = ["here"] if len(paths) == 1 else [path.parent.name for path in paths]
+    tables = [pd.read_csv((root / path).with_suffix(".csv")) for path in paths]
+    block = summary(dict(zip(names, tables, strict=True))) + "\n"
+    figures = [figure for path in paths if (root / (figure := path.with_name(FIGURE))).is_file()]
+    if figures:
+        block += "\n" + "\n".join(FIGURE_OF.format(figure.as_posix()) for figure in figures) + "\n"
     return MARKS.sub(lambda marks: marks[1] + block + marks[4], text, count=1)
 
 

@@ -84,20 +84,23 @@ def test_readme_shows_paper_where_it_is_with_short_beside_it(root, monkeypatch):
     make_report(monkeypatch, "paper")
     text = (root / "README.md").read_text(encoding="utf-8")
     lines = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()[2:10]]
-    means = ["paper: mean (95% interval)", "difference, verdict", "k-hat too high"]
-    assert lines[0] == ["row", "published", *means, "short: mean (95% interval)"]
+    rest = ["difference, verdict", "k-hat too high"]
+    columns = [f"{preset}: mean (95% interval)" for preset in ("paper", "short")]
+    assert lines[0] == ["row", "published", columns[0], *rest, columns[1], *rest]
     by_preset = {
         preset: pd.read_csv(root / "reports" / preset / "nll_table.csv").set_index("row")
         for preset in ("paper", "short")
     }
-    for name, label, cells in (("vae", "VAE", lines[2]), ("hvi_avo", "HVI-AVO", lines[4])):
-        assert cells[0] == label
+    assert [cells[0] for cells in lines[2:]] == ["VAE", "IWAE", "HVI", "HVI-AVO", "IAF", "ccLinIAF"]
+    for name, cells in (("vae", lines[2]), ("hvi_avo", lines[5])):
         for place, preset in ((2, "paper"), (5, "short")):
             line = by_preset[preset].loc[name]
             assert cells[place] == f"{line.nll:.2f} ({line.ci_low:.2f} to {line.ci_high:.2f})"
-    assert lines[7][:5] == ["IWAE", "-", "-", "-", "-"]
-    assert lines[7][5].startswith(f"{by_preset['short'].nll['iwae']:.2f} (")
-    assert "(reports/paper/nll.png)" in text
+            assert cells[place + 1] == f"{line.difference:+.2f}, {line.verdict}"
+            assert cells[place + 2] == f"{100 * line.k_hat_untrusted:.1f} %"
+    assert lines[3][:5] == ["IWAE", "-", "-", "-", "-"]
+    assert lines[3][5].startswith(f"{by_preset['short'].nll['iwae']:.2f} (")
+    assert text.index("(reports/paper/nll.png)") < text.index("(reports/short/nll.png)")
     assert text.endswith("<!-- end -->\nend\n")
     assert readme.shown(text, root) == readme.tables_of(text)
     before = text
