@@ -90,7 +90,7 @@ def update(text: str, root: Path) -> str:
     block = summary(dict(zip(names, tables, strict=True))) + "\n"
     figures = [figure for path in paths if (root / (figure := path.with_name(FIGURE))).is_file()]
     if figures:
-        block += "\n" + "\n".join(FIGURE_OF.format(figure.as_posix()) for figure in figures) + "\n"
+        block += "\n" + " ".join(FIGURE_OF.format(figure.as_posix()) for figure in figures) + "\n"
     return MARKS.sub(lambda marks: marks[1] + block + marks[4], text, count=1)
 
 
