@@ -27,7 +27,7 @@ def _base64_of_webp(png: bytes) -> str:
     encoded = []
     for options in ({"lossless": True}, {"quality": QUALITY}):
         content = BytesIO()
-        image.save(content, "WEBP", method=4, **options)
+        image.save(content, "WEBP", method=6, **options)
         encoded.append(content.getvalue())
     return b64encode(min(encoded, key=len)).decode()
 
