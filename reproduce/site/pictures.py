@@ -10,7 +10,7 @@ from PIL import Image
 
 from annealed.utils.files import sha256
 
-QUALITY = 70  # of WebP with losses, which photographs and densities are shown in
+QUALITY = 60  # of WebP with losses, which photographs and densities are shown in
 NEAR = 2.0  # of 255 levels, mean over a picture: what two versions of the encoder may differ by
 DATA = re.compile(r'"data:image/webp;base64,([^"]*)"')
 
