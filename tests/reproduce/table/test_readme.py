@@ -19,8 +19,8 @@ from annealed import config as configuration
 from annealed.config import registry
 from annealed.training.record import read_metrics
 from reproduce.results.statistics import interval
-from reproduce.results.store import RESULTS, pack_of
-from reproduce.table import readme
+from reproduce.results.store import RESULTS, committed_results, pack_of
+from reproduce.table import by_epoch, curves, readme
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "src" / "annealed" / "README.md").read_text(encoding="utf-8")
@@ -311,8 +311,8 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     assert f"one seed of the VAE has {vae} and one of HVI-AVO {avo}." in " ".join(page.split())
     index = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
     assert f"one seed has {avo}, and one of the VAE {vae} (" in " ".join(index.split())
-    lines = pd.read_csv(ROOT / "reports" / "paper" / "curves.csv").set_index(["row", "against"])
-    late = lines.loc["hvi_avo", "vae"].query("epochs >= 500").bound
+    metrics = curves.gather(committed_results("paper", "mnist", ROOT / RESULTS))
+    late = by_epoch.differences(metrics, "hvi_avo", "vae").loc[500:].bound
     expected = f"validation bound is {late.min():.2f} to {late.max():.2f} higher."
     assert f"From epoch 500 on HVI-AVO's {expected}" in FINDINGS
 
