@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from annealed.utils.errors import UsageError
-from reproduce.results.selection import select
 from reproduce.results.store import RESULTS, Committed, committed_results
 
 FOLDER = "estimators"  # below the folder of results
@@ -112,14 +111,6 @@ def read(one: Committed, result: dict, start: str = "") -> Scored:
         lacking = f"{one.pack.arrays} lacks an array of {one.name}"
         raise UsageError(f"{lacking}; make the page again.")
     return Scored(str(one), {**result, AIS: result[names[0]]}, *arrays)
-
-
-def selected(preset: str, data: str, root: Path) -> dict[Committed, dict]:
-    """The results of the pack below `root`; raises UsageError where they cannot share a table."""
-    chosen, refused = select(committed_results(preset, data, root))
-    if refused:
-        raise UsageError(" ".join(refused.values()))
-    return chosen
 
 
 def scored_among(runs: Iterable[dict], results: Path = RESULTS, below: str = "") -> list[Scored]:

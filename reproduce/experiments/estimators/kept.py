@@ -21,6 +21,7 @@ from reproduce.experiments.estimators.scoring import Scoring
 from reproduce.results import scored
 from reproduce.results.pack import Pack
 from reproduce.results.scored import AIS, ANNEALED, FOLDER, Scored, keys
+from reproduce.results.selection import select
 from reproduce.results.store import (
     PUBLISHED_SIZES,
     RESULTS,
@@ -130,7 +131,10 @@ def read_rows(budget: Budget, folder: Path) -> dict[str, list[Scored]]:
     """
     rows: dict[str, list[Scored]] = {row: [] for row in budget.rows}
     key = keys(budget.start)[0]
-    for one, result in scored.selected(budget.preset, budget.data, folder).items():
+    chosen, refused = select(committed_results(budget.preset, budget.data, folder))
+    if refused:
+        raise UsageError(" ".join(refused.values()))
+    for one, result in chosen.items():
         if budget.start and (one.row not in rows or key not in result):
             continue
         if result.get(key, {}).get("annealing") != budget.options.to_dict():

@@ -110,16 +110,13 @@ def mnist(results: Path) -> pd.DataFrame:
     rows = pd.DataFrame({"row": list(labels), "label": list(labels.values())})
     table = committed_results("short", "mnist", results)
     sizes = committed_results("short", "mnist", results, PUBLISHED_SIZES)
-    places = {"": nll_table.collect(table), PUBLISHED_SIZES: nll_table.collect(sizes)}
-    places = {  # apart, as they may differ in S
-        below: [run for run in runs if run["row"] in labels] for below, runs in places.items()
-    }
-    shown = [run for runs in places.values() for run in runs]
+    runs = nll_table.collect(table) + nll_table.collect(sizes)  # apart, as they may differ in S
+    shown = [run for run in runs if run["row"] in labels]
     if shown:
-        known = [scored_among(runs, results, below) for below, runs in places.items()]
+        scored = scored_among(shown, results) + scored_among(shown, results, PUBLISHED_SIZES)
         rows = rows.merge(nll_table.summarise(shown)[list(MNIST)], on="row", how="left")
         rows["seeds"] = rows.seeds.fillna(0).astype(int)
-        rows = annealed_columns.columns(rows, [one for scored in known for one in scored])
+        rows = annealed_columns.columns(rows, scored)
     else:
         rows = rows.assign(**dict.fromkeys(MNIST[1:], float("nan"))).assign(seeds=0)
     rows["samples"] = rows.row.map({run["row"]: run["samples"] for run in shown})

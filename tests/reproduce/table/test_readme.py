@@ -260,6 +260,7 @@ def test_the_wheel_carries_its_configurations_to_any_folder(tmp_path):
     assert packaged == {p.relative_to(ROOT / "configs") for p in (ROOT / "configs").rglob("*.yaml")}
 
 
+INDEX = " ".join((ROOT / "reports" / "README.md").read_text(encoding="utf-8").split())
 FINDINGS = " ".join((ROOT / "reports" / "findings.md").read_text(encoding="utf-8").split())
 
 
@@ -309,8 +310,7 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     assert f"one seed of it has {avo}, of the VAE {vae};" in " ".join(README.split())
     page = (ROOT / "reports" / "successors.md").read_text(encoding="utf-8")
     assert f"one seed of the VAE has {vae} and one of HVI-AVO {avo}." in " ".join(page.split())
-    index = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
-    assert f"one seed has {avo}, and one of the VAE {vae} (" in " ".join(index.split())
+    assert f"one seed has {avo}, and one of the VAE {vae} (" in INDEX
     metrics = curves.gather(committed_results("paper", "mnist", ROOT / RESULTS))
     late = by_epoch.differences(metrics, "hvi_avo", "vae").loc[500:].bound
     expected = f"validation bound is {late.min():.2f} to {late.max():.2f} higher."
@@ -319,17 +319,34 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
 
 def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
     folder = ROOT / "reports" / "ablations"
+    trials = pd.read_csv(folder / "effects.csv").set_index(["setting", "row", "change"])
+    table = trials.loc["all images"]
     rows = pd.read_csv(folder / "rows.csv").set_index(["setting", "row", "choice", "against"])
-    few = rows.loc["5000 images"]
+    few, long = rows.loc["5000 images"], rows.loc["100 epochs"]
 
     def output(line):
         return f"{line.difference:+.2f} ± {(line.t_high - line.t_low) / 2:.2f}"
 
+    gained = output(trials.loc["100 epochs", "hvi_avo", "trainer.epochs=125"])
+    assert gained.startswith("-")
+    assert f"HVI-AVO gains {gained[1:]} on validation" in INDEX
+    matched, before = (
+        output(long.loc["hvi_avo", c, "hvi"]) for c in ("trainer.epochs=125", "defaults")
+    )
+    assert f"{matched} against HVI, before {before}." in INDEX
+    faster = table.xs("optimiser.learning_rate=2e-3", level="change")
+    gains = -faster.difference
+    assert f"gains every row {gains.min():.1f} to {gains.max():.1f} nats" in INDEX
+    assert set(gains.index) == {"vae", "hvi", "hvi_avo", "iaf"}
+    assert "HVI-AVO stays last" in INDEX
+    assert faster.nll.idxmax() == "hvi_avo"
     static = pd.read_csv(ROOT / "reports" / "short" / "mnist_static" / "paired.csv")
     static = static.set_index(["row", "against"]).loc["hvi_avo", "hvi"]
     worse, fixed = (output(line)[1:] for line in (few.loc["hvi_avo", "defaults", "hvi"], static))
     assert f"5000 images HVI-AVO is {worse} worse, on [static" in FINDINGS
     assert f"(short/mnist_static/nll_table.md) {fixed}." in FINDINGS
+    cost = output(table.loc["hvi_avo", "method.avo.rho=0.5"])[1:]
+    assert f"half the steps under AVO cost {cost}" in INDEX
     readings = pd.read_csv(folder / "readings.csv").set_index("reading").difference
     assert readings.index[0] == "this code"
     assert len(readings) == 7
