@@ -29,14 +29,20 @@ if [ -z "${CUDA_MPS_PIPE_DIRECTORY:-}" ] && command -v nvidia-cuda-mps-control >
   nvidia-cuda-mps-control -d && jobs=${jobs:-5}
 fi
 
-run='' caught=0 failed=0
+run='' caught=0 failed=0 tries=''
 trap 'caught=$((caught + 1)); [ -z "$run" ] || kill -TERM "$run"' TERM INT
 
+stop() {
+  echo "gpu.sh: stopped; the same command goes on" >&2
+  exit 130
+}
+
 # Run a command until it ends or the time is up: then, as on a signal, what it trains stops at its
-# last checkpoint, and the script ends.
+# last checkpoint, and the script ends. Where `tries` names a file, a line there is a try.
 piece() {
   local left=$((limit - SECONDS)) status before
-  [ "$left" -gt 0 ] && [ "$caught" -eq 0 ] || exit 130
+  [ "$left" -gt 0 ] && [ "$caught" -eq 0 ] || stop
+  [ -z "$tries" ] || date >> "$tries"
   timeout --foreground --kill-after=25 "$left" "$@" &
   run=$!
   while before=$caught; wait "$run"; status=$?; [ "$caught" != "$before" ]; do
@@ -44,8 +50,7 @@ piece() {
   done
   run=''
   if [ "$status" -ne 0 ] && { [ "$caught" -gt 0 ] || [ "$SECONDS" -ge "$limit" ]; }; then
-    echo "gpu.sh: stopped; the same command goes on" >&2
-    exit 130
+    stop
   fi
   [ "$status" -eq 0 ] || failed=$status
 }
@@ -59,8 +64,8 @@ for section in $sections; do
     echo "gpu.sh: left out, $section of the benchmark takes longer than a piece" >&2
     continue
   fi
-  date >> "$folder/tries"
-  piece "$python" -m reproduce.benchmark --no-peers --sections "$section" --folder "$folder"
+  tries=$folder/tries piece "$python" -m reproduce.benchmark --no-peers --sections "$section" \
+    --folder "$folder"
 done
 
 for data in ${DATA:-mnist mnist_static}; do
