@@ -1,5 +1,6 @@
 """Answer the checklists from what is on disk: `python -m reproduce.checklist`."""
 
+import argparse
 import sys
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,8 @@ from reproduce.checklist import page
 
 
 def main() -> None:
-    """The command line; see the module."""
+    """The command line; see `--help`."""
+    argparse.ArgumentParser(prog="reproduce.checklist", description=__doc__).parse_args()
     folder = Path("reports")
     lists = page.write(Path(), folder)
     count = Counter(one.answer for _, answers in lists for one in answers)

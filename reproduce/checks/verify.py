@@ -4,6 +4,7 @@
 temporary folder and names each difference from what is committed.
 """
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -164,7 +165,8 @@ def page_differences(root: Path) -> list[str]:
 
 
 def main() -> None:
-    """The command line; see the module."""
+    """The command line; see `--help`."""
+    argparse.ArgumentParser(prog="reproduce.checks.verify", description=__doc__).parse_args()
     sentences, count = verify()
     for sentence in sentences:
         print(sentence, file=sys.stderr)

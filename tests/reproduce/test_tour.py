@@ -37,6 +37,7 @@ def tour():
     names, shown, threads, show = {"__name__": "tour"}, [], torch.get_num_threads(), plt.show
     backend = matplotlib.get_backend()
     plt.switch_backend("Agg")
+    plt.close("all")  # what other tests have left open
     plt.show = lambda: (shown.extend(plt.get_fignums()), plt.close("all"))
     try:
         with plt.rc_context(), torch.random.fork_rng():

@@ -21,7 +21,8 @@ from annealed.inference.importance import Estimate, log_marginal
 from annealed.runs import wandb_logger
 from annealed.runs.rescore import evaluate
 from annealed.runs.run import fit
-from annealed.training.checkpoints import AtomicCheckpointIO, load, load_weights
+from annealed.training.checkpoint_io import AtomicCheckpointIO
+from annealed.training.checkpoints import load, load_weights
 from annealed.training.module import Training
 from annealed.training.record import read_metrics
 from annealed.utils.errors import Diverged, InUse, UsageError

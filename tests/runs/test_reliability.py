@@ -14,7 +14,8 @@ from tiny_runs import assert_same_run, tiny
 from annealed.config import load as load_config, read_resolved
 from annealed.runs.run import fit
 from annealed.training import checkpoints
-from annealed.training.checkpoints import AtomicCheckpointIO, load, recover
+from annealed.training.checkpoint_io import AtomicCheckpointIO
+from annealed.training.checkpoints import load, recover
 from annealed.training.module import Training
 from annealed.training.record import read_metrics
 from annealed.utils.errors import UsageError

@@ -13,7 +13,7 @@ from tiny_runs import start, tiny
 
 from annealed.runs.run import fit
 
-LEFT = {  # by Slurm, torchrun and a user of Lightning; none is of this run
+LEFT = {  # by Slurm, torchrun and a user of Lightning and W&B; none is of this run
     "SLURM_JOB_ID": "1",
     "SLURM_JOB_NAME": "s",
     "SLURM_NTASKS": "4",
@@ -26,6 +26,7 @@ LEFT = {  # by Slurm, torchrun and a user of Lightning; none is of this run
     "PL_TRAINER_MAX_STEPS": "2",
     "PL_TRAINER_FAST_DEV_RUN": "True",
     "WANDB_PROJECT": "of_the_environment",
+    "WANDB_SERVICE": "3-1-unix-/nowhere/socket",
 }
 
 

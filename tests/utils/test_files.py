@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from annealed.training.checkpoints import AtomicCheckpointIO, load, load_weights
+from annealed.training.checkpoint_io import AtomicCheckpointIO
+from annealed.training.checkpoints import load, load_weights
 from annealed.utils.errors import UsageError
 from annealed.utils.files import in_use, locked, replace, replace_json
 

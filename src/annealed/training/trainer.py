@@ -12,11 +12,13 @@ from annealed.compute.precision import multiplying
 from annealed.config.schema import Config
 from annealed.methods.base import Method
 from annealed.training import distributed
-from annealed.training.checkpoints import LAST, AtomicCheckpointIO
+from annealed.training.checkpoint_io import AtomicCheckpointIO
+from annealed.training.checkpoints import LAST
 from annealed.training.module import Training
 from annealed.training.process_watch import Group
 from annealed.training.progress import Progress, TrainingProgress
-from annealed.training.record import Record, Recorder
+from annealed.training.record import Record
+from annealed.training.recorder import Recorder
 from annealed.utils.environment import hidden
 from annealed.utils.errors import Diverged
 

@@ -31,6 +31,7 @@ NAMES = (
     "DNNL_DEFAULT_FPMATH_MODE",
     "TORCH_COMPILE_DISABLE",  # trainer.compile
     "TORCHDYNAMO_DISABLE",
+    "WANDB_SERVICE",  # a process of W&B that another program talks to: a run has its own
 )
 
 

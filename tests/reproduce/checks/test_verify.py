@@ -208,6 +208,7 @@ def test_differences_end_with_status_2_and_nothing_to_verify_too(root, tmp_path,
     spoil(root / f"{TABLE}.tex", "VAE", "VAF")
     overview.write(root)
     monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["reproduce.checks.verify"])
     with pytest.raises(UsageError, match="1 differences from the committed results"):
         verify.main()
     empty = tmp_path / "empty"
