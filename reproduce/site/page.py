@@ -18,7 +18,7 @@ from reproduce.results.statistics import outcome
 from reproduce.results.store import RESULTS, committed_results
 from reproduce.site import contents, plots, runs
 from reproduce.site.prose import Prose, figure
-from reproduce.table import by_epoch, curves
+from reproduce.table import by_epoch, curves, shorter
 
 PAGE = contents.REPORTS / "index.html"
 LIMIT = 5  # MB; beyond it a phone takes long to open the page
@@ -101,10 +101,13 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
     reports, results = root / contents.REPORTS, root / RESULTS
     place = folder.relative_to(reports)
     table, seeds = (_csv(folder / name) for name in (contents.TABLE, "nll_cells.csv"))
-    labels = dict(zip(table.row, table.label, strict=True))
     pairs = folder / "paired.csv"
-    made = committed_results(seeds.preset[0], seeds.data[0], results)
+    run = (seeds.preset[0], seeds.data[0])
+    made = committed_results(*run, results)
+    made += shorter.beside(made, *run, results)
     made = [one for one in made if one.metrics() is not None]
+    labels = {one.row: published.label(one.row) for one in made}
+    labels |= dict(zip(table.row, table.label, strict=True))
     metrics = curves.gather(made) if made else None
     path = folder / "nll_table.md"
     name = "-".join(place.parts)

@@ -10,6 +10,7 @@ from annealed.config.datasets import BINARY
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_text
+from annealed.utils.paths import argument
 from reproduce.pages.markdown import markdown_table, number
 from reproduce.pages.page import save, save_frames
 from reproduce.results import order, paired
@@ -18,7 +19,7 @@ from reproduce.results.scored import scored_among
 from reproduce.results.selection import select
 from reproduce.results.statistics import outcome
 from reproduce.results.store import RESULTS, committed_results, pack_of
-from reproduce.table import by_epoch, curves, forest, nll_table, published_order, readme
+from reproduce.table import by_epoch, curves, forest, nll_table, published_order, readme, shorter
 
 NOTE = (
     "Difference in NLL, nats an image, of the first row less the second, over the seeds that both "
@@ -71,14 +72,17 @@ def annealed_markdown(pairs: pd.DataFrame) -> str:
     return "\n\n".join(["## By annealed importance sampling", text, paired_table(pairs)])
 
 
-def write_curves(metrics: pd.DataFrame, folder: Path) -> None:
-    """Write curves.png, .md and, of rows with AVO, .csv; `metrics` is of `curves.gather`."""
+def write_curves(metrics: pd.DataFrame, folder: Path, note: str = "") -> None:
+    """Write curves.png, .md and, of rows with AVO, .csv; `metrics` is of `curves.gather`.
+
+    `note` stands below the figure.
+    """
     replace(folder / "curves.png", lambda f: curves.draw(metrics, f))
     frame = by_epoch.table(metrics)
     if len(frame):
         save_frames({"curves": frame}, folder)
     parts = ["# Curves over epochs", "![Bounds and differences by epoch](curves.png)"]
-    parts += [curves.CAPTION, by_epoch.markdown(metrics)]
+    parts += [" ".join(filter(None, [curves.CAPTION, note])), by_epoch.markdown(metrics)]
     replace_text(folder / "curves.md", "\n\n".join(filter(None, parts)) + "\n")
 
 
@@ -113,7 +117,8 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
         if len(frame):
             text = frame.to_csv(index=False, float_format=nll_table.DIGITS)
             replace_text(folder / f"{name}.csv", text)
-    write_curves(curves.gather(made), folder)
+    also = shorter.beside(made, preset, data, results)
+    write_curves(curves.gather([*made, *also]), folder, shorter.sentence(also))
     if refused:
         raise UsageError(f"{folder} is written without these. {' '.join(refused.values())}")
     return folder
@@ -124,7 +129,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="reproduce.table.report", description=__doc__)
     parser.add_argument("--preset", default="short", help="quick, short or paper")
     parser.add_argument("--data", choices=BINARY, default="mnist")
+    folder = argument("RUN_DIR", Path)
+    text = "first keep these runs, of fewer epochs than the table's, for its curves alone"
+    parser.add_argument(
+        "--shorter", nargs="+", default=[], type=folder, metavar="RUN_DIR", help=text
+    )
     arguments = parser.parse_args()
+    for run in arguments.shorter:
+        shorter.keep(run, arguments.preset, arguments.data)
     folder = write(arguments.preset, arguments.data)
     beside = f", the rows of {readme.README}" if readme.refresh(Path(), folder) else ""
     print(f"report: {folder}{beside}")
