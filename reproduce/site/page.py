@@ -106,8 +106,7 @@ def _table(folder: Path, root: Path, shown: dict) -> dict:
     made = committed_results(*run, results)
     made += shorter.beside(made, *run, results)
     made = [one for one in made if one.metrics() is not None]
-    labels = {one.row: published.label(one.row) for one in made}
-    labels |= dict(zip(table.row, table.label, strict=True))
+    labels = {row: published.label(row) for row in [*table.row, *(one.row for one in made)]}
     metrics = curves.gather(made) if made else None
     path = folder / "nll_table.md"
     name = "-".join(place.parts)

@@ -76,7 +76,7 @@ def test_a_shorter_run_is_in_the_curves_and_in_no_row_until_a_whole_one_is_there
             40,
             (),
             "paper",
-            "has trainer.epochs=40; accepted by --shorter: fewer than the table's",
+            "has trainer.epochs=40; accepted by --shorter: fewer than the table's 40",
         ),
         (16, (), "short", "is of preset paper on mnist, not short on mnist"),
         (
