@@ -1,12 +1,14 @@
 """Runs of fewer epochs than a table's: beside its curves they show theirs, and no row of it.
 
-While nothing decays the learning rate, a run's first epochs do not depend on its limit.
+Where no schedule is a share of all epochs, a run's first ones do not depend on their limit.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from annealed import config as configuration
 from annealed.evaluation.result import RESULT, read_placed
+from annealed.runs import limit
 from annealed.utils.errors import UsageError
 from reproduce.results.published import label
 from reproduce.results.store import RESULTS, Committed, commit_result, committed_results
@@ -18,7 +20,7 @@ def keep(run: Path, preset: str, data: str, results: Path = RESULTS) -> None:
     """Put the run in folder `run` into the pack of a preset on a data set, below `BELOW`.
 
     Raises UsageError where it is of another preset or data set, where its limit of epochs is not
-    below that of every run of the table, where its learning rate is not constant, and as
+    below that of every run of the table, where a schedule of it is a share of its epochs, and as
     `commit_result` does.
     """
     result = read_placed(run / RESULT)
@@ -32,10 +34,10 @@ def keep(run: Path, preset: str, data: str, results: Path = RESULTS) -> None:
             f"{run} has trainer.epochs={epochs}; accepted by --shorter: fewer than the table's "
             f"{least or 'runs have, and there are none'}."
         )
-    if result["config"]["optimiser"]["milestones"]:
+    if key := limit.dependence(configuration.from_dict(result["config"])):
         raise UsageError(
-            f"{run} has optimiser.milestones, shares of its epochs: it is no beginning of a longer "
-            "run. Accepted by --shorter: a constant learning rate."
+            f"{run} has {key}, by shares of its epochs: it is no beginning of a longer run. "
+            "Accepted by --shorter: a constant learning rate and a linear warm-up."
         )
     commit_result(run, results, BELOW)
 

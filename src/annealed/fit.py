@@ -13,6 +13,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="annealed.fit", description=__doc__)
     parser.add_argument("--config", required=True, help="a row's YAML, by path or by name")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument(
+        "--new-limit", action="store_true", help="with --resume: to another trainer.epochs"
+    )
     parser.add_argument("--print-config", action="store_true", help="show the configuration, stop")
     parser.add_argument(
         "--allow-import", action="store_true", help="method.name, data.energy may be one's own"
@@ -20,6 +23,8 @@ def main() -> None:
     cli.add_verbose(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as in seed=3")
     arguments = parser.parse_intermixed_args()
+    if arguments.new_limit and not arguments.resume:
+        parser.error("--new-limit goes with --resume")
     parent_watch.stop_with_parent()
     if arguments.verbose:
         cli.speak()
@@ -37,7 +42,8 @@ def main() -> None:
     from annealed.training.distributed import ranks
 
     process = ranks(config)
-    fit(config, arguments.resume, process, configuration.find_file(arguments.config))
+    file = configuration.find_file(arguments.config)
+    fit(config, arguments.resume, process, file, arguments.new_limit)
     if process.leads:
         for path in (run_folder(one) / RESULT for one in each_seed(config)):
             print(conclusion(read_result(path)))

@@ -8,6 +8,7 @@ from annealed import config as configuration
 from annealed.config.fields import OptionError
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, identity, place, read_placed
+from annealed.runs import limit
 from annealed.training.checkpoints import LAST
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
@@ -48,26 +49,32 @@ def group_folder(config: Config) -> Path:
     return run_folder(config).with_name(f"seeds{config.seed}-{last}")
 
 
-def is_finished(config: Config, folder: Path) -> bool:
+def is_finished(config: Config, folder: Path, new_limit: bool = False) -> bool:
     """Whether `folder` has the result of this configuration; UsageError where of another one.
 
     The result itself must say so as well as the configuration beside it: either may be a copy.
+    With `new_limit` that of another `trainer.epochs` is none yet, unless training diverged.
     """
     if not (folder / RESULT).exists():
         return False
-    scored = read_placed(folder / RESULT).get("config", {})
-    _same_run(config, folder)
+    result, free = read_placed(folder / RESULT), (limit.KEY,) * new_limit
+    _same_run(config, folder, free)
     try:
-        _same_values(config, configuration.from_dict(scored), folder / RESULT, SCORING)
+        scored = configuration.from_dict(result.get("config", {}))
+        _same_values(config, scored, folder / RESULT, (*SCORING, *free))
     except OptionError as error:
         raise UsageError(f"{folder / RESULT}: {error}.") from None
-    return True
+    same = scored.trainer.epochs == config.trainer.epochs
+    return same or result["status"] == "diverged"
 
 
-def check_claim(config: Config, folder: Path, group: Path, resume: bool) -> None:
+def check_claim(
+    config: Config, folder: Path, group: Path, resume: bool, new_limit: bool = False
+) -> None:
     """Refuse a folder that holds a run, unless it is this one and is to be resumed.
 
-    `group` is the folder of the checkpoint that the run shares with those beside it.
+    `group` is the folder of the checkpoint that the run shares with those beside it. With
+    `new_limit` the run may have had another `trainer.epochs`.
     """
     if (folder / CONFIG).exists():
         if not resume:
@@ -75,7 +82,7 @@ def check_claim(config: Config, folder: Path, group: Path, resume: bool) -> None
                 f"{folder} already holds a run; add --resume to go on with it, remove the folder, "
                 "or name another with runs=..."
             )
-        _same_run(config, folder)
+        _same_run(config, folder, (limit.KEY,) * new_limit)
         begun = (
             (folder / GROUP).read_text(encoding="utf-8")
             if (folder / GROUP).exists()
@@ -96,9 +103,9 @@ def claim(config: Config, folder: Path, group: Path) -> None:
     replace_text(folder / CONFIG, configuration.to_yaml(config))
 
 
-def _same_run(config: Config, folder: Path) -> None:
+def _same_run(config: Config, folder: Path, free: tuple[str, ...] = ()) -> None:
     """Refuse to go on under a configuration that would have made other numbers."""
-    _same_values(config, configuration.read_resolved(folder / CONFIG), folder / CONFIG)
+    _same_values(config, configuration.read_resolved(folder / CONFIG), folder / CONFIG, free)
 
 
 def _same_values(config: Config, there: Config, path: Path, free: tuple[str, ...] = ()) -> None:
@@ -106,9 +113,12 @@ def _same_values(config: Config, there: Config, path: Path, free: tuple[str, ...
     earlier = _flat(configuration.to_dict(there))
     for key, value in _flat(configuration.to_dict(config)).items():
         if earlier.get(key) != value and not key.startswith((*KEYS_WITHOUT_EFFECT, *free)):
+            movable = key == limit.KEY and not limit.dependence(config)
             raise UsageError(
                 f"{path}: {key} is {earlier.get(key)} there and {value} now; a resumed run keeps "
                 "its configuration, a new one goes to another folder with runs=..."
+                + ", and annealed.fit --resume --new-limit goes on to another limit"
+                * movable
             )
 
 

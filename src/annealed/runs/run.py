@@ -1,20 +1,18 @@
 """Train and score one run: claim its folders, train its seeds together, write their results."""
 
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
-from annealed import config as configuration
 from annealed.compute.compiling import watched
 from annealed.compute.machine import Machine, resolve
 from annealed.compute.ranks import Ranks
 from annealed.config.registry import imported_files
 from annealed.config.schema import Config
-from annealed.evaluation.result import RESULT, identity, read_result
 from annealed.methods.base import Method
-from annealed.runs import wandb_logger
+from annealed.runs import limit, wandb_logger
+from annealed.runs.conclude import conclude, raise_diverged
 from annealed.runs.folders import (
     check_claim,
     claim,
@@ -27,12 +25,11 @@ from annealed.runs.folders import (
 from annealed.runs.problems import Problem, problem
 from annealed.runs.report import opening
 from annealed.training import distributed
-from annealed.training.checkpoints import BEST, LAST, PREVIOUS, load, load_weights, recover
+from annealed.training.checkpoints import LAST, PREVIOUS, load, recover
 from annealed.training.progress import Progress
 from annealed.training.record import Record
 from annealed.training.trainer import train
-from annealed.utils.errors import Diverged
-from annealed.utils.files import locked, replace_json
+from annealed.utils.files import locked
 from annealed.utils.provenance import OUTSIDE, outside_commit, provenance, tell_unknown_commit
 
 ELSEWHERE = "name another folder with runs=.."
@@ -43,6 +40,7 @@ def fit(
     resume: bool = False,
     ranks: Ranks | None = None,
     row_file: Path | None = None,
+    new_limit: bool = False,
 ) -> Path:
     """Train and score a run, `trainer.replicas` seeds of it side by side.
 
@@ -51,37 +49,41 @@ def fit(
     UsageError for what the user can put right and Diverged, with a result.json that says so, when
     a seed's bound is or was no longer finite; the other seeds are finished first. `ranks` is this
     process among those of the run, by default `distributed.ranks`; `row_file` is the YAML that the
-    row comes from, which the result names where the commit does not hold it.
+    row comes from, which the result names where the commit does not hold it. With `new_limit` too a
+    run that had another `trainer.epochs`, finished or not, goes on to this one.
     """
     ranks = ranks or distributed.ranks(config)
     if not ranks.leads:
-        return _follow(config, resume, ranks)
+        return _follow(config, resume, ranks, new_limit)
     configs, folder = each_seed(config), group_folder(config)
     with ExitStack() as stack:
         for path in dict.fromkeys([folder, *map(run_folder, configs)]):
             stack.enter_context(locked(path, "the run folder", otherwise=ELSEWHERE))
-        unfinished = _unfinished(configs, resume)
+        unfinished = _unfinished(configs, resume, new_limit)
         checkpoint = recover(folder) if resume and unfinished else None
         if unfinished and folder != run_folder(configs[0]):
-            check_claim(config, folder, folder, resume)
+            check_claim(config, folder, folder, resume, new_limit)
         for one in unfinished:
-            check_claim(one, run_folder(one), folder, resume)
+            check_claim(one, run_folder(one), folder, resume, new_limit)
+        if unfinished and new_limit:
+            limit.check(config, folder, [run_folder(one) for one in unfinished], checkpoint)
         if unfinished:
             if resume and checkpoint is None:
                 print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
             _run(config, unfinished, folder, ranks, [row_file] if row_file else [], checkpoint)
-    _raise_diverged([run_folder(one) for one in configs])
+    raise_diverged([run_folder(one) for one in configs])
     return run_folder(config)
 
 
-def _unfinished(configs: list[Config], resume: bool) -> list[Config]:
+def _unfinished(configs: list[Config], resume: bool, new_limit: bool) -> list[Config]:
     """The seeds that are to be trained or scored."""
-    return [one for one in configs if not (resume and is_finished(one, run_folder(one)))]
+    return [c for c in configs if not (resume and is_finished(c, run_folder(c), new_limit))]
 
 
-def _follow(config: Config, resume: bool, ranks: Ranks) -> Path:
+def _follow(config: Config, resume: bool, ranks: Ranks, new_limit: bool) -> Path:
     """Train beside rank 0, which has claimed the folders, and leave all else to it."""
-    unfinished, last = _unfinished(each_seed(config), resume), group_folder(config) / LAST
+    unfinished = _unfinished(each_seed(config), resume, new_limit)
+    last = group_folder(config) / LAST
     checkpoint = load(last) if last.exists() else None
     machine, subject, methods = _prepare(config, unfinished, ranks, checkpoint)
     by_seed, session = {one.seed: one for one in each_seed(config)}, provenance(machine.device)
@@ -107,19 +109,6 @@ def _prepare(
     configs = [one for one in each_seed(config) if one.seed in seeds]
     methods = {one.seed: subject.method(one, machine.device) for one in configs}
     return machine, subject, methods
-
-
-def _raise_diverged(folders: list[Path]) -> None:
-    """Raise Diverged where a result says so: the same configuration would diverge again."""
-    results = [(folder, read_result(folder / RESULT)) for folder in folders]
-    reasons = [
-        f"{folder}: {result['reason']}; "
-        + ("the last good checkpoint is kept" if (folder / BEST).exists() else "in epoch 1")
-        for folder, result in results
-        if result["status"] == "diverged"
-    ]
-    if reasons:
-        raise Diverged("; ".join(reasons) + ".")
 
 
 def _run(
@@ -150,6 +139,7 @@ def _run(
         claim(config, folder, folder)
         for one, logger in zip(unfinished, loggers, strict=True):
             records[one.seed].logger = logger
+            limit.set_aside(run_folder(one))
             claim(one, run_folder(one), folder)
         progress = Progress(f"{config.row} {folder.name}")
         progress.say(opening(config, list(methods), subject, machine))
@@ -161,7 +151,7 @@ def _run(
                 for i, one in enumerate(unfinished):
                     report = lambda done, first=i * subject.items: progress.update(first + done)  # noqa: E731
                     record, method = records[one.seed], methods[one.seed]
-                    _conclude(method, subject, one, record, machine, len(methods), report)
+                    conclude(method, subject, one, record, machine, len(methods), report)
             (folder / PREVIOUS).unlink(missing_ok=True)
             ended = True
         finally:
@@ -169,43 +159,3 @@ def _run(
     finally:
         for record in records.values():
             wandb_logger.finish(record.logger, failed=not ended or record.diverged is not None)
-
-
-def _conclude(
-    method: Method,
-    subject: Problem,
-    config: Config,
-    record: Record,
-    machine: Machine,
-    replicas: int,
-    report: Callable[[int], None],
-) -> None:
-    """Write the result of a seed whose training has ended, one of `replicas` side by side."""
-    folder = run_folder(config)
-    training = {
-        "epochs": record.epochs,
-        "best_epoch": record.best_epoch,
-        "best_validation_elbo": record.best_elbo if record.best_epoch >= 0 else None,
-        "seconds": round(record.seconds, 1),
-        "seconds_a_seed": round(record.share, 1),
-        "replicas": replicas,
-        "sessions": record.sessions,
-    }
-    try:
-        if record.diverged:
-            raise Diverged(record.diverged)
-        load_weights(method, folder / BEST)
-        result = subject.score(method, folder, machine, report)
-    except Diverged as error:
-        result = {**identity(config), "status": "diverged", "reason": str(error)}
-        result |= {"config": configuration.to_dict(config), "provenance": record.sessions[-1]}
-        result["training"] = training
-        replace_json(folder / RESULT, result)
-        return
-    result["training"] = training
-    if OUTSIDE in record.sessions[-1]:
-        result["provenance"][OUTSIDE] = record.sessions[-1][OUTSIDE]
-    replace_json(folder / RESULT, result)  # before W&B, which may fail
-    if record.logger:
-        wandb_logger.log_pictures(record.logger, lambda: subject.pictures(method))
-        wandb_logger.log_result(record.logger, result, folder, RESULT)

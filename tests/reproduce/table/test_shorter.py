@@ -85,6 +85,12 @@ def test_a_shorter_run_is_in_the_curves_and_in_no_row_until_a_whole_one_is_there
             "paper",
             r"has optimiser\.milestones, .*Accepted by --shorter: a constant learning rate",
         ),
+        (
+            16,
+            ("trainer.warmup=cyclical",),
+            "paper",
+            r"has trainer\.warmup=cyclical, .*Accepted by --shorter: .* and a linear warm-up",
+        ),
     ],
 )
 def test_what_is_no_beginning_of_a_run_of_the_table_is_refused(

@@ -1,0 +1,160 @@
+"""Runs that go on to another limit of epochs, and those that cannot."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from tiny_runs import Killed, assert_same_run, start, tiny
+
+from annealed.runs.folders import run_folder
+from annealed.runs.run import fit
+from annealed.training.record import read_metrics
+from annealed.training.recorder import Recorder
+from annealed.utils.errors import Diverged, UsageError
+
+
+def result_of(folder, name="result.json"):
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def files_of(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_finished_run_goes_on_to_a_further_limit_as_if_it_had_always_been_its_own(
+    replicas, tmp_path
+):
+    def seeds(folder):
+        return [folder.with_name(f"seed{k}") for k in range(replicas)]
+
+    options = f"trainer.replicas={replicas}", "trainer.warmup_epochs=3"
+    whole = fit(tiny("vae", tmp_path / "whole", *options, "trainer.epochs=5"))
+    folder = fit(tiny("vae", tmp_path / "longer", *options, "trainer.epochs=2"))
+    first = [files_of(one) for one in seeds(folder)]
+    longer = tiny("vae", tmp_path / "longer", *options, "trainer.epochs=5")
+    assert fit(longer, resume=True, new_limit=True) == folder
+    for there, here, before in zip(seeds(whole), seeds(folder), first, strict=True):
+        assert result_of(here)["config"]["trainer"]["epochs"] == 5
+        assert len(result_of(here)["training"]["sessions"]) == 2
+        for suffix in ("json", "npz"):  # of the limit before, kept
+            kept = here / f"result.2_epochs.{suffix}"
+            assert kept.read_bytes() == before[f"result.{suffix}"]
+        if replicas == 1:
+            assert_same_run(there, here)
+        assert (
+            read_metrics(there)
+            .drop(columns="seconds")
+            .equals(read_metrics(here).drop(columns="seconds"))
+        )
+        assert result_of(there)["nll"] == result_of(here)["nll"]
+    after = files_of(folder)
+    fit(longer, resume=True, new_limit=True)
+    fit(longer, resume=True)
+    assert files_of(folder) == after
+
+
+def test_an_interrupted_run_can_end_at_the_epoch_where_it_is(tmp_path, monkeypatch):
+    whole = fit(tiny("vae", tmp_path / "whole", "trainer.epochs=3"))
+    hook = Recorder.on_train_epoch_end
+
+    def killed(self, trainer, module):
+        hook(self, trainer, module)
+        if trainer.current_epoch == 2:
+            raise Killed
+
+    monkeypatch.setattr(Recorder, "on_train_epoch_end", killed)
+    with pytest.raises(Killed):
+        fit(tiny("vae", tmp_path / "killed", "trainer.epochs=40"))
+    monkeypatch.setattr(Recorder, "on_train_epoch_end", hook)
+    too_few = tiny("vae", tmp_path / "killed", "trainer.epochs=2")
+    before = files_of(run_folder(too_few))
+    with pytest.raises(UsageError, match=r"has 3 epochs; accepted.*trainer\.epochs=3 or more"):
+        fit(too_few, resume=True, new_limit=True)
+    assert files_of(run_folder(too_few)) == before
+    folder = fit(tiny("vae", tmp_path / "killed", "trainer.epochs=3"), resume=True, new_limit=True)
+    assert_same_run(whole, folder)
+
+
+def test_a_run_whose_patience_is_spent_keeps_its_numbers_under_a_further_limit(tmp_path):
+    options = ["trainer.patience=2", "optimiser.learning_rate=1e-30"]  # the first epoch stays best
+    folder = fit(tiny("vae", tmp_path, *options, "trainer.epochs=20"))
+    before = result_of(folder)
+    fit(tiny("vae", tmp_path, *options, "trainer.epochs=30"), resume=True, new_limit=True)
+    after = result_of(folder)
+    assert (after["nll"], after["training"]["epochs"]) == (before["nll"], 3)
+    assert after["config"]["trainer"]["epochs"] == 30
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ["optimiser.milestones=[0.5]", "optimiser.factors=[0.1]"],
+            r"with optimiser\.milestones the epochs depend on trainer\.epochs",
+        ),
+        (["trainer.warmup=cyclical"], r"with trainer\.warmup=cyclical the epochs depend on"),
+    ],
+)
+def test_schedules_that_are_shares_of_all_epochs_refuse_another_limit(options, sentence, tmp_path):
+    folder = fit(tiny("vae", tmp_path, "trainer.epochs=2", *options))
+    before, longer = files_of(folder), tiny("vae", tmp_path, "trainer.epochs=4", *options)
+    with pytest.raises(UsageError, match=sentence):
+        fit(longer, resume=True, new_limit=True)
+    with pytest.raises(UsageError, match=r"is 2 there and 4 now; .*runs=\.\.\.$"):
+        fit(longer, resume=True)
+    assert files_of(folder) == before
+
+
+def test_what_another_limit_is_refused_for_is_said_and_leaves_the_run_as_it_was(tmp_path):
+    folder = fit(tiny("vae", tmp_path, "trainer.epochs=2"))
+    before = files_of(folder)
+    with pytest.raises(UsageError, match=r"2 there and 4 now; .* --new-limit goes on to another"):
+        fit(tiny("vae", tmp_path, "trainer.epochs=4"), resume=True)
+    with pytest.raises(UsageError, match="already holds a run"):
+        fit(tiny("vae", tmp_path, "trainer.epochs=4"), new_limit=True)
+    other = tiny("vae", tmp_path, "trainer.epochs=4", "optimiser.learning_rate=0.01")
+    with pytest.raises(UsageError, match=r"optimiser\.learning_rate is"):
+        fit(other, resume=True, new_limit=True)
+    assert files_of(folder) == before
+    (folder / "last.ckpt").unlink()
+    with pytest.raises(UsageError, match=r"last\.ckpt is gone.*another trainer\.epochs"):
+        fit(tiny("vae", tmp_path, "trainer.epochs=4"), resume=True, new_limit=True)
+    assert files_of(folder) == {k: v for k, v in before.items() if k != "last.ckpt"}
+
+
+def test_a_run_that_diverged_stays_so_under_a_further_limit(tmp_path):
+    options = ["optimiser.learning_rate=1e30", "trainer.epochs=4"]
+    with pytest.raises(Diverged):
+        fit(tiny("vae", tmp_path, *options))
+    options[-1] = "trainer.epochs=6"
+    folder = run_folder(tiny("vae", tmp_path, *options))
+    before = files_of(folder)
+    with pytest.raises(Diverged):
+        fit(tiny("vae", tmp_path, *options), resume=True, new_limit=True)
+    assert files_of(folder) == before
+
+
+def test_a_kill_between_the_two_files_of_a_result_loses_neither(tmp_path):
+    folder = fit(tiny("vae", tmp_path, "trainer.epochs=2"))
+    before = files_of(folder)
+    shutil.move(folder / "result.npz", folder / "result.2_epochs.npz")
+    fit(tiny("vae", tmp_path, "trainer.epochs=3"), resume=True, new_limit=True)
+    after = files_of(folder)
+    assert after["result.2_epochs.npz"] == before["result.npz"]
+    assert after["result.2_epochs.json"] == before["result.json"]
+
+
+def test_the_command_line_takes_it_with_resume_alone(tmp_path):
+    quiet = {"stderr": subprocess.PIPE, "text": True}
+    process = start(tmp_path, "--new-limit", **quiet)
+    assert "--new-limit goes with --resume" in process.communicate()[1]
+    assert process.returncode == 2
+    assert start(tmp_path, "trainer.epochs=1").wait() == 0
+    process = start(tmp_path, "trainer.epochs=2", "--resume", "--new-limit", **quiet)
+    assert "Traceback" not in process.communicate()[1]
+    assert process.returncode == 0
+    folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
+    assert result_of(folder)["training"]["epochs"] == 2
+    assert result_of(folder, "result.1_epochs.json")["training"]["epochs"] == 1
