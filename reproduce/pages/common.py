@@ -17,12 +17,12 @@ def arguments(
     budgets: Mapping,
     add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
 ) -> argparse.Namespace:
-    """The options of `python -m reproduce.<name>`: preset, seeds, runs and those of `engines`.
+    """The options of `python -m reproduce.experiments.<name>`: preset, seeds, runs, `engines`.
 
     `budgets` maps a preset to what has its number of `seeds`; `add_options` adds those of one page.
     Raises UsageError for a preset that it does not have and for a number below 1.
     """
-    parser = argparse.ArgumentParser(prog=f"reproduce.{name}", description=description)
+    parser = argparse.ArgumentParser(prog=f"reproduce.experiments.{name}", description=description)
     accepted = " or ".join(budgets)
     parser.add_argument("--preset", default="quick", help=accepted)
     parser.add_argument("--seeds", type=int, help="seeds 0 to SEEDS - 1; default: by preset")

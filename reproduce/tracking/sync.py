@@ -15,7 +15,7 @@ from pathlib import Path
 
 from annealed.evaluation.result import RESULT
 from annealed.runs import cli
-from annealed.runs.wandb_logger import has_key, server
+from annealed.runs.wandb_settings import has_key, server
 from annealed.utils.errors import InUse, UsageError
 from annealed.utils.files import locked
 from annealed.utils.paths import argument

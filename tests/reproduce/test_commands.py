@@ -15,6 +15,10 @@ COMMANDS = (
     ("reproduce.site", "--help"),
     ("reproduce.checks.verify", "--help"),
     ("reproduce.checks.rerun", "--help"),
+    ("reproduce.table.pictures", "--help"),
+    ("reproduce.tracking.sync", "--help"),
+    ("reproduce.tracking.dashboard", "--help"),
+    ("reproduce.experiments.celeba", "--help"),
 )
 
 

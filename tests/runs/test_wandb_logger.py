@@ -12,6 +12,7 @@ from annealed import config as configuration
 from annealed.evaluation.result import RESULT, read_result
 from annealed.runs import wandb_logger
 from annealed.runs.run import fit
+from annealed.runs.wandb_settings import resolve_mode
 from annealed.training.record import read_metrics
 from annealed.utils.errors import UsageError
 
@@ -25,27 +26,27 @@ def nobody(monkeypatch, tmp_path):
 
 
 def test_without_a_key_auto_is_offline_and_with_one_online(nobody, tmp_path):
-    assert wandb_logger.resolve_mode("auto") == "offline"
+    assert resolve_mode("auto") == "offline"
     nobody.setenv("WANDB_API_KEY", "k" * 40)
-    assert wandb_logger.resolve_mode("auto") == "online"
+    assert resolve_mode("auto") == "online"
     nobody.delenv("WANDB_API_KEY")
     netrc = tmp_path / ".netrc"
     netrc.write_text(
         f"machine api.wandb.ai\n  login user\n  password {'k' * 40}\n", encoding="utf-8"
     )
     netrc.chmod(0o600)
-    assert wandb_logger.resolve_mode("auto") == "online"
+    assert resolve_mode("auto") == "online"
     nobody.setenv("WANDB_MODE", "disabled")
-    assert wandb_logger.resolve_mode("auto") == "disabled"
-    assert wandb_logger.resolve_mode("offline") == "offline"
+    assert resolve_mode("auto") == "disabled"
+    assert resolve_mode("offline") == "offline"
 
 
 def test_online_without_a_key_is_refused_instead_of_asked_for(nobody):
     with pytest.raises(UsageError, match="no key is set"):
-        wandb_logger.resolve_mode("online")
+        resolve_mode("online")
     nobody.setenv("WANDB_MODE", "sometimes")
     with pytest.raises(UsageError, match="accepted: online, offline, disabled"):
-        wandb_logger.resolve_mode("auto")
+        resolve_mode("auto")
 
 
 def test_an_offline_run_logs_metrics_and_pictures_without_a_word(tmp_path):

@@ -16,7 +16,7 @@ from types import ModuleType
 import wandb
 
 from annealed.runs import cli
-from annealed.runs.wandb_logger import project_of, resolve_mode, server
+from annealed.runs.wandb_settings import project_of, resolve_mode, server
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_json
 from annealed.utils.paths import argument

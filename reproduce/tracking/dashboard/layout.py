@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from annealed.runs.wandb_logger import STEP, TABLE
+from annealed.runs.wandb_settings import STEP, TABLE
 
 LINES, BARS, MEDIA, LINES_OF_RUNS = "lines", "bars", "media", "table"  # kinds of panels
 GROUPS = ("data.name", "row", "preset")  # keys of a configuration that runs are grouped by

@@ -10,6 +10,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "parent_watch": ("stop_with_parent",),
         "problems": ("ImageProblem", "Problem", "ToyProblem"),
         "run": ("fit",),
-        "wandb_logger": ("Logger", "resolve_mode"),
+        "wandb_logger": ("Logger",),
+        "wandb_settings": ("resolve_mode",),
     },
 )

@@ -4,8 +4,8 @@ import hashlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytorch_lightning as pl
 import torch
 from PIL import Image
 from torch import Tensor
@@ -23,9 +23,10 @@ from annealed.evaluation.score import score_run
 from annealed.inference.bound import Bound, check
 from annealed.methods.base import Method
 from annealed.models import build
-from annealed.training.datamodule import ImageData
-from annealed.training.energy_data import EnergyData
 from annealed.utils.errors import UsageError
+
+if TYPE_CHECKING:  # Lightning takes seconds, and only training needs it
+    from pytorch_lightning import LightningDataModule
 
 
 class ImageProblem:
@@ -58,8 +59,10 @@ class ImageProblem:
         """The row of `config`, that of one of the run's seeds, on `device`."""
         return method_class(config.method)(config, self.images.train.shape[1]).to(device)
 
-    def data(self, device: torch.device) -> pl.LightningDataModule:
+    def data(self, device: torch.device) -> "LightningDataModule":
         """What it is trained and validated on."""
+        from annealed.training.datamodule import ImageData
+
         options = self.config.data.batch_size, self.config.trainer.steps_per_call
         return ImageData(self.images, *options, device)
 
@@ -101,8 +104,10 @@ class ToyProblem:
             check_energy(method, config.data.energy)
         return method
 
-    def data(self, device: torch.device) -> pl.LightningDataModule:
+    def data(self, device: torch.device) -> "LightningDataModule":
         """What it is trained and validated on."""
+        from annealed.training.energy_data import EnergyData
+
         data, steps = self.config.data, self.config.trainer.steps_per_call
         sizes = data.batch_size, data.steps_an_epoch, data.validation_paths
         return EnergyData(*sizes, steps, device)

@@ -24,6 +24,7 @@ from annealed.runs.folders import (
 )
 from annealed.runs.problems import Problem, problem
 from annealed.runs.report import opening
+from annealed.runs.wandb_settings import resolve_mode
 from annealed.training import distributed
 from annealed.training.checkpoints import LAST, PREVIOUS, load, recover
 from annealed.training.progress import Progress
@@ -123,7 +124,7 @@ def _run(
 
     `files` are those that they come from, beside the package's.
     """
-    wandb_logger.resolve_mode(config.wandb.mode)
+    resolve_mode(config.wandb.mode)
     machine, subject, methods = _prepare(config, unfinished, ranks, checkpoint)
     by_seed = {one.seed: one for one in each_seed(config)}
     # taken before training: the checkout may change meanwhile

@@ -1,14 +1,11 @@
 """Weights & Biases beside the run's record: no prompt, no hang, never required."""
 
 import logging
-import netrc
-import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlparse
 
 import wandb
 from lightning_fabric.utilities.rank_zero import rank_zero_only
@@ -17,14 +14,13 @@ from pytorch_lightning.loggers import WandbLogger
 
 from annealed.config import to_dict
 from annealed.config.schema import Config
+from annealed.runs.wandb_settings import STEP, TABLE, project_of, resolve_mode
 from annealed.utils import caches
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 
 INIT_SECONDS = 30  # how long the server may take before the run goes on offline
 FINISH_SECONDS = 120  # how long it may take to receive the rest of a run that has ended
-STEP = "trainer/global_step"  # the optimiser step, which every curve is drawn over
-TABLE = "test/table"  # a line a run
 NUMBERS = (  # of a result
     "nll",
     "nll_mc_error",
@@ -68,44 +64,6 @@ def _errors_printed(logger: Logger) -> Iterator[None]:
         if not logger.failed:
             print(f"W&B could not log ({error}); the run's own record goes on.", file=sys.stderr)
         logger.failed = True
-
-
-def server() -> str:
-    """The address of the W&B server."""
-    return os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
-
-
-def project_of(configured: str | None) -> str:
-    """`wandb.project` where it is set, else $WANDB_PROJECT, else "annealed"."""
-    return configured or os.environ.get("WANDB_PROJECT") or "annealed"
-
-
-def has_key() -> bool:
-    """Whether a W&B key is set in the environment or in the netrc file."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlparse(server()).hostname
-    try:
-        return netrc.netrc().authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
-
-
-def resolve_mode(configured: str) -> str:
-    """`auto` is $WANDB_MODE where set, else online with a key and offline without one.
-
-    Raises UsageError for online without a key, which would otherwise end in a prompt.
-    """
-    mode = os.environ.get("WANDB_MODE") if configured == "auto" else configured
-    mode = mode or ("online" if has_key() else "offline")
-    if mode not in ("online", "offline", "disabled"):
-        raise UsageError(f"WANDB_MODE is {mode!r}; accepted: online, offline, disabled.")
-    if mode == "online" and not has_key():
-        raise UsageError(
-            "wandb.mode is 'online' but no key is set; set WANDB_API_KEY, run `wandb login`, or "
-            "choose wandb.mode=offline or disabled."
-        )
-    return mode
 
 
 def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]:
