@@ -16,6 +16,7 @@ IMPORT  ?=
 CELL    ?=
 FID_WEIGHTS ?=
 SET     ?=
+NEW_LIMIT ?=
 RUNS    ?= runs
 PYTHON  ?= python3
 
@@ -40,7 +41,7 @@ WHERE   = $(call option,--jobs,JOBS) $(call option,--devices,DEVICES) $(call opt
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
-	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n DEVICES=0,1 ENGINE=local|ray GPUS=0.5 THREADS=n REPLICAS=n COMPILE=1 KEEP=1 MISSING=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value"
+	@echo "  variables: PRESET=quick|short|paper DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n DEVICES=0,1 ENGINE=local|ray GPUS=0.5 THREADS=n REPLICAS=n COMPILE=1 KEEP=1 MISSING=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value NEW_LIMIT=1"
 
 reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset short under full)
 	@$(MAKE) reproduce-table PRESET=$(if $(filter full,$(PRESET)),short,$(PRESET)) KEEP=$(filter full,$(PRESET))
@@ -50,7 +51,8 @@ reproduce: $(READY) ## PRESET=quick|full: every page, and the table (preset shor
 reproduce-table: $(READY) $(RAY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(call text,PRESET) --seeds $(call text,SEEDS) --runs $(call text,RUNS) \
 	  $(call option,--data,DATA) $(if $(IMPORT),--allow-import) $(call option,--rows,ROWS) $(WHERE) \
-	  $(call option,--replicas,REPLICAS) $(if $(COMPILE),--compile) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
+	  $(call option,--replicas,REPLICAS) $(if $(COMPILE),--compile) $(if $(SET),--set $(call each,SET)) \
+	  $(if $(NEW_LIMIT),--new-limit) $(if $(KEEP),--keep)
 
 reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
 	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(call text,CELL) $(call each,SET) --runs $(call text,RUNS) $(if $(IMPORT),--allow-import),\

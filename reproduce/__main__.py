@@ -36,6 +36,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", default="runs", type=runs, help="where run folders are")
     several = {"nargs": "+", "default": [], "metavar": "key=value"}
     parser.add_argument("--set", **several, help=f"of every run: {', '.join(SETTABLE)}*")
+    limit = "go on from runs of another trainer.epochs"
+    parser.add_argument("--new-limit", action="store_true", help=limit)
     parser.add_argument("--keep", action="store_true", help="copy results to reports/results/")
     parser.add_argument("--allow-import", action="store_true", help="rows may name a class")
     engines.add_options(parser)
@@ -50,7 +52,7 @@ def runs_of(arguments: argparse.Namespace, data: str, rows: list[str]) -> list[R
     """The runs that the command line asks for, of every row and seed."""
     options = {"runs": arguments.runs, "allow_import": arguments.allow_import}
     options |= {"replicas": arguments.replicas, "compile": arguments.compile}
-    options |= {"changes": tuple(arguments.set)}
+    options |= {"changes": tuple(arguments.set), "new_limit": arguments.new_limit}
     return run_grid(arguments.preset, data, rows, arguments.seeds, **options)
 
 

@@ -35,6 +35,7 @@ class Run:
     compile: bool = False
     changes: tuple[str, ...] = ()  # further overrides
     note: str = ""  # what a person calls them
+    new_limit: bool = False  # another trainer.epochs than that of what is there
     uses_gpu: ClassVar[bool] = True
 
     @property
@@ -64,7 +65,7 @@ class Run:
     def arguments(self, threads: int) -> list[str]:
         """The command that trains and scores it, going on from its last checkpoint."""
         command = ["-m", "annealed.fit", "--config", self.row, "--resume"]
-        command += ["--allow-import"] * self.allow_import
+        command += ["--allow-import"] * self.allow_import + ["--new-limit"] * self.new_limit
         return [*command, *self.overrides, f"trainer.threads={threads}"]
 
     def folder(self) -> Path:
@@ -89,14 +90,15 @@ class Run:
         for config in each_seed(self.config()):
             folder = run_folder(config)
             try:
-                paths += [folder / RESULT] * is_finished(config, folder)
+                paths += [folder / RESULT] * is_finished(config, folder, self.new_limit)
             except (UsageError, OSError) as error:
                 refusals.append(str(error))
         return paths, refusals
 
     def done(self) -> bool:
         """Whether the results are there; raises UsageError where another configuration made one."""
-        return all([is_finished(c, run_folder(c)) for c in each_seed(self.config())])
+        configs = each_seed(self.config())
+        return all([is_finished(c, run_folder(c), self.new_limit) for c in configs])
 
 
 def rows_of(text: str) -> list[str]:

@@ -1,0 +1,31 @@
+"""A table whose runs go on to another limit of epochs."""
+
+import json
+import subprocess
+import sys
+
+
+def make(folder, epochs, *options):
+    command = [sys.executable, "-m", "reproduce", "--data", "digits", "--rows", "vae,hvi"]
+    command += ["--seeds", "1", "--jobs", "1", *options]
+    command += ["--set", f"trainer.epochs={epochs}", "wandb.mode=disabled"]
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+
+
+def test_the_runs_of_a_table_go_on_to_a_further_limit_where_that_is_asked_for(tmp_path):
+    assert make(tmp_path, 1).returncode == 0
+    refused = make(tmp_path, 2)
+    assert refused.returncode == 2
+    assert "trainer.epochs is 1 there and 2 now" in refused.stderr
+    assert "--new-limit goes on to another limit" in refused.stderr
+    longer = make(tmp_path, 2, "--new-limit")
+    assert longer.returncode == 0, longer.stderr
+    for row in ("vae", "hvi"):
+        folder = tmp_path / "runs" / "quick" / "digits" / row / "seed0"
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        assert result["training"]["epochs"] == 2
+        assert len(result["training"]["sessions"]) == 2
+        assert f"{result['nll']:.2f}" in longer.stdout
+    again = make(tmp_path, 2, "--new-limit")
+    assert again.returncode == 0
+    assert again.stdout == longer.stdout
