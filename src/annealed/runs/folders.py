@@ -57,7 +57,7 @@ def is_finished(config: Config, folder: Path, new_limit: bool = False) -> bool:
     """
     if not (folder / RESULT).exists():
         return False
-    result, free = read_placed(folder / RESULT), (limit.KEY,) * new_limit
+    result, free = read_placed(folder / RESULT), limit.free(config, new_limit)
     _same_run(config, folder, free)
     try:
         scored = configuration.from_dict(result.get("config", {}))
@@ -82,7 +82,7 @@ def check_claim(
                 f"{folder} already holds a run; add --resume to go on with it, remove the folder, "
                 "or name another with runs=..."
             )
-        _same_run(config, folder, (limit.KEY,) * new_limit)
+        _same_run(config, folder, limit.free(config, new_limit))
         begun = (
             (folder / GROUP).read_text(encoding="utf-8")
             if (folder / GROUP).exists()
@@ -113,12 +113,10 @@ def _same_values(config: Config, there: Config, path: Path, free: tuple[str, ...
     earlier = _flat(configuration.to_dict(there))
     for key, value in _flat(configuration.to_dict(config)).items():
         if earlier.get(key) != value and not key.startswith((*KEYS_WITHOUT_EFFECT, *free)):
-            movable = key == limit.KEY and not limit.dependence(config)
+            advice = limit.advice(config) if key == limit.KEY else ""
             raise UsageError(
                 f"{path}: {key} is {earlier.get(key)} there and {value} now; a resumed run keeps "
-                "its configuration, a new one goes to another folder with runs=..."
-                + ", and annealed.fit --resume --new-limit goes on to another limit"
-                * movable
+                f"its configuration, a new one goes to another folder with runs=...{advice}"
             )
 
 

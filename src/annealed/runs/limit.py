@@ -19,16 +19,25 @@ def dependence(config: Config) -> str | None:
     return "trainer.warmup=cyclical" if config.trainer.warmup == "cyclical" else None
 
 
-def check(config: Config, folder: Path, runs: list[Path], checkpoint: dict[str, Any] | None):
+def free(config: Config, new_limit: bool) -> tuple[str, ...]:
+    """KEY where a run of `config` may have had another value of it, under `new_limit`."""
+    return (KEY,) if new_limit and dependence(config) is None else ()
+
+
+def advice(config: Config) -> str:
+    """How to go on to another limit, or why that is not possible."""
+    if key := dependence(config):
+        return f"; with {key} the epochs depend on their number"
+    return ", and annealed.fit --resume --new-limit goes on to another limit"
+
+
+def check(
+    config: Config, folder: Path, runs: list[Path], checkpoint: dict[str, Any] | None
+) -> None:
     """Refuse a limit to which what is in the folders `runs` cannot go on from `checkpoint`.
 
     `folder` is where that is, the last one. Raises UsageError.
     """
-    if key := dependence(config):
-        raise UsageError(
-            f"{folder}: with {key} the epochs depend on {KEY}, which --new-limit cannot change; "
-            "name another folder for a new run with runs=..."
-        )
     if checkpoint is None:
         scored = [run / RESULT for run in runs if (run / RESULT).exists()]
         if scored:
