@@ -36,7 +36,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", default="runs", type=runs, help="where run folders are")
     several = {"nargs": "+", "default": [], "metavar": "key=value"}
     parser.add_argument("--set", **several, help=f"of every run: {', '.join(SETTABLE)}*")
-    limit = "go on from runs of another trainer.epochs"
+    limit = "go on from runs that had another trainer.epochs; of --engine local"
     parser.add_argument("--new-limit", action="store_true", help=limit)
     parser.add_argument("--keep", action="store_true", help="copy results to reports/results/")
     parser.add_argument("--allow-import", action="store_true", help="rows may name a class")
@@ -113,6 +113,8 @@ def main() -> None:
     if not rows:
         raise UsageError(f"--rows is empty; accepted: some of {', '.join(METHODS)}.")
     check_changes(arguments.set)
+    if arguments.new_limit and arguments.engine == "ray":
+        raise UsageError("--new-limit is of --engine local; Ray's nodes keep no last checkpoint.")
     if arguments.allow_import:
         allow_import()
     # a bad row or preset is refused before data are looked for

@@ -88,9 +88,12 @@ class Run:
         """The results that are there, and a sentence for each that is not of this run."""
         paths, refusals = [], []
         for config in each_seed(self.config()):
-            folder = run_folder(config)
+            path = run_folder(config) / RESULT
             try:
-                paths += [folder / RESULT] * is_finished(config, folder, self.new_limit)
+                if is_finished(config, path.parent, self.new_limit):
+                    paths.append(path)
+                elif path.exists():
+                    refusals.append(f"{path} is of another trainer.epochs; run it with --new-limit")
             except (UsageError, OSError) as error:
                 refusals.append(str(error))
         return paths, refusals

@@ -9,6 +9,7 @@ from pathlib import Path
 from annealed import config as configuration
 from annealed.evaluation.result import RESULT, read_placed
 from annealed.runs import limit
+from annealed.runs.folders import CONFIG
 from annealed.utils.errors import UsageError
 from reproduce.results.published import label
 from reproduce.results.store import RESULTS, Committed, commit_result, committed_results
@@ -34,7 +35,7 @@ def keep(run: Path, preset: str, data: str, results: Path = RESULTS) -> None:
             f"{run} has trainer.epochs={epochs}; accepted by --shorter: fewer than the table's "
             f"{least or 'runs have, and there are none'}."
         )
-    if key := limit.dependence(configuration.from_dict(result["config"])):
+    if key := limit.dependence(configuration.read_resolved(run / CONFIG)):
         raise UsageError(
             f"{run} has {key}, by shares of its epochs: it is no beginning of a longer run. "
             "Accepted by --shorter: a constant learning rate and a linear warm-up."

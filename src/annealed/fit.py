@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--config", required=True, help="a row's YAML, by path or by name")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument(
-        "--new-limit", action="store_true", help="with --resume: to another trainer.epochs"
+        "--new-limit", action="store_true", help="with --resume: on to another trainer.epochs"
     )
     parser.add_argument("--print-config", action="store_true", help="show the configuration, stop")
     parser.add_argument(

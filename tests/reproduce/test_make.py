@@ -71,6 +71,8 @@ def test_other_variables_are_one_word_each_or_words_where_they_are_a_list(make):
     limit = ["trainer.epochs=2000", "trainer.checkpoint_seconds=60"]
     table = make("reproduce-table", SET=" ".join(limit), KEEP="1")
     assert table[table.index("--set") + 1 :] == [*limit, "--keep"]
+    table = make("reproduce-table", SET=limit[0], NEW_LIMIT="1")
+    assert table[table.index("--set") + 1 :] == [limit[0], "--new-limit"]
     changes = ["optimiser.milestones=[0.5]", "trainer.devices=4"]
     faces = make(
         "reproduce-celeba", SET=" ".join(changes), FID_WEIGHTS="my weights.pth", ROWS="uha"

@@ -5,10 +5,13 @@ import shutil
 import subprocess
 
 import pytest
-from tiny_runs import Killed, assert_same_run, start, tiny
+from tiny_runs import Killed, assert_same_run, poisoned, start, tiny
 
 from annealed.runs.folders import run_folder
+from annealed.runs.rescore import evaluate
 from annealed.runs.run import fit
+from annealed.training.checkpoints import load, save
+from annealed.training.module import Training
 from annealed.training.record import read_metrics
 from annealed.training.recorder import Recorder
 from annealed.utils.errors import Diverged, UsageError
@@ -69,12 +72,36 @@ def test_an_interrupted_run_can_end_at_the_epoch_where_it_is(tmp_path, monkeypat
         fit(tiny("vae", tmp_path / "killed", "trainer.epochs=40"))
     monkeypatch.setattr(Recorder, "on_train_epoch_end", hook)
     too_few = tiny("vae", tmp_path / "killed", "trainer.epochs=2")
-    before = files_of(run_folder(too_few))
-    with pytest.raises(UsageError, match=r"has 3 epochs; accepted.*trainer\.epochs=3 or more"):
-        fit(too_few, resume=True, new_limit=True)
-    assert files_of(run_folder(too_few)) == before
+    folder = run_folder(too_few)
+    last = (folder / "last.ckpt").read_bytes()
+    for checkpoint in (last, (folder / "last.previous.ckpt").read_bytes()):  # the best is later
+        (folder / "last.ckpt").write_bytes(checkpoint)
+        before = files_of(folder)
+        with pytest.raises(UsageError, match=r"has 3 epochs; accepted.*trainer\.epochs=3 or more"):
+            fit(too_few, resume=True, new_limit=True)
+        assert files_of(folder) == before
+    (folder / "last.ckpt").write_bytes(last)
     folder = fit(tiny("vae", tmp_path / "killed", "trainer.epochs=3"), resume=True, new_limit=True)
     assert_same_run(whole, folder)
+
+
+def test_what_was_recorded_after_the_last_checkpoint_is_dropped(tmp_path, monkeypatch):
+    options = ["trainer.checkpoint_seconds=1000"]
+    whole = fit(tiny("vae", tmp_path / "whole", *options, "trainer.epochs=1"))
+    hook = Recorder.on_train_epoch_end
+
+    def killed(self, trainer, module):
+        hook(self, trainer, module)
+        if trainer.current_epoch == 2:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "on_train_epoch_end", killed)
+        with pytest.raises(Killed):
+            fit(tiny("vae", tmp_path / "killed", *options, "trainer.epochs=40"))
+    config = tiny("vae", tmp_path / "killed", *options, "trainer.epochs=1")
+    assert len(read_metrics(run_folder(config))) == 3
+    assert_same_run(whole, fit(config, resume=True, new_limit=True))
 
 
 def test_a_run_whose_patience_is_spent_keeps_its_numbers_under_a_further_limit(tmp_path):
@@ -109,7 +136,7 @@ def test_schedules_that_are_shares_of_all_epochs_refuse_another_limit(options, s
 def test_what_another_limit_is_refused_for_is_said_and_leaves_the_run_as_it_was(tmp_path):
     folder = fit(tiny("vae", tmp_path, "trainer.epochs=2"))
     before = files_of(folder)
-    with pytest.raises(UsageError, match=r"2 there and 4 now; .* --new-limit goes on to another"):
+    with pytest.raises(UsageError, match=r"2 there and 4 now; .* NEW_LIMIT=1\) goes on to another"):
         fit(tiny("vae", tmp_path, "trainer.epochs=4"), resume=True)
     with pytest.raises(UsageError, match="already holds a run"):
         fit(tiny("vae", tmp_path, "trainer.epochs=4"), new_limit=True)
@@ -123,16 +150,58 @@ def test_what_another_limit_is_refused_for_is_said_and_leaves_the_run_as_it_was(
     assert files_of(folder) == {k: v for k, v in before.items() if k != "last.ckpt"}
 
 
-def test_a_run_that_diverged_stays_so_under_a_further_limit(tmp_path):
+def test_a_seed_that_diverged_does_so_again_beside_one_that_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(Training, "optimise", poisoned(Training.optimise, 1))
+    options = ["trainer.replicas=2", "trainer.epochs=3"]
+    with pytest.raises(Diverged):
+        fit(tiny("vae", tmp_path / "both", *options))
+    options[-1] = "trainer.epochs=5"
+    for again in ({"new_limit": True}, {}):
+        with pytest.raises(Diverged, match=r"seed1: "):
+            fit(tiny("vae", tmp_path / "both", *options), resume=True, **again)
+    monkeypatch.undo()
+    folder = run_folder(tiny("vae", tmp_path / "both"))
+    whole = fit(tiny("vae", tmp_path / "alone", "trainer.epochs=5"))
+    assert result_of(folder)["nll"] == pytest.approx(result_of(whole)["nll"], abs=1e-4)
+    diverged = result_of(folder.with_name("seed1"))
+    assert diverged["status"] == "diverged"
+    assert diverged["config"]["trainer"]["epochs"] == 5
+
+
+def test_a_run_that_diverged_before_its_first_checkpoint_starts_anew(tmp_path):
     options = ["optimiser.learning_rate=1e30", "trainer.epochs=4"]
     with pytest.raises(Diverged):
         fit(tiny("vae", tmp_path, *options))
     options[-1] = "trainer.epochs=6"
-    folder = run_folder(tiny("vae", tmp_path, *options))
-    before = files_of(folder)
     with pytest.raises(Diverged):
         fit(tiny("vae", tmp_path, *options), resume=True, new_limit=True)
+    folder = run_folder(tiny("vae", tmp_path, *options))
+    assert result_of(folder)["config"]["trainer"]["epochs"] == 6
+    assert result_of(folder, "result.4_epochs.json")["status"] == "diverged"
+
+
+def test_another_kind_of_device_is_refused_before_the_result_is_set_aside(tmp_path):
+    folder = fit(tiny("vae", tmp_path, "trainer.epochs=2"))
+    checkpoint = load(folder / "last.ckpt")
+    checkpoint["callbacks"]["Recorder"]["0"]["sessions"][-1]["device_type"] = "cuda"
+    save(folder / "last.ckpt", checkpoint)
+    before = files_of(folder)
+    with pytest.raises(UsageError, match="was trained on cuda and cannot go on on cpu"):
+        fit(tiny("vae", tmp_path, "trainer.epochs=4"), resume=True, new_limit=True)
     assert files_of(folder) == before
+
+
+def test_evaluations_of_the_weights_before_are_set_aside_too(tmp_path):
+    folder = fit(tiny("vae", tmp_path, "trainer.epochs=1"))
+    evaluate(folder, 30)
+    before = files_of(folder)
+    for epochs in (2, 3):
+        fit(tiny("vae", tmp_path, f"trainer.epochs={epochs}"), resume=True, new_limit=True)
+        after = files_of(folder)
+        for suffix in (".json", ".npz"):
+            assert f"evaluation_S30{suffix}" not in after
+            assert after[f"evaluation_S30.1_epochs{suffix}"] == before[f"evaluation_S30{suffix}"]
+    assert "result.2_epochs.json" in after
 
 
 def test_a_kill_between_the_two_files_of_a_result_loses_neither(tmp_path):

@@ -53,7 +53,7 @@ def is_finished(config: Config, folder: Path, new_limit: bool = False) -> bool:
     """Whether `folder` has the result of this configuration; UsageError where of another one.
 
     The result itself must say so as well as the configuration beside it: either may be a copy.
-    With `new_limit` that of another `trainer.epochs` is none yet, unless training diverged.
+    With `new_limit` that of another `trainer.epochs` is none yet.
     """
     if not (folder / RESULT).exists():
         return False
@@ -64,8 +64,7 @@ def is_finished(config: Config, folder: Path, new_limit: bool = False) -> bool:
         _same_values(config, scored, folder / RESULT, (*SCORING, *free))
     except OptionError as error:
         raise UsageError(f"{folder / RESULT}: {error}.") from None
-    same = scored.trainer.epochs == config.trainer.epochs
-    return same or result["status"] == "diverged"
+    return scored.trainer.epochs == config.trainer.epochs
 
 
 def check_claim(

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from annealed.compute.device import device_of
 from annealed.config.schema import Config
-from annealed.evaluation.result import RESULT, read_placed
-from annealed.training.checkpoints import LAST
+from annealed.evaluation.result import RESULT, read_placed, read_result
+from annealed.training.checkpoints import BEST, LAST, load
+from annealed.training.record import check_device
 from annealed.utils.errors import UsageError
 
 KEY = "trainer.epochs"
@@ -28,7 +30,7 @@ def advice(config: Config) -> str:
     """How to go on to another limit, or why that is not possible."""
     if key := dependence(config):
         return f"; with {key} the epochs depend on their number"
-    return ", and annealed.fit --resume --new-limit goes on to another limit"
+    return ", and `--resume --new-limit` (make: NEW_LIMIT=1) goes on to another limit"
 
 
 def check(
@@ -40,26 +42,36 @@ def check(
     """
     if checkpoint is None:
         scored = [run / RESULT for run in runs if (run / RESULT).exists()]
-        if scored:
+        if any(read_result(path)["status"] == "finished" for path in scored):
             raise UsageError(
                 f"{folder / LAST} is gone: the run of {scored[0]} cannot go on to another {KEY}."
             )
         return
-    records = checkpoint.get("callbacks", {}).get("Recorder", {}).values()
-    done = max((record["epochs"] for record in records), default=0)
-    if done > config.trainer.epochs:
+    records = list(checkpoint.get("callbacks", {}).get("Recorder", {}).values())
+    for record in records:  # training would find out as well, when the old result is set aside
+        check_device(folder, record["sessions"][-1]["device_type"], device_of(config).type)
+    # a kill between the two leaves the best one newer than the last
+    done = [load(run / BEST)["epoch"] + 1 for run in runs if (run / BEST).exists()]
+    done += [record["epochs"] for record in records]
+    if max(done, default=0) > config.trainer.epochs:
         raise UsageError(
-            f"{folder} has {done} epochs; accepted with --new-limit: {KEY}={done} or more."
+            f"{folder} has {max(done)} epochs; accepted with --new-limit: {KEY}={max(done)} or "
+            "more."
         )
 
 
 def set_aside(folder: Path) -> None:
-    """Rename the result of the limit before, if there is one, to `result.<epochs>_epochs.json`."""
+    """Rename the result of the limit before, `result.<epochs>_epochs.json`; evaluations likewise.
+
+    Of a folder without a result nothing is renamed.
+    """
     path = folder / RESULT
     if not path.exists():
         return
-    name = f"{path.stem}.{read_placed(path)['config']['trainer']['epochs']}_epochs"
-    for suffix in (".npz", ".json"):  # a kill between them leaves the JSON, whose turn comes again
-        file = path.with_suffix(suffix)
-        if file.exists():
-            os.replace(file, path.with_name(name + suffix))
+    mark = f".{read_placed(path)['config']['trainer']['epochs']}_epochs"
+    stems = {file.stem for file in folder.glob("evaluation_*.json") if "." not in file.stem}
+    for stem in (*sorted(stems), path.stem):  # the result is the last, so a kill is made up for
+        for suffix in (".npz", ".json"):
+            file = folder / (stem + suffix)
+            if file.exists():
+                os.replace(file, folder / (stem + mark + suffix))

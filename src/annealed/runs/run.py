@@ -137,10 +137,11 @@ def _run(
     loggers = wandb_logger.start([(one, run_folder(one)) for one in unfinished], "train")
     ended = False
     try:
+        for one in unfinished:
+            limit.set_aside(run_folder(one))
         claim(config, folder, folder)
         for one, logger in zip(unfinished, loggers, strict=True):
             records[one.seed].logger = logger
-            limit.set_aside(run_folder(one))
             claim(one, run_folder(one), folder)
         progress = Progress(f"{config.row} {folder.name}")
         progress.say(opening(config, list(methods), subject, machine))

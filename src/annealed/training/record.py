@@ -44,18 +44,12 @@ class Record:
         return {name: getattr(self, name) for name in self.state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from `state_dict`; raises UsageError where another kind of device wrote it.
-
-        CPU and GPU draw different numbers, so the run would be neither the one nor the other.
-        """
+        """Go on from `state_dict`; raises UsageError as `check_device` does."""
         (session,), earlier = self.sessions, state_dict["sessions"]
-        if earlier[-1]["device_type"] != session["device_type"]:
-            raise UsageError(
-                f"{self.folder} was trained on {earlier[-1]['device_type']} and cannot go on on "
-                f"{session['device_type']}; choose the device with trainer.accelerator."
-            )
+        check_device(self.folder, earlier[-1]["device_type"], session["device_type"])
         vars(self).update(state_dict)
         self.sessions = [*earlier, session]
+        self.trim()  # here too: a run at its last epoch trains no more
 
     def add(
         self, step: int, metrics: dict[str, float], seconds: float, seeds: int, method: nn.Module
@@ -112,6 +106,18 @@ class Record:
             open(path, "a", encoding="utf-8") as f,
         ):
             f.write(line)
+
+
+def check_device(folder: Path, earlier: str, now: str) -> None:
+    """Raise UsageError where a run was trained on another kind of device than `now`.
+
+    CPU and GPU draw different numbers, so the run would be neither the one nor the other.
+    """
+    if earlier != now:
+        raise UsageError(
+            f"{folder} was trained on {earlier} and cannot go on on {now}; choose the device with "
+            "trainer.accelerator."
+        )
 
 
 def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:

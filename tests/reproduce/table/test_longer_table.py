@@ -17,7 +17,10 @@ def test_the_runs_of_a_table_go_on_to_a_further_limit_where_that_is_asked_for(tm
     refused = make(tmp_path, 2)
     assert refused.returncode == 2
     assert "trainer.epochs is 1 there and 2 now" in refused.stderr
-    assert "--new-limit goes on to another limit" in refused.stderr
+    assert "NEW_LIMIT=1) goes on to another limit" in refused.stderr
+    left = make(tmp_path, 2, "--new-limit", "--table-only")
+    assert left.returncode == 2
+    assert left.stderr.count("is of another trainer.epochs; run it with --new-limit") == 2
     longer = make(tmp_path, 2, "--new-limit")
     assert longer.returncode == 0, longer.stderr
     for row in ("vae", "hvi"):
@@ -26,6 +29,9 @@ def test_the_runs_of_a_table_go_on_to_a_further_limit_where_that_is_asked_for(tm
         assert result["training"]["epochs"] == 2
         assert len(result["training"]["sessions"]) == 2
         assert f"{result['nll']:.2f}" in longer.stdout
+    refused = make(tmp_path, 3, "--new-limit", "--engine", "ray")
+    assert refused.returncode == 2
+    assert "--new-limit is of --engine local" in refused.stderr
     again = make(tmp_path, 2, "--new-limit")
     assert again.returncode == 0
     assert again.stdout == longer.stdout
