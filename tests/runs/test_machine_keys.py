@@ -96,3 +96,15 @@ def test_data_that_were_moved_are_looked_for_in_annealed_data(tmp_path, monkeypa
     )
     monkeypatch.setenv("ANNEALED_DATA", str(tmp_path / "nowhere"))
     assert evaluate(folder, overrides=[f"data.root={data}"])["nll"] == nll
+
+
+def test_a_run_goes_on_where_the_kind_of_device_has_another_name(tmp_path):
+    folder = fit(tiny("vae", tmp_path, *IMAGES))
+    result = (folder / "result.json").read_bytes()
+    named = tiny("vae", tmp_path, *IMAGES, "trainer.accelerator=cpu")
+    fit(named, resume=True)
+    assert (folder / "result.json").read_bytes() == result
+    (folder / "result.json").unlink()
+    fit(named, resume=True)
+    sessions = json.loads((folder / "result.json").read_bytes())["training"]["sessions"]
+    assert [one["device_type"] for one in sessions] == ["cpu", "cpu"]

@@ -103,8 +103,12 @@ def claim(config: Config, folder: Path, group: Path) -> None:
 
 
 def _same_run(config: Config, folder: Path, free: tuple[str, ...] = ()) -> None:
-    """Refuse to go on under a configuration that would have made other numbers."""
-    _same_values(config, configuration.read_resolved(folder / CONFIG), folder / CONFIG, free)
+    """Refuse to go on under a configuration that would have made other numbers.
+
+    The kind of device may have another name, as cpu for auto: the checkpoint says which it was.
+    """
+    there = configuration.read_resolved(folder / CONFIG)
+    _same_values(config, there, folder / CONFIG, ("trainer.accelerator", *free))
 
 
 def _same_values(config: Config, there: Config, path: Path, free: tuple[str, ...] = ()) -> None:
