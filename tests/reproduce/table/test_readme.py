@@ -313,8 +313,8 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     assert f"one seed of the VAE has {vae} and one of HVI-AVO {avo}." in " ".join(page.split())
     assert f"one seed has {avo}, and one of the VAE {vae} (" in INDEX
     made = committed_results("paper", "mnist", ROOT / RESULTS)
-    (hvi,) = also = shorter.beside(made, "paper", "mnist", ROOT / RESULTS)
-    assert (hvi.row, hvi.seed) == ("hvi", 0)
+    hvi, iaf = also = shorter.beside(made, "paper", "mnist", ROOT / RESULTS)
+    assert [(one.row, one.seed) for one in also] == [("hvi", 0), ("iaf", 0)]
     metrics = curves.gather([*made, *also])
     late = by_epoch.differences(metrics, "hvi_avo", "vae").loc[500:].bound
     expected = f"validation bound is {late.min():.2f} to {late.max():.2f} higher."
@@ -324,13 +324,22 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     low, high = behind.bound[warm:].min(), behind.bound[warm:].max()
     assert f"HVI, one seed of [{len(behind)} epochs](paper/curves.md), is {low:.2f} to" in FINDINGS
     assert f"{high:.2f} above HVI-AVO from epoch {warm} on, finally" in FINDINGS
-    assert f"finally {last.at_steps:.2f} at equal ELBO steps." in FINDINGS
+    assert f"finally {last.at_steps:.2f} at equal ELBO steps;" in FINDINGS
     assert f"One seed of HVI has {len(behind)} epochs: from the end of the warm-up on" in INDEX
     assert f"validation bound is {low:.2f} to {high:.2f} above HVI-AVO's and, at" in INDEX
     assert f"the end, {last.at_steps:.2f} at equal ELBO steps ([curves]" in INDEX
+    front = " ".join(README.split())
     said = f"but over the {len(behind)} epochs that HVI has so far it is ahead of HVI-AVO, at the"
-    assert f"{said} end by {last.bound:.2f} nats of validation bound." in " ".join(README.split())
+    assert f"{said} end by {last.bound:.2f} nats of validation bound, and" in front
     assert (behind.bound.dropna() > 0).all()
+    flow = -by_epoch.differences(metrics, "hvi_avo", "iaf").bound
+    assert len(flow) == iaf.read()["config"]["trainer"]["epochs"]
+    ahead = f"{flow.iloc[-1]:.2f}"
+    assert f"at equal ELBO steps; IAF, one of {len(flow)}, {ahead}." in FINDINGS
+    assert f"and IAF, over {len(flow)}, by {ahead}." in front
+    above = f"{flow[warm:].min():.2f} to {flow[warm:].max():.2f} above HVI-AVO's there and ends"
+    gained = by_epoch.differences(metrics, "iaf", "hvi").bound.iloc[-1]
+    assert f"One seed of IAF has {len(flow)}: its bound is {above} {gained:.2f} above" in INDEX
 
 
 def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
