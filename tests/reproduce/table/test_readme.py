@@ -325,7 +325,8 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     assert f"HVI, one seed of [{len(behind)} epochs](paper/curves.md), is {low:.2f} to" in FINDINGS
     assert f"{high:.2f} above HVI-AVO from epoch {warm} on, finally" in FINDINGS
     assert f"finally {last.at_steps:.2f} at equal ELBO steps;" in FINDINGS
-    assert f"One seed of HVI has {len(behind)} epochs: from the end of the warm-up on" in INDEX
+    nll, its = (f"NLL {one.read()['nll']:.2f}" for one in also)
+    assert f"One seed of HVI has {len(behind)} epochs, {nll}: from the end of the warm-up" in INDEX
     assert f"validation bound is {low:.2f} to {high:.2f} above HVI-AVO's and, at" in INDEX
     assert f"the end, {last.at_steps:.2f} at equal ELBO steps ([curves]" in INDEX
     front = " ".join(README.split())
@@ -339,7 +340,9 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     assert f"and IAF, over {len(flow)}, by {ahead}." in front
     above = f"{flow[warm:].min():.2f} to {flow[warm:].max():.2f} above HVI-AVO's there and ends"
     gained = by_epoch.differences(metrics, "iaf", "hvi").bound.iloc[-1]
-    assert f"One seed of IAF has {len(flow)}: its bound is {above} {gained:.2f} above" in INDEX
+    assert (
+        f"One seed of IAF has {len(flow)}, {its}: its bound is {above} {gained:.2f} above" in INDEX
+    )
 
 
 def test_what_the_findings_say_of_trials_is_what_the_ablation_says():
