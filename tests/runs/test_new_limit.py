@@ -25,6 +25,21 @@ def files_of(folder):
     return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
 
 
+def kill_after_three_epochs(config, monkeypatch):
+    """Train, and end as a kill would after the third epoch is recorded."""
+    hook = Recorder.on_train_epoch_end
+
+    def killed(self, trainer, module):
+        hook(self, trainer, module)
+        if trainer.current_epoch == 2:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "on_train_epoch_end", killed)
+        with pytest.raises(Killed):
+            fit(config)
+
+
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_a_finished_run_goes_on_to_a_further_limit_as_if_it_had_always_been_its_own(
     replicas, tmp_path
@@ -60,17 +75,7 @@ def test_a_finished_run_goes_on_to_a_further_limit_as_if_it_had_always_been_its_
 
 def test_an_interrupted_run_can_end_at_the_epoch_where_it_is(tmp_path, monkeypatch):
     whole = fit(tiny("vae", tmp_path / "whole", "trainer.epochs=3"))
-    hook = Recorder.on_train_epoch_end
-
-    def killed(self, trainer, module):
-        hook(self, trainer, module)
-        if trainer.current_epoch == 2:
-            raise Killed
-
-    monkeypatch.setattr(Recorder, "on_train_epoch_end", killed)
-    with pytest.raises(Killed):
-        fit(tiny("vae", tmp_path / "killed", "trainer.epochs=40"))
-    monkeypatch.setattr(Recorder, "on_train_epoch_end", hook)
+    kill_after_three_epochs(tiny("vae", tmp_path / "killed", "trainer.epochs=40"), monkeypatch)
     too_few = tiny("vae", tmp_path / "killed", "trainer.epochs=2")
     folder = run_folder(too_few)
     last = (folder / "last.ckpt").read_bytes()
@@ -88,17 +93,8 @@ def test_an_interrupted_run_can_end_at_the_epoch_where_it_is(tmp_path, monkeypat
 def test_what_was_recorded_after_the_last_checkpoint_is_dropped(tmp_path, monkeypatch):
     options = ["trainer.checkpoint_seconds=1000"]
     whole = fit(tiny("vae", tmp_path / "whole", *options, "trainer.epochs=1"))
-    hook = Recorder.on_train_epoch_end
-
-    def killed(self, trainer, module):
-        hook(self, trainer, module)
-        if trainer.current_epoch == 2:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Recorder, "on_train_epoch_end", killed)
-        with pytest.raises(Killed):
-            fit(tiny("vae", tmp_path / "killed", *options, "trainer.epochs=40"))
+    longer = tiny("vae", tmp_path / "killed", *options, "trainer.epochs=40")
+    kill_after_three_epochs(longer, monkeypatch)
     config = tiny("vae", tmp_path / "killed", *options, "trainer.epochs=1")
     assert len(read_metrics(run_folder(config))) == 3
     assert_same_run(whole, fit(config, resume=True, new_limit=True))

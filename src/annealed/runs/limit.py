@@ -41,15 +41,17 @@ def check(
     `folder` is where that is, the last one. Raises UsageError.
     """
     if checkpoint is None:
-        scored = [run / RESULT for run in runs if (run / RESULT).exists()]
-        if any(read_result(path)["status"] == "finished" for path in scored):
+        results = [run / RESULT for run in runs if (run / RESULT).exists()]
+        scored = [path for path in results if read_result(path)["status"] == "finished"]
+        if scored:
             raise UsageError(
                 f"{folder / LAST} is gone: the run of {scored[0]} cannot go on to another {KEY}."
             )
         return
     records = list(checkpoint.get("callbacks", {}).get("Recorder", {}).values())
+    now = device_of(config).type
     for record in records:  # training would find out as well, when the old result is set aside
-        check_device(folder, record["sessions"][-1]["device_type"], device_of(config).type)
+        check_device(folder, record["sessions"][-1]["device_type"], now)
     # a kill between the two leaves the best one newer than the last
     done = [load(run / BEST)["epoch"] + 1 for run in runs if (run / BEST).exists()]
     done += [record["epochs"] for record in records]

@@ -66,9 +66,9 @@ def fit(
             check_claim(config, folder, folder, resume, new_limit)
         for one in unfinished:
             check_claim(one, run_folder(one), folder, resume, new_limit)
-        if unfinished and new_limit:
-            limit.check(config, folder, [run_folder(one) for one in unfinished], checkpoint)
         if unfinished:
+            if new_limit:
+                limit.check(config, folder, [run_folder(one) for one in unfinished], checkpoint)
             if resume and checkpoint is None:
                 print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
             _run(config, unfinished, folder, ranks, [row_file] if row_file else [], checkpoint)

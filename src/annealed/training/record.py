@@ -49,7 +49,6 @@ class Record:
         check_device(self.folder, earlier[-1]["device_type"], session["device_type"])
         vars(self).update(state_dict)
         self.sessions = [*earlier, session]
-        self.trim()  # here too: a run at its last epoch trains no more
 
     def add(
         self, step: int, metrics: dict[str, float], seconds: float, seeds: int, method: nn.Module

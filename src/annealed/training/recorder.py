@@ -33,12 +33,15 @@ class Recorder(Checkpoint):
         for seed, state in state_dict.items():
             self.records[int(seed)].load_state_dict(state)
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Training) -> None:
+        """Drop rows written after the checkpoint, even where no epoch is left to train."""
+        for seed in pl_module.seeds:
+            self.records[seed].trim()
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: Training) -> None:
-        """Drop rows written after the checkpoint that training goes on from."""
+        """Start the clock, and stop at once where every seed has ended."""
         records = [self.records[seed] for seed in pl_module.seeds]
         self.began = time.monotonic() - max(record.seconds for record in records)
-        for record in records:
-            record.trim()
         self.saved = -math.inf
         trainer.should_stop = all(record.ended() for record in records)
 
