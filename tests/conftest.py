@@ -26,6 +26,7 @@ from annealed.models.targets import LinearGaussian
 from annealed.utils import randomness
 
 ROOT = Path(__file__).parents[1]
+IMPORTS = f"{ROOT / 'src'}{os.pathsep}{ROOT}"  # PYTHONPATH for `-m reproduce` in another folder
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["annealed.runs.run", "annealed.runs.rescore"])
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT, sentence
+from conftest import IMPORTS, sentence
 from gaussians import gaussian_kl
 from scipy import stats
 
@@ -188,7 +188,7 @@ def test_a_wrong_number_is_refused(monkeypatch, wrong):
 
 def test_a_wrong_preset_is_one_sentence(tmp_path):
     command = [sys.executable, "-m", "reproduce.experiments.invertible", "--preset", "short"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    environment = {**os.environ, "PYTHONPATH": IMPORTS}
     result = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT
+from conftest import IMPORTS
 from stand_ins import background, until
 
 from annealed.runs import cli
@@ -47,7 +47,7 @@ SETUPS = json.loads((Path(__file__).parent / "setups.json").read_text(encoding="
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
     """Processes that a test starts import this checkout wherever they run."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src")]))
+    monkeypatch.setenv("PYTHONPATH", IMPORTS)
 
 
 def work_of(runs, *keys, preset="quick", seeds=1):

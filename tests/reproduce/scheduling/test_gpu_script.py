@@ -10,7 +10,7 @@ import time
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import IMPORTS, ROOT
 
 from reproduce.__main__ import arguments_parser, check_changes
 from reproduce.benchmark import __main__ as benchmark
@@ -155,9 +155,8 @@ def test_a_limit_that_is_no_number_is_refused(script, noted, limit):
 
 
 def test_a_piece_goes_on_where_the_one_before_stopped(script, tmp_path, monkeypatch):
-    paths = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
     chosen = {"PRESET": "quick", "DATA": "digits", "ROWS": "hvi_avo", "SEEDS": "2", "COMPILE": ""}
-    chosen |= {"BENCHMARK": "", "PYTHON": sys.executable, "PYTHONPATH": paths}
+    chosen |= {"BENCHMARK": "", "PYTHON": sys.executable, "PYTHONPATH": IMPORTS}
     chosen |= {"SET": "trainer.epochs=100000 trainer.checkpoint_seconds=0 wandb.mode=disabled"}
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)

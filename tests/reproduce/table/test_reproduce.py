@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, TINY
+from conftest import IMPORTS, TINY
 from results import result
 from scipy import stats
 from test_readme import blocks
@@ -231,7 +231,7 @@ def test_the_time_that_a_step_compiles_is_not_counted_as_its_speed(monkeypatch, 
 
 def reproduce(tmp_path, *arguments, **environment):
     command = [sys.executable, "-m", "reproduce", "--runs", str(tmp_path / "runs"), *arguments]
-    paths = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "WANDB_MODE": "disabled"}
+    paths = {"PYTHONPATH": IMPORTS, "WANDB_MODE": "disabled"}
     return subprocess.Popen(
         command,
         cwd=tmp_path,
