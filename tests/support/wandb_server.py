@@ -54,20 +54,40 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     """`asked` holds every GraphQL operation and its variables, `uploads` files by path.
 
-    `history` holds the keys that each run logged, by its id.
+    `lines` holds what each run logged, by its id and the name of a stream, as the real server keeps
+    it: a line sent for a place that has one takes its place. A run is resumed from there.
     """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server_port}"
-        self.asked, self.uploads, self.history = [], {}, {}
+        self.asked, self.uploads, self.lines = [], {}, {}
 
     def handle_error(self, *_):
         """A client that closes its connection is no error."""
 
     def stream(self, run, content):
-        for line in content.get("files", {}).get("wandb-history.jsonl", {}).get("content", []):
-            self.history.setdefault(run, set()).update(json.loads(line))
+        for name, part in content.get("files", {}).items():
+            lines = self.lines.setdefault(run, {}).setdefault(name, [])
+            start = part["offset"]
+            lines[start : start + len(part["content"])] = part["content"]
+
+    def history(self, run):
+        """What a run logged: a dictionary of values by key for each line."""
+        return [json.loads(line) for line in self.lines[run]["wandb-history.jsonl"]]
+
+    def resumed(self, run):
+        """What the client asks of a run that it may go on with; None where it is new."""
+        if run not in self.lines:
+            return None
+        begun = next(v for v in self.variables("UpsertBucket") if v["name"] == run)
+        bucket = {"id": "b", "name": run, "displayName": begun["displayName"], "logLineCount": 0}
+        bucket |= {"config": begun["config"], "wandbConfig": json.dumps({"t": {}}), "tags": []}
+        bucket["summaryMetrics"] = self.lines[run]["wandb-summary.json"][-1]
+        for kind in ("history", "events"):
+            lines = self.lines[run].get(f"wandb-{kind}.jsonl", [])
+            bucket |= {f"{kind}LineCount": len(lines), f"{kind}Tail": json.dumps(lines[-1:])}
+        return {**bucket, "notes": ""}
 
     def variables(self, name):
         """The variables of every call of an operation, in order."""
@@ -79,6 +99,9 @@ class Server(ThreadingHTTPServer):
             project = {"id": "p", "name": "annealed", "entity": {"id": "e", "name": "tester"}}
             bucket = {"id": "b", "name": v["name"], "displayName": "", "project": project}
             return {"upsertBucket": {"bucket": {**bucket, "historyLineCount": 0}, "inserted": True}}
+        if name == "RunResumeStatus":
+            model = {"id": "p", "name": "annealed", "entity": {"id": "e", "name": "tester"}}
+            return {"model": {**model, "bucket": self.resumed(v["name"])}}
         if name == "CreateRunFiles":
             files = [{"name": f, "uploadUrl": f"{self.address}/up/{f}"} for f in v["files"]]
             return {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": files}}

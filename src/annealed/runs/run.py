@@ -134,7 +134,8 @@ def _run(
         session[OUTSIDE] = foreign
     tell_unknown_commit(session["commit"])
     records = {seed: Record(run_folder(by_seed[seed]), by_seed[seed], session) for seed in methods}
-    loggers = wandb_logger.start([(one, run_folder(one)) for one in unfinished], "train")
+    places = [(one, run_folder(one)) for one in unfinished]
+    loggers = wandb_logger.start(places, "train", goes_on=checkpoint is not None)
     ended = False
     try:
         for one in unfinished:

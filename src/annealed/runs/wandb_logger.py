@@ -66,11 +66,14 @@ def _errors_printed(logger: Logger) -> Iterator[None]:
         logger.failed = True
 
 
-def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]:
+def start(
+    runs: list[tuple[Config, Path]], job_type: str, goes_on: bool = False
+) -> list[Logger | None]:
     """A logger for each run and its folder, all online or all offline, or None where disabled.
 
     `job_type` is train or evaluate; an evaluation is a run of its own in the group of that which
-    trained.
+    trained. A training that `goes_on` from a checkpoint adds to what W&B has of it, also where it
+    is sent later: else the curves of each piece would take the place of those before.
     """
     mode = resolve_mode(runs[0][0].wandb.mode)
     if mode == "disabled":
@@ -78,7 +81,7 @@ def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]
     caches.settle()
     rank_zero_only.rank = 0  # only the process that leads has loggers
     try:
-        return [_logger(config, folder, job_type, mode) for config, folder in runs]
+        return [_logger(config, folder, job_type, mode, goes_on) for config, folder in runs]
     except Exception as error:  # W&B has no common class
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if mode == "offline":
@@ -86,10 +89,10 @@ def start(runs: list[tuple[Config, Path]], job_type: str) -> list[Logger | None]
             raise UsageError(sentence) from None
         print(f"W&B does not answer ({reason}); the run is logged offline.", file=sys.stderr)
         wandb.teardown()  # ends what was started, too
-        return [_logger(config, folder, job_type, "offline") for config, folder in runs]
+        return [_logger(config, folder, job_type, "offline", goes_on) for config, folder in runs]
 
 
-def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
+def _logger(config: Config, folder: Path, job_type: str, mode: str, goes_on: bool) -> Logger:
     identity = folder / "wandb_id"
     if not identity.exists():
         replace_text(identity, uuid.uuid4().hex[:8])
@@ -99,7 +102,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str) -> Logger:
         project=project_of(config.wandb.project),
         entity=config.wandb.entity,
         id=identity.read_text(encoding="utf-8") + suffix,
-        resume="allow" if mode == "online" else None,
+        resume="allow" if goes_on or mode == "online" else None,
         group="/".join(filter(None, [config.data.name, config.data.energy, config.row])),
         job_type=job_type,
         tags=[config.preset],
