@@ -1,7 +1,7 @@
 """Send offline runs to W&B, each once: `python -m reproduce.tracking.sync --runs runs`.
 
 W&B's own client sends them and leaves a marker beside each that has arrived whole (`.synced`), so
-that the command can be repeated at any time.
+that the command can be repeated at any time. What a killed process left is sent as far as it goes.
 """
 
 import argparse
@@ -19,10 +19,12 @@ from annealed.runs.wandb_settings import has_key, server
 from annealed.utils.errors import InUse, UsageError
 from annealed.utils.files import locked
 from annealed.utils.paths import argument
+from reproduce.tracking.killed import make_whole
 
 ANSWER = 15  # seconds that the server may take to answer at all
 BATCH = 10  # run folders a call of the client
 START, EACH = 120, 60  # seconds a call may take, and more for each piece
+SLOW = "the server did not take them in time"
 
 
 def pieces(runs: Path) -> dict[Path, list[Path]]:
@@ -74,9 +76,29 @@ def send(batch: list[Path], runs: Path) -> str:
             timeout=START + EACH * len(batch),
         )
     except subprocess.TimeoutExpired:
-        return "the server did not take them in time"
+        return SLOW
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     return lines[-1].strip() if lines else f"exit status {done.returncode}"
+
+
+def send_all(left: dict[Path, list[Path]], runs: Path) -> str:
+    """Send the pieces of each run; returns what the client said last of any that it did not take.
+
+    A batch that it does not take is sent again run by run, so that one keeps no other back. It ends
+    where as many runs as a batch has are refused one after the other: then it is the server.
+    """
+    whole, said, refused = list(left), "", 0
+    batches = [whole[i : i + BATCH] for i in range(0, len(whole), BATCH)]
+    while batches and said != SLOW and refused < BATCH:
+        batch = batches.pop(0)
+        answer = send([piece for run in batch for piece in left[run] if not is_sent(piece)], runs)
+        missing = [run for run in batch if not all(map(is_sent, left[run]))]
+        said = answer if missing else said
+        if len(batch) > 1:
+            batches[:0] = [[run] for run in missing]
+        else:
+            refused = refused + 1 if missing else 0
+    return said
 
 
 def sync(runs: Path) -> tuple[int, int, int]:
@@ -89,33 +111,30 @@ def sync(runs: Path) -> tuple[int, int, int]:
     by_run = pieces(runs)
     if not by_run:
         raise UsageError(f"{runs} holds no offline run of W&B; name another folder with RUNS=...")
-    left = {run: [p for p in written if not is_sent(p)] for run, written in by_run.items()}
-    left = {run: unsent for run, unsent in left.items() if unsent}
-    before = len(by_run) - len(left)
+    unsent = {run: [p for p in written if not is_sent(p)] for run, written in by_run.items()}
+    unsent = {run: written for run, written in unsent.items() if written}
+    left, unfinished, said = {}, 0, ""
     with ExitStack() as stack:
-        whole = []
-        for run in left:
+        for run, written in unsent.items():
             try:
                 stack.enter_context(locked(run, "the run folder"))
             except InUse:
-                continue  # in training: its turn comes
-            if (run / RESULT).is_file():
-                whole.append(run)
-        if whole:
+                unfinished += 1  # in training: its turn comes
+                continue
+            if not (run / RESULT).is_file():
+                unfinished += 1
+            elif kept := [p for p in written if all(map(make_whole, p.glob("run-*.wandb")))]:
+                left[run] = kept
+        if left:
             check_server()
-        said = ""
-        for i in range(0, len(whole), BATCH):
-            some = [piece for run in whole[i : i + BATCH] for piece in left[run]]
-            said = send(some, runs)
-            if not all(map(is_sent, some)):
-                break
-        missing = [run for run in whole if not all(map(is_sent, left[run]))]
+            said = send_all(left, runs)
+        missing = [run for run in left if not all(map(is_sent, left[run]))]
     if missing:
         raise UsageError(
-            f"{len(whole) - len(missing)} of {len(whole)} runs were sent; W&B did not take "
+            f"{len(left) - len(missing)} of {len(left)} runs were sent; W&B did not take "
             f"{missing[0]} ({said}). Run the same command again to send the rest."
         )
-    return len(whole), before, len(left) - len(whole)
+    return len(left), len(by_run) - len(left) - unfinished, unfinished
 
 
 def main() -> None:
