@@ -1,12 +1,13 @@
 """What W&B wrote offline for a process that was killed, made readable for W&B's own client.
 
 W&B writes its file in blocks of 32 KiB, so that a process that is killed leaves one without any
-record, or with one that is broken off. Its client does not take the first, nor whatever is sent in
-the same call, and never has done with the second.
+record, or with one that is broken off. Its client takes neither: the first keeps it from all that
+is sent in the same call, and the second it refuses each time, once all before the break is sent.
 """
 
 import time
 from pathlib import Path
+from zlib import crc32
 
 from annealed.utils.files import replace
 
@@ -17,6 +18,10 @@ FULL, LAST = 1, 4  # kinds of a fragment that ends a record
 SETTLED = 60  # seconds after which nothing more is written to a file
 
 
+class Unsettled(Exception):
+    """A file ends in the middle of a record, which W&B may be writing."""
+
+
 def whole_until(content: bytes) -> int:
     """Where the last whole record of a file of W&B ends; the start of the first without any."""
     place = end = HEADER
@@ -24,11 +29,12 @@ def whole_until(content: bytes) -> int:
         if BLOCK - place % BLOCK < HEADER:
             place += BLOCK - place % BLOCK
         head = content[place : place + HEADER]
-        if len(head) < HEADER:
+        length = int.from_bytes(head[4:6], "little")
+        fragment = content[place + 6 : place + HEADER + length]  # its kind and what it holds
+        checksum = int.from_bytes(head[:4], "little")
+        if len(fragment) <= length or crc32(fragment) != checksum:
             return end
-        place += HEADER + int.from_bytes(head[4:6], "little")
-        if place > len(content):
-            return end
+        place += HEADER + length
         if head[6] in (FULL, LAST):
             end = place
 
@@ -36,13 +42,16 @@ def whole_until(content: bytes) -> int:
 def make_whole(file: Path) -> bool:
     """Cut a file of W&B to its whole records; returns False where it has none.
 
-    What it was is kept beside it as <name>.killed. A file of another kind is left as it is, and so
-    is one that W&B may still write to: it does so for a moment after a run has ended.
+    What it was is kept beside it as <name>.killed. A file of another kind is left as it is. Raises
+    Unsettled where it is not whole and was written to a moment ago.
     """
     content = file.read_bytes()
-    if time.time() - file.stat().st_mtime < SETTLED or not content.startswith(START):
-        return True
     end = whole_until(content)
-    if HEADER < end < len(content):
-        replace(file, lambda f: f.write(content[:end]), file.with_name(f"{file.name}.killed"))
+    if end == len(content) > HEADER or (content and not content.startswith(START)):
+        return True
+    if time.time() - file.stat().st_mtime < SETTLED:
+        raise Unsettled
+    if end > HEADER:
+        replace(file.with_name(f"{file.name}.killed"), lambda f: f.write(content))
+        replace(file, lambda f: f.write(content[:end]))
     return end > HEADER

@@ -19,7 +19,7 @@ from annealed.runs.wandb_settings import has_key, server
 from annealed.utils.errors import InUse, UsageError
 from annealed.utils.files import locked
 from annealed.utils.paths import argument
-from reproduce.tracking.killed import make_whole
+from reproduce.tracking.killed import Unsettled, make_whole
 
 ANSWER = 15  # seconds that the server may take to answer at all
 BATCH = 10  # run folders a call of the client
@@ -39,6 +39,14 @@ def pieces(runs: Path) -> dict[Path, list[Path]]:
 def is_sent(piece: Path) -> bool:
     """Whether W&B's client has marked a piece as sent."""
     return any(piece.glob("run-*.wandb.synced"))
+
+
+def may_be_sent_again(piece: Path) -> bool:
+    """Whether sending a piece takes the place of what was sent of it, and is not put behind it.
+
+    The client says beside a piece that goes on with a run where in the run it has put it.
+    """
+    return not any(piece.glob("run-*.wandb.syncstate"))
 
 
 def check_server() -> None:
@@ -84,8 +92,9 @@ def send(batch: list[Path], runs: Path) -> str:
 def send_all(left: dict[Path, list[Path]], runs: Path) -> str:
     """Send the pieces of each run; returns what the client said last of any that it did not take.
 
-    A batch that it does not take is sent again run by run, so that one keeps no other back. It ends
-    where as many runs as a batch has are refused one after the other: then it is the server.
+    A batch that it does not take is sent again run by run, so that one keeps no other back, but for
+    runs that it has begun with. It ends where as many runs as a batch has are refused one after
+    the other: then it is the server.
     """
     whole, said, refused = list(left), "", 0
     batches = [whole[i : i + BATCH] for i in range(0, len(whole), BATCH)]
@@ -95,14 +104,36 @@ def send_all(left: dict[Path, list[Path]], runs: Path) -> str:
         missing = [run for run in batch if not all(map(is_sent, left[run]))]
         said = answer if missing else said
         if len(batch) > 1:
-            batches[:0] = [[run] for run in missing]
+            again = [run for run in missing if all(map(may_be_sent_again, left[run]))]
+            batches[:0] = [[run] for run in again]
         else:
             refused = refused + 1 if missing else 0
     return said
 
 
+def unsent_of(run: Path, written: list[Path], stack: ExitStack) -> list[Path] | None:
+    """The pieces of a run that are not sent, None while it is not whole; `stack` holds its lock."""
+    if all(map(is_sent, written)):
+        return []
+    try:
+        stack.enter_context(locked(run, "the run folder"))
+    except InUse:
+        return None  # in training: its turn comes
+    if not (run / RESULT).is_file():
+        return None
+    return [piece for piece in written if not is_sent(piece)]
+
+
+def readable(unsent: list[Path]) -> list[Path] | None:
+    """The pieces, made whole, that hold anything; None where W&B may still be writing one."""
+    try:
+        return [p for p in unsent if all(map(make_whole, p.glob("run-*.wandb")))]
+    except Unsettled:
+        return None
+
+
 def sync(runs: Path) -> tuple[int, int, int]:
-    """Send what is whole below `runs`: how many runs were sent, had been, and are not whole yet.
+    """Send what is whole below `runs`: how many runs were sent, need nothing, and are not whole.
 
     A run is whole when it has its result and no process works on it. Raises UsageError where there
     is nothing to send at all, no key or no server, where W&B did not take everything, or where a
@@ -111,29 +142,20 @@ def sync(runs: Path) -> tuple[int, int, int]:
     by_run = pieces(runs)
     if not by_run:
         raise UsageError(f"{runs} holds no offline run of W&B; name another folder with RUNS=...")
-    unsent = {run: [p for p in written if not is_sent(p)] for run, written in by_run.items()}
-    unsent = {run: written for run, written in unsent.items() if written}
-    left, unfinished, said = {}, 0, ""
     with ExitStack() as stack:
-        for run, written in unsent.items():
-            try:
-                stack.enter_context(locked(run, "the run folder"))
-            except InUse:
-                unfinished += 1  # in training: its turn comes
-                continue
-            if not (run / RESULT).is_file():
-                unfinished += 1
-            elif kept := [p for p in written if all(map(make_whole, p.glob("run-*.wandb")))]:
-                left[run] = kept
-        if left:
+        unsent = {run: unsent_of(run, written, stack) for run, written in by_run.items()}
+        if any(unsent.values()):
             check_server()
-            said = send_all(left, runs)
+        unsent = {run: found and readable(found) for run, found in unsent.items()}
+        left = {run: found for run, found in unsent.items() if found}
+        said = send_all(left, runs)
         missing = [run for run in left if not all(map(is_sent, left[run]))]
     if missing:
         raise UsageError(
             f"{len(left) - len(missing)} of {len(left)} runs were sent; W&B did not take "
             f"{missing[0]} ({said}). Run the same command again to send the rest."
         )
+    unfinished = list(unsent.values()).count(None)
     return len(left), len(by_run) - len(left) - unfinished, unfinished
 
 
@@ -143,7 +165,7 @@ def main() -> None:
     folder = argument("--runs", Path)
     parser.add_argument("--runs", type=folder, default="runs", help="where run folders are")
     sent, before, unfinished = sync(parser.parse_args().runs)
-    print(f"sent {sent} runs; {before} had been sent before, {unfinished} are not finished yet.")
+    print(f"sent {sent} runs; {before} had nothing to send, {unfinished} are not finished yet.")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ class Server(ThreadingHTTPServer):
         for name, part in content.get("files", {}).items():
             lines = self.lines.setdefault(run, {}).setdefault(name, [])
             start = part["offset"]
+            lines += ["null"] * (start - len(lines))  # where the client leaves a gap
             lines[start : start + len(part["content"])] = part["content"]
 
     def history(self, run):

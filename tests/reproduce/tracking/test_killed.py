@@ -8,7 +8,8 @@ import wandb
 from wandb_server import served, settings
 
 from annealed.utils.errors import UsageError
-from reproduce.tracking.killed import BLOCK, HEADER, make_whole, whole_until
+from reproduce.tracking import sync as module
+from reproduce.tracking.killed import BLOCK, HEADER, Unsettled, make_whole, whole_until
 from reproduce.tracking.sync import pieces, sync
 
 
@@ -59,15 +60,76 @@ def test_a_record_is_whole_or_not_wherever_a_file_is_cut(tmp_path):
         assert whole_until(content[:end]) == end
         assert whole_until(content[: end + 1]) == end
     assert whole_until(content) == len(content)
-    file.write_bytes(content[:-1])
+    garbled = bytearray(content)
+    garbled[ends[-1] - 1] ^= 1  # of a record that ends there
+    assert whole_until(garbled) < ends[-1]
+
+
+def test_a_file_is_cut_once_nothing_writes_to_it_and_what_it_was_is_kept(tmp_path):
+    log(tmp_path / "a", 0, 2)
+    wandb.teardown()
+    (file,) = files(tmp_path / "a")
+    content = file.read_bytes()
     assert make_whole(file)
-    assert file.read_bytes() == content[:-1]  # it may still grow
+    file.write_bytes(content[:-1])
+    with pytest.raises(Unsettled):
+        make_whole(file)
+    assert file.read_bytes() == content[:-1]
     age(file, content[:-1])
     assert make_whole(file)
     assert file.read_bytes() == content[: whole_until(content[:-1])]
     assert file.with_name(f"{file.name}.killed").read_bytes() == content[:-1]
-    age(file, content[:HEADER])
-    assert not make_whole(file)
+    for nothing in (b"", content[:HEADER], content[: HEADER + 3]):
+        age(file, nothing)
+        assert not make_whole(file)
+        assert file.read_bytes() == nothing
+
+
+def test_what_goes_on_with_a_run_is_not_sent_while_it_may_grow_and_then_once(server, tmp_path):
+    runs = tmp_path / "runs"
+    log(runs / "a", 0, 2)
+    wandb.teardown()
+    assert sync(runs) == (1, 0, 0)
+    log(runs / "a", 2, 40)
+    log(runs / "b", 0, 2)
+    wandb.teardown()
+    file = files(runs / "a")[-1]
+    content = file.read_bytes()[:BLOCK]
+    file.write_bytes(content)
+    assert sync(runs) == (1, 0, 1)
+    assert [line["epoch"] for line in server.history("a")] == [0, 1]
+    age(file, content)
+    assert sync(runs) == (1, 1, 0)
+    sent = [line["epoch"] for line in server.history("a")]
+    assert sent == list(range(len(sent)))
+    assert len(sent) > 2
+    assert sync(runs) == (0, 2, 0)
+
+
+def test_a_batch_that_is_refused_is_sent_run_by_run_but_for_what_has_begun(tmp_path, monkeypatch):
+    calls, left = [], {}
+    for name in "abcdefg":
+        piece = tmp_path / name / "wandb" / f"offline-run-{name}"
+        piece.mkdir(parents=True)
+        left[tmp_path / name] = [piece]
+    (left[tmp_path / "b"][0] / "run-b.wandb.syncstate").touch()
+
+    def send(batch, runs):
+        calls.append("".join(piece.name[-1] for piece in batch))
+        for piece in batch:
+            if not {"b", "c"} & set(calls[-1]):
+                (piece / f"run-{piece.name[-1]}.wandb.synced").touch()
+        return f"said of {calls[-1]}"
+
+    monkeypatch.setattr(module, "send", send)
+    monkeypatch.setattr(module, "BATCH", 3)
+    assert module.send_all(left, tmp_path) == "said of c"
+    assert calls == ["abc", "a", "c", "def", "g"]
+    monkeypatch.setattr(module, "send", lambda batch, runs: calls.append(batch) or "no")
+    calls.clear()
+    many = {tmp_path / str(i): [tmp_path / str(i)] for i in range(20)}
+    assert module.send_all(many, tmp_path) == "no"
+    assert len(calls) == 1 + 3  # then it is the server
 
 
 def test_a_killed_run_is_sent_as_far_as_its_record_goes_and_keeps_no_other_back(server, tmp_path):
