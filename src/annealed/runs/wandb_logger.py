@@ -72,8 +72,8 @@ def start(
     """A logger for each run and its folder, all online or all offline, or None where disabled.
 
     `job_type` is train or evaluate; an evaluation is a run of its own in the group of that which
-    trained. A training that `goes_on` from a checkpoint adds to what W&B has of it, also where it
-    is sent later: else the curves of each piece would take the place of those before.
+    trained. A training that `goes_on` from a checkpoint adds to what W&B has of it, at once or when
+    it is sent later; any other takes the place of what W&B has under its id.
     """
     mode = resolve_mode(runs[0][0].wandb.mode)
     if mode == "disabled":
@@ -102,7 +102,7 @@ def _logger(config: Config, folder: Path, job_type: str, mode: str, goes_on: boo
         project=project_of(config.wandb.project),
         entity=config.wandb.entity,
         id=identity.read_text(encoding="utf-8") + suffix,
-        resume="allow" if goes_on or mode == "online" else None,
+        resume="allow" if goes_on else None,
         group="/".join(filter(None, [config.data.name, config.data.energy, config.row])),
         job_type=job_type,
         tags=[config.preset],

@@ -1,4 +1,4 @@
-"""Runs that stopped and went on offline, as W&B's own client sends them to a server here."""
+"""Runs that stopped and went on, as W&B's own client sends them to a server here."""
 
 import pytest
 import wandb
@@ -11,23 +11,26 @@ from annealed.training.record import read_metrics
 from reproduce.tracking.sync import pieces, sync
 
 
-@pytest.mark.parametrize("between", [False, True], ids=["sent at once", "sent in between"])
-def test_all_pieces_of_a_run_arrive_one_behind_the_other(between, tmp_path, monkeypatch):
-    def train(epochs, **how):
+@pytest.mark.parametrize("how", ["offline, sent at once", "offline, sent in between", "online"])
+def test_all_pieces_of_a_run_arrive_one_behind_the_other(how, tmp_path, monkeypatch):
+    mode = how.split(",")[0]
+
+    def train(epochs, **arguments):
         options = [o for o in TINY[:-1] if not o.startswith("trainer.epochs")]
-        options += ["wandb.mode=offline", f"trainer.epochs={epochs}", f"runs={tmp_path / 'runs'}"]
-        return fit(configuration.load("vae", options), **how)
+        options += [f"wandb.mode={mode}", f"trainer.epochs={epochs}", f"runs={tmp_path / 'runs'}"]
+        return fit(configuration.load("vae", options), **arguments)
 
     with served() as server:
         for name, value in settings(server, tmp_path / "wandb").items():
             monkeypatch.setenv(name, value)
         wandb.teardown()  # W&B keeps the server that it once had
         folder = train(2)
-        if between:
+        if "between" in how:
             assert sync(tmp_path / "runs") == (1, 0, 0)
         train(3, resume=True, new_limit=True)
-        assert sync(tmp_path / "runs") == (1, 0, 0)
-        assert len(pieces(tmp_path / "runs")[folder]) == 2
+        if mode == "offline":
+            assert sync(tmp_path / "runs") == (1, 0, 0)
+            assert len(pieces(tmp_path / "runs")[folder]) == 2
     arrived = server.history((folder / "wandb_id").read_text(encoding="utf-8"))
     assert [line["_step"] for line in arrived] == list(range(len(arrived)))
     metrics = read_metrics(folder)
