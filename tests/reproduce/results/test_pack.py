@@ -114,3 +114,11 @@ def test_other_arrays_of_a_run_go_and_are_replaced_with_it(pack):
     pack.add("iaf/seed0", result(0), None, LOG_PROB, {"lower": bounds})
     assert pack.array("iaf/seed0", "upper") is None
     assert pack.array("iaf/seed0", "lower").tolist() == bounds.tolist()
+
+
+def test_arrays_of_a_run_whose_line_was_removed_go_with_the_next_one_put_in(pack):
+    lines = pack.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    pack.path.write_text(lines[0], encoding="utf-8")
+    pack.add("iaf/seed0", result(0), METRICS, LOG_PROB)
+    with np.load(pack.arrays) as stored:
+        assert set(stored) == {"iaf/seed0/log_prob", "iaf/seed0/metrics"}
