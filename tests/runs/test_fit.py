@@ -269,7 +269,7 @@ def test_a_kill_while_the_first_metrics_are_written_is_no_obstacle(tmp_path):
 
 
 def test_a_start_that_fails_leaves_the_folder_free(tmp_path, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise UsageError("no")
 
     start_logger = wandb_logger.start
