@@ -18,9 +18,10 @@ NOTE = (
     "between training and validation. A seed counts until it stopped; *of 2* says that only two "
     "are left. The row with AVO makes ELBO steps in a share 1 - rho of its steps: at equal ELBO "
     "steps it is compared with the other row's bound after as many of them, where both then learn "
-    "at the same rate. *Ahead from epoch*: from there on the mean is above zero for as long as two "
-    "seeds are left. The last two columns are shares of epochs; intervals hold for one epoch and "
-    "not for all together. The training bound is the mean over an epoch's batches as they were "
+    "at the same rate. *Ahead from epoch*: from there on the mean is above zero for as long as "
+    "there is one of two seeds; *(to 75)* names the last epoch with one, where others follow. "
+    "The last two columns are shares of epochs; intervals hold for one epoch and not "
+    "for all together. The training bound is the mean over an epoch's batches as they were "
     "trained on."
 )
 KINDS = {  # columns of `differences` and what they are of
@@ -110,8 +111,7 @@ def ahead_from(lines: pd.DataFrame, kind: str) -> float:
 
     Where there are several seeds, epochs in which one alone is left do not count.
     """
-    seeds = lines[f"{kind}_seeds"]
-    known = lines[kind][seeds >= min(2, seeds.max())].dropna()
+    known = lines[kind][_counted(lines, kind)].dropna()
     behind = known.index[~(known > 0)]
     after = known.index[known.index > behind.max()] if len(behind) else known.index
     return float(after.min()) if len(after) else np.nan
@@ -126,12 +126,24 @@ def markdown(metrics: pd.DataFrame) -> str:
         lines = differences(metrics, first, second)
         for kind, name in KINDS.items():
             low, high = lines[f"{kind}_low"].dropna(), lines[f"{kind}_high"].dropna()
-            ahead = number(ahead_from(lines, kind), ".0f")
             cells.append([label(first), label(second), name, str(len(lines))])
             cells[-1] += [_cell(lines.loc[at], lines, kind) for at in _epochs(lines, SHARES)]
-            cells[-1] += ["-" if kind == "gap" else ahead.replace("-", "never")]
+            cells[-1] += ["-" if kind == "gap" else _ahead(lines, kind)]
             cells[-1] += [_percent(low > 0), _percent(high < 0)]
     return "\n\n".join([markdown_table(head, cells, 3), NOTE]) if cells else ""
+
+
+def _ahead(lines: pd.DataFrame, kind: str) -> str:
+    """`ahead_from` in words, and up to which epoch where fewer seeds go on."""
+    counted = _counted(lines, kind)
+    text = number(ahead_from(lines, kind), ".0f").replace("-", "never")
+    return text if counted.iloc[-1] else f"{text} (to {counted.index[counted].max()})"
+
+
+def _counted(lines: pd.DataFrame, kind: str) -> pd.Series:
+    """Whether an epoch counts: two seeds are in training, or there is only one."""
+    seeds = lines[f"{kind}_seeds"]
+    return seeds >= min(2, seeds.max())
 
 
 def _percent(true: pd.Series) -> str:

@@ -127,7 +127,7 @@ def test_the_csv_is_every_hundredth_of_the_epochs_and_what_the_text_shows(tmp_pa
     assert "| HVI-AVO | HVI | validation bound, equal epochs | 1000 | -0.25 ± 0.00 |" in text
     assert "| -0.25 ± 0.00 (of 2) | -0.25 ± 0.00 (of 2) | never | 0 % | 100 % |" in text
     assert "| HVI-AVO | VAE | validation bound, equal epochs | 1000 |" in text
-    assert "| -0.25 (of 1) | -0.25 (of 1) | -0.25 (of 1) | never |" in text
+    assert "| -0.25 (of 1) | -0.25 (of 1) | -0.25 (of 1) | never (to 300) |" in text
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
