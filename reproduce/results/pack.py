@@ -66,21 +66,22 @@ class Pack:
     ) -> None:
         """Put a run into the pack, in the place of one of its name; other processes wait.
 
-        Arrays of a run whose line was removed go with it.
+        Arrays of runs without a line, such as one that was removed by hand, are dropped.
 
         `others` are arrays by a key that is neither METRICS nor LOG_PROB.
 
         Raises UsageError where the files cannot be read or written.
         """
         with locked(self.path.parent, "the folder of results", wait=True):
-            beside = self.results().keys() - {name}
-            results = self.results() | {name: result}
+            there = self.results()
+            beside = there.keys() - {name}
             arrays = {k: v for k, v in self._read().items() if k.rpartition("/")[0] in beside}
             arrays |= {} if metrics is None else {f"{name}/{METRICS}": _records(metrics)}
             numbers = {**others} if log_prob is None else {**others, LOG_PROB: log_prob}
             arrays |= {f"{name}/{key}": np.float32(values) for key, values in numbers.items()}
             ordered = {key: arrays[key] for key in sorted(arrays)}
             replace(self.arrays, lambda f: np.savez_compressed(f, **ordered))
+            results = there | {name: result}
             lines = ({"run": key, **results[key]} for key in sorted(results))
             replace_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
 

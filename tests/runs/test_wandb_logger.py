@@ -6,7 +6,7 @@ import pytest
 import wandb
 from conftest import TINY, annealed
 from PIL import Image
-from wandb_server import served, settings
+from wandb_server import served
 
 from annealed import config as configuration
 from annealed.evaluation.result import RESULT, read_result
@@ -141,11 +141,8 @@ def test_a_server_that_is_lost_in_the_middle_of_a_run_does_not_keep_it(
 
     nobody.setattr(wandb_logger, "FINISH_SECONDS", 2)
     options = [*TINY[:-1], "wandb.mode=online", f"runs={tmp_path / 'runs'}"]
-    with served() as server:
-        for name, value in settings(server, tmp_path / "wandb").items():
-            nobody.setenv(name, value)
+    with served(tmp_path / "wandb", nobody) as server:
         server.stream = lost
-        wandb.teardown()  # W&B keeps the server that it once had
         folder = fit(configuration.load("vae", options))
         assert heard.is_set()
         assert not waited  # the run ended while the server was still silent

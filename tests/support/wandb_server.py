@@ -7,6 +7,8 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import wandb
+
 KEY = "k" * 40
 
 
@@ -84,11 +86,11 @@ class Server(ThreadingHTTPServer):
         begun = next(v for v in self.variables("UpsertBucket") if v["name"] == run)
         bucket = {"id": "b", "name": run, "displayName": begun["displayName"], "logLineCount": 0}
         bucket |= {"config": begun["config"], "wandbConfig": json.dumps({"t": {}}), "tags": []}
-        bucket["summaryMetrics"] = self.lines[run]["wandb-summary.json"][-1]
+        bucket |= {"summaryMetrics": self.lines[run]["wandb-summary.json"][-1], "notes": ""}
         for kind in ("history", "events"):
             lines = self.lines[run].get(f"wandb-{kind}.jsonl", [])
             bucket |= {f"{kind}LineCount": len(lines), f"{kind}Tail": json.dumps(lines[-1:])}
-        return {**bucket, "notes": ""}
+        return bucket
 
     def variables(self, name):
         """The variables of every call of an operation, in order."""
@@ -143,22 +145,19 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def served():
-    """A server that runs until the block ends."""
+def served(home, patch):
+    """A server that W&B's client speaks to until the block ends, its files below `home`.
+
+    `patch` is a MonkeyPatch, which sets the variables that lead the client there.
+    """
     with Server() as server:
+        patch.setenv("WANDB_BASE_URL", server.address)
+        patch.setenv("WANDB_API_KEY", KEY)
+        for name in ("DATA", "CACHE", "CONFIG"):
+            patch.setenv(f"WANDB_{name}_DIR", str(home))
+        wandb.teardown()  # W&B keeps the server that it once had
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield server
         finally:
             server.shutdown()
-
-
-def settings(server, home):
-    """Environment variables that lead W&B's client to `server`, with its files below `home`."""
-    return {
-        "WANDB_BASE_URL": server.address,
-        "WANDB_API_KEY": KEY,
-        "WANDB_DATA_DIR": str(home),
-        "WANDB_CACHE_DIR": str(home),
-        "WANDB_CONFIG_DIR": str(home),
-    }

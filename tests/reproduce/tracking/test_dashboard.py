@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from conftest import ROOT, TINY
-from wandb_server import KEY, served, settings
+from wandb_server import KEY, served
 
 from annealed import config as configuration
 from annealed.runs.rescore import evaluate
@@ -23,9 +23,7 @@ def sent(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     runs = home / "runs"
     options = [*TINY[:-1], "wandb.mode=offline", f"runs={runs}"]
-    with served() as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in settings(server, home / "wandb").items():
-            patch.setenv(name, value)
+    with pytest.MonkeyPatch.context() as patch, served(home / "wandb", patch) as server:
         first, second = (
             fit(configuration.load("hvi_avo", [*options, f"seed={seed}"])) for seed in (0, 1)
         )
@@ -116,11 +114,9 @@ def test_without_a_key_runs_or_a_server_one_sentence_says_so(run, monkeypatch):
 
 
 def test_what_w_and_b_does_not_take_is_told_and_stays(run, tmp_path, monkeypatch):
-    with served() as server:
-        for name, value in settings(server, tmp_path).items():
-            monkeypatch.setenv(name, value)
-        with pytest.raises(UsageError, match="0 of 1 runs were sent; W&B did not take"):
-            sync(run)
+    refused = pytest.raises(UsageError, match="0 of 1 runs were sent; W&B did not take")
+    with served(tmp_path, monkeypatch), refused:
+        sync(run)
     assert not list(run.rglob("*.synced"))
 
 
@@ -211,9 +207,7 @@ def test_with_a_key_both_are_saved_and_their_addresses_printed(
 ):
     before = json.loads(offline)
     dashboard.SPECIFICATION.unlink()
-    with served() as server:
-        for name, value in settings(server, tmp_path).items():
-            monkeypatch.setenv(name, value)
+    with served(tmp_path, monkeypatch) as server:
         monkeypatch.setenv("WANDB_MODE", "online")
         dashboard.main()
         said = capsys.readouterr().out

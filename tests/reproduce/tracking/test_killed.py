@@ -5,7 +5,7 @@ import time
 
 import pytest
 import wandb
-from wandb_server import served, settings
+from wandb_server import served
 
 from annealed.utils.errors import UsageError
 from reproduce.tracking import sync as module
@@ -26,7 +26,7 @@ def log(folder, first, epochs):
 
 
 def files(folder):
-    """The records of a run, once W&B has written all of them."""
+    """The offline records of a run, the first first."""
     return sorted(folder.glob("wandb/offline-run-*/run-*.wandb"))
 
 
@@ -38,10 +38,7 @@ def age(file, content):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    with served() as server:
-        for name, value in settings(server, tmp_path / "wandb").items():
-            monkeypatch.setenv(name, value)
-        wandb.teardown()  # W&B keeps the server that it once had
+    with served(tmp_path / "wandb", monkeypatch) as server:
         yield server
 
 

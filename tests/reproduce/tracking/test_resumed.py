@@ -1,9 +1,8 @@
 """Runs that stopped and went on, as W&B's own client sends them to a server here."""
 
 import pytest
-import wandb
 from conftest import TINY
-from wandb_server import served, settings
+from wandb_server import served
 
 from annealed import config as configuration
 from annealed.runs.run import fit
@@ -20,10 +19,7 @@ def test_all_pieces_of_a_run_arrive_one_behind_the_other(how, tmp_path, monkeypa
         options += [f"wandb.mode={mode}", f"trainer.epochs={epochs}", f"runs={tmp_path / 'runs'}"]
         return fit(configuration.load("vae", options), **arguments)
 
-    with served() as server:
-        for name, value in settings(server, tmp_path / "wandb").items():
-            monkeypatch.setenv(name, value)
-        wandb.teardown()  # W&B keeps the server that it once had
+    with served(tmp_path / "wandb", monkeypatch) as server:
         folder = train(2)
         if "between" in how:
             assert sync(tmp_path / "runs") == (1, 0, 0)
