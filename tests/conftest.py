@@ -32,6 +32,11 @@ SERVER.set_forkserver_preload(["annealed.runs.run", "annealed.runs.rescore"])
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models
 
 
+def pytest_runtest_setup():
+    """What a test draws without a seed of its own does not depend on the tests before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def interruptible():
     """What a test starts hears SIGINT, even where pytest runs in a shell's background."""

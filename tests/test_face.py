@@ -56,7 +56,7 @@ def test_a_posterior_is_fitted_to_an_energy_whose_log_z_is_not_known():
     q = al.Posterior.unconditional(2, scale=3.0, transitions=transitions)
     _, before = al.sample(target, q, 5000, seed=1)
     curve = al.fit_posterior(target, q, al.AVO(transitions=3, rho=1.0), steps=300, samples=64)
-    z, log_w = al.sample(target, q, 5000, seed=1)
+    z, log_w = al.sample(target, q, 100_000, seed=1)
     assert curve.shape == (50,)
     assert log_w.mean() > before.mean() + 1.0
     estimate = al.estimate(log_w)

@@ -5,6 +5,7 @@ import json
 import sys
 
 import pytest
+import wandb
 from conftest import ROOT, TINY
 from wandb_server import KEY, served
 
@@ -28,6 +29,7 @@ def sent(tmp_path_factory):
             fit(configuration.load("hvi_avo", [*options, f"seed={seed}"])) for seed in (0, 1)
         )
         evaluate(first, samples=30)
+        wandb.teardown()  # only then everything is on disk
         patch.chdir(home)
         (second / "result.json").rename(second / "away")
         calls = [sync(runs)]

@@ -1,6 +1,7 @@
 """Runs that stopped and went on, as W&B's own client sends them to a server here."""
 
 import pytest
+import wandb
 from conftest import TINY
 from wandb_server import served
 
@@ -17,7 +18,9 @@ def test_all_pieces_of_a_run_arrive_one_behind_the_other(how, tmp_path, monkeypa
     def train(epochs, **arguments):
         options = [o for o in TINY[:-1] if not o.startswith("trainer.epochs")]
         options += [f"wandb.mode={mode}", f"trainer.epochs={epochs}", f"runs={tmp_path / 'runs'}"]
-        return fit(configuration.load("vae", options), **arguments)
+        folder = fit(configuration.load("vae", options), **arguments)
+        wandb.teardown()  # only then everything is on disk
+        return folder
 
     with served(tmp_path / "wandb", monkeypatch) as server:
         folder = train(2)
