@@ -9,7 +9,7 @@ from pathlib import Path
 from annealed import config as configuration
 from annealed.evaluation.result import RESULT, read_placed
 from annealed.runs import limit
-from annealed.runs.folders import CONFIG
+from annealed.runs.folders import CONFIG, SCORING, differing
 from annealed.utils.errors import UsageError
 from reproduce.results.published import label
 from reproduce.results.store import RESULTS, Committed, commit_result, committed_results
@@ -21,8 +21,9 @@ def keep(run: Path, preset: str, data: str, results: Path = RESULTS) -> None:
     """Put the run in folder `run` into the pack of a preset on a data set, below `BELOW`.
 
     Raises UsageError where it is of another preset or data set, where its limit of epochs is not
-    below that of every run of the table, where a schedule of it is a share of its epochs, and as
-    `commit_result` does.
+    below that of every run of the table, where a schedule of it is a share of its epochs, where
+    another key than that limit and those of the scoring is not its row's, and as `commit_result`
+    does.
     """
     result = read_placed(run / RESULT)
     if (result["preset"], result["data"]) != (preset, data):
@@ -35,10 +36,19 @@ def keep(run: Path, preset: str, data: str, results: Path = RESULTS) -> None:
             f"{run} has trainer.epochs={epochs}; accepted by --shorter: fewer than the table's "
             f"{least or 'runs have, and there are none'}."
         )
-    if key := limit.dependence(configuration.read_resolved(run / CONFIG)):
+    config = configuration.read_resolved(run / CONFIG)
+    if key := limit.dependence(config):
         raise UsageError(
             f"{run} has {key}, by shares of its epochs: it is no beginning of a longer run. "
             "Accepted by --shorter: a constant learning rate and a linear warm-up."
+        )
+    row = configuration.load(
+        result["row"], [f"preset={preset}", f"data.name={data}", f"seed={result['seed']}"]
+    )
+    if found := differing(row, config, (limit.KEY, *SCORING)):
+        raise UsageError(
+            f"{run / CONFIG} has {found[0]}={found[1]}; accepted by --shorter: {found[2]}, as its "
+            f"row has it in preset {preset}."
         )
     commit_result(run, results, BELOW)
 

@@ -111,16 +111,28 @@ def _same_run(config: Config, folder: Path, free: tuple[str, ...] = ()) -> None:
     _same_values(config, there, folder / CONFIG, ("trainer.accelerator", *free))
 
 
-def _same_values(config: Config, there: Config, path: Path, free: tuple[str, ...] = ()) -> None:
-    """Refuse `config` where a key that is not `free` is another in `there`, read from `path`."""
+def differing(config: Config, there: Config, free: tuple[str, ...] = ()) -> tuple | None:
+    """The first key that gives another run in `there`, its value there and its value in `config`.
+
+    Keys that begin as one of `free` do not count, nor those without effect; None where it is the
+    same run.
+    """
     earlier = _flat(configuration.to_dict(there))
     for key, value in _flat(configuration.to_dict(config)).items():
         if earlier.get(key) != value and not key.startswith((*KEYS_WITHOUT_EFFECT, *free)):
-            advice = limit.advice(config) if key == limit.KEY else ""
-            raise UsageError(
-                f"{path}: {key} is {earlier.get(key)} there and {value} now; a resumed run keeps "
-                f"its configuration, a new one goes to another folder with runs=...{advice}"
-            )
+            return key, earlier.get(key), value
+    return None
+
+
+def _same_values(config: Config, there: Config, path: Path, free: tuple[str, ...] = ()) -> None:
+    """Refuse `config` where a key that is not `free` is another in `there`, read from `path`."""
+    if found := differing(config, there, free):
+        key, earlier, value = found
+        advice = limit.advice(config) if key == limit.KEY else ""
+        raise UsageError(
+            f"{path}: {key} is {earlier} there and {value} now; a resumed run keeps "
+            f"its configuration, a new one goes to another folder with runs=...{advice}"
+        )
 
 
 def _flat(values: dict, prefix: str = "") -> dict:

@@ -91,6 +91,12 @@ def test_a_shorter_run_is_in_the_curves_and_in_no_row_until_a_whole_one_is_there
             "paper",
             r"has trainer\.warmup=cyclical, .*Accepted by --shorter: .* and a linear warm-up",
         ),
+        (
+            16,
+            ("optimiser.learning_rate=0.01",),
+            "paper",
+            r"yaml has optimiser\.learning_rate=0\.01; accepted by --shorter: 0\.0002, as its row",
+        ),
     ],
 )
 def test_what_is_no_beginning_of_a_run_of_the_table_is_refused(
