@@ -1,17 +1,13 @@
 """Shared pieces: small models in float64, a run's command line, the real data where it is."""
 
-import multiprocessing
 import os
 import pwd
-import runpy
 import signal
-import subprocess
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from commands import Command
 from torch import nn
 
 from annealed.data.mnist import MD5
@@ -27,8 +23,6 @@ from annealed.utils import randomness
 
 ROOT = Path(__file__).parents[1]
 IMPORTS = f"{ROOT / 'src'}{os.pathsep}{ROOT}"  # PYTHONPATH for `-m reproduce` in another folder
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["annealed.runs.run", "annealed.runs.rescore"])
 X, D, H = 6, 3, 5  # pixels, latent, context of the small models
 
 
@@ -61,6 +55,25 @@ def homeless(monkeypatch):
     for name in ("HOME", "XDG_CACHE_HOME", "ANNEALED_DATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", refuse)
+
+
+@pytest.fixture
+def start():
+    """Start a training that goes on beside the test: (runs, *arguments) -> Command.
+
+    What is left of it when the test ends is killed.
+    """
+    begun = []
+
+    def go(runs: Path, *arguments: str, **environment: str) -> Command:
+        options = ["--config", "hvi_avo", *TINY, f"runs={runs}", "trainer.epochs=12", *arguments]
+        begun.append(Command("fit", *options, cwd=runs.parent, **environment))
+        return begun[-1]
+
+    yield go
+    for command in begun:
+        command.process.kill()
+        command.wait()
 
 
 def small_problem() -> tuple[LinearGaussian, torch.Tensor]:
@@ -150,40 +163,6 @@ def train_to(target, q: Posterior, x: torch.Tensor, steps: int = 400) -> Posteri
         (-bound).backward()
         adam.step()
     return q
-
-
-def annealed(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run `python -m annealed.<arguments>` as a user would, in a process of its own.
-
-    It is forked off a server that has imported the package, which takes seconds each time.
-    """
-    with TemporaryDirectory() as folder:
-        command = [str(argument) for argument in arguments]
-        where = (str(cwd), {**os.environ, **environment}, folder)
-        process = SERVER.Process(target=_command, args=(command, *where))
-        process.start()
-        process.join()
-        streams = [Path(folder, name).read_text(encoding="utf-8") for name in ("out", "err")]
-    return subprocess.CompletedProcess(command, process.exitcode, *streams)
-
-
-def _command(command: list[str], cwd: str, environment: dict[str, str], folder: str) -> None:
-    for stream, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT), stream)
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = command
-    runpy.run_module(f"annealed.{command[0]}", run_name="__main__", alter_sys=True)
-
-
-def sentence(result: subprocess.CompletedProcess) -> str:
-    """The one sentence of a usage error; fails on a traceback or another exit status."""
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    lines = [line for line in result.stderr.splitlines() if line.startswith("annealed: ")]
-    assert len(lines) == 1, result.stderr
-    return lines[0]
 
 
 def mnist_folder() -> Path:

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, annealed, sentence
+from commands import annealed, sentence
+from conftest import TINY
 from side_by_side import training, walk
 from tiny_runs import Killed, poisoned
 

@@ -13,7 +13,8 @@ import faces
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, annealed, sentence
+from commands import annealed, sentence
+from conftest import ROOT
 from PIL import Image
 from torchvision.datasets import CelebA
 from torchvision.transforms import v2

@@ -1,14 +1,12 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import torch
-from conftest import annealed, sentence
+from commands import Command, annealed, sentence
 from tiny_runs import Killed, tiny
 
 from annealed.compute.machine import resolve
@@ -136,15 +134,14 @@ def test_a_killed_scoring_goes_on_and_gives_the_same_bits(run, whole, tmp_path, 
 
 def test_an_interrupted_command_says_so_and_goes_on(copy):
     long = [*ARGUMENTS, "--temperatures=200", "--images=50", "--simulated=0"]
-    command = [sys.executable, "-m", "annealed.evaluate", str(copy), *long]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8")
+    process = Command("evaluate", copy, *long, cwd=copy)
     kept = copy / "evaluation_ais_C16_T200.batches.npz"
     while not kept.exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130, errors
-    assert "annealed: interrupted; what is done is kept." in errors
+    stopped = process.finish()
+    assert stopped.returncode == 130, stopped.stderr
+    assert "annealed: interrupted; what is done is kept." in stopped.stderr
     done = len(np.load(kept)["image/log_prob"])
     assert done == 25
     scored = annealed("evaluate", copy, *long, cwd=copy)

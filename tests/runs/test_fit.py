@@ -9,8 +9,9 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, annealed, sentence
-from tiny_runs import assert_same_run, poisoned, start, tiny, weights
+from commands import SERVER, annealed, sentence
+from conftest import TINY
+from tiny_runs import assert_same_run, poisoned, tiny, weights
 
 from annealed import config as configuration
 from annealed.config.registry import method_class
@@ -21,6 +22,7 @@ from annealed.inference.importance import Estimate, log_marginal
 from annealed.runs import wandb_logger
 from annealed.runs.rescore import evaluate
 from annealed.runs.run import fit
+from annealed.training import checkpoints, record
 from annealed.training.checkpoint_io import AtomicCheckpointIO
 from annealed.training.checkpoints import load, load_weights
 from annealed.training.module import Training
@@ -63,7 +65,7 @@ def test_a_result_holds_the_run_and_says_how_it_was_made(row, tmp_path):
     assert -scores["log_prob"].mean() == pytest.approx(result["nll"])
 
 
-def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
+def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(start, tmp_path):
     whole = start(tmp_path / "whole")
     folder = tmp_path / "killed" / "quick" / "digits" / "hvi_avo" / "seed0"
     kills = 0
@@ -86,24 +88,27 @@ def test_a_run_killed_anywhere_and_resumed_is_the_run_never_killed(tmp_path):
     assert_same_run(tmp_path / "whole" / "quick" / "digits" / "hvi_avo" / "seed0", folder)
 
 
+def die_at(name, runs):
+    """A training whose process dies in place of writing the file `name` of its third epoch."""
+    save = checkpoints.save
+
+    def dying(path, checkpoint, *previous):
+        if path.name == name and checkpoint["epoch"] == 2:
+            os._exit(9)
+        save(path, checkpoint, *previous)
+
+    checkpoints.save = record.save = dying
+    fit(tiny("vae", runs, "trainer.epochs=4"))
+
+
 def test_a_run_killed_between_two_files_of_an_epoch_is_the_run_never_killed(tmp_path):
     whole = fit(tiny("vae", tmp_path / "whole", "trainer.epochs=4"))
-    code = (
-        "import os, sys\nfrom annealed.runs.run import fit\nfrom tiny_runs import tiny\n"
-        "from annealed.training import checkpoints, record\n"
-        "save = checkpoints.save\n"
-        "def dying(path, checkpoint, *previous):\n"
-        "    if path.name == sys.argv[2] and checkpoint['epoch'] == 2: os._exit(9)\n"
-        "    save(path, checkpoint, *previous)\n"
-        "checkpoints.save = record.save = dying\n"
-        "fit(tiny('vae', sys.argv[1], 'trainer.epochs=4'))"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     for name in ("best.ckpt", "last.ckpt"):
-        runs = tmp_path / name
-        command = [sys.executable, "-c", code, str(runs), name]
-        assert subprocess.run(command, env=environment, capture_output=True).returncode == 9
-        folder = fit(tiny("vae", runs, "trainer.epochs=4"), resume=True)
+        process = SERVER.Process(target=die_at, args=(name, tmp_path / name))
+        process.start()
+        process.join()
+        assert process.exitcode == 9
+        folder = fit(tiny("vae", tmp_path / name, "trainer.epochs=4"), resume=True)
         assert_same_run(whole, folder)
 
 
@@ -205,17 +210,17 @@ def test_a_diverging_command_exits_with_status_3_without_a_traceback(tmp_path):
 
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_when_resumed(tmp_path, name):
-    process = start(tmp_path, "trainer.epochs=400", stderr=subprocess.PIPE, encoding="utf-8")
+def test_a_run_that_is_asked_to_stop_says_so_and_goes_on_when_resumed(start, tmp_path, name):
+    process = start(tmp_path, "trainer.epochs=400")
     folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
     while not (folder / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(name)
-    _, err = process.communicate()
-    assert process.returncode == 130
-    assert "interrupted; what is done is kept. Add --resume" in err
-    assert "Traceback" not in err
+    done = process.finish()
+    assert done.returncode == 130
+    assert "interrupted; what is done is kept. Add --resume" in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (folder / "result.json").exists()
     done = load(folder / "last.ckpt")["epoch"]
     assert read_metrics(folder)["epoch"].max() >= done
@@ -328,7 +333,7 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     assert before == {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
 
 
-def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
+def test_a_second_process_on_the_same_folder_is_refused(start, tmp_path):
     first = start(tmp_path, "trainer.epochs=400")
     folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
     while not (folder / "config.yaml").exists():
@@ -339,8 +344,6 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
     refused = annealed("fit", *arguments, cwd=tmp_path)
     assert refused.returncode == InUse.status
     assert f"annealed: the run folder {folder} is in use by another process" in refused.stderr
-    first.kill()
-    first.wait()
 
 
 def test_a_corrupt_checkpoint_is_named_and_left_alone(tmp_path):

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 import yaml
-from conftest import annealed, mnist_folder, sentence
+from commands import annealed, sentence
+from conftest import mnist_folder
 from tiny_runs import tiny
 
 from annealed.runs.folders import KEYS_WITHOUT_EFFECT

@@ -2,10 +2,9 @@
 
 import json
 import shutil
-import subprocess
 
 import pytest
-from tiny_runs import Killed, assert_same_run, poisoned, start, tiny
+from tiny_runs import Killed, assert_same_run, poisoned, tiny
 
 from annealed.runs.folders import run_folder
 from annealed.runs.rescore import evaluate
@@ -210,15 +209,14 @@ def test_a_kill_between_the_two_files_of_a_result_loses_neither(tmp_path):
     assert after["result.2_epochs.json"] == before["result.json"]
 
 
-def test_the_command_line_takes_it_with_resume_alone(tmp_path):
-    quiet = {"stderr": subprocess.PIPE, "text": True}
-    process = start(tmp_path, "--new-limit", **quiet)
-    assert "--new-limit goes with --resume" in process.communicate()[1]
-    assert process.returncode == 2
+def test_the_command_line_takes_it_with_resume_alone(start, tmp_path):
+    refused = start(tmp_path, "--new-limit").finish()
+    assert refused.returncode == 2
+    assert "--new-limit goes with --resume" in refused.stderr
     assert start(tmp_path, "trainer.epochs=1").wait() == 0
-    process = start(tmp_path, "trainer.epochs=2", "--resume", "--new-limit", **quiet)
-    assert "Traceback" not in process.communicate()[1]
-    assert process.returncode == 0
+    longer = start(tmp_path, "trainer.epochs=2", "--resume", "--new-limit").finish()
+    assert "Traceback" not in longer.stderr
+    assert longer.returncode == 0
     folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
     assert result_of(folder)["training"]["epochs"] == 2
     assert result_of(folder, "result.1_epochs.json")["training"]["epochs"] == 1

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, annealed
+from commands import annealed
+from conftest import ROOT
 from omegaconf import OmegaConf
 
 from annealed.training.checkpoints import load

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import TINY
-from tiny_runs import start, tiny
+from tiny_runs import tiny
 
 from annealed.runs.run import fit
 
@@ -96,18 +96,19 @@ def test_lightning_and_w_and_b_speak_where_they_are_asked_to(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM"])
-def test_a_signal_under_slurm_ends_a_run_with_one_line_and_no_checkpoint_of_others(name, tmp_path):
-    surroundings = {**os.environ, **LEFT, "ANNEALED_PROGRESS": "json"}
-    pipes = {"stderr": subprocess.PIPE, "text": True, "env": surroundings}
-    process = start(tmp_path, "trainer.epochs=100000", **pipes)
+def test_a_signal_under_slurm_ends_a_run_with_one_line_and_no_checkpoint_of_others(
+    name, start, tmp_path
+):
+    surroundings = {**LEFT, "ANNEALED_PROGRESS": "json"}
+    process = start(tmp_path, "trainer.epochs=100000", **surroundings)
     folder = tmp_path / "quick" / "digits" / "hvi_avo" / "seed0"
     while not (folder / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate()
-    assert process.returncode == 130
-    assert err.startswith("annealed: interrupted; what is done is kept.")
-    assert len(err.splitlines()) == 1
+    done = process.finish()
+    assert done.returncode == 130
+    assert done.stderr.startswith("annealed: interrupted; what is done is kept.")
+    assert len(done.stderr.splitlines()) == 1
     kept = {path.name for path in folder.glob("*.ckpt")}
     assert kept <= {"best.ckpt", "last.ckpt", "last.previous.ckpt"}

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from conftest import annealed, sentence
+from commands import annealed, sentence
 from tiny_runs import assert_same_run, weights
 
 from annealed import config as configuration

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import wandb
-from conftest import TINY, annealed
+from commands import annealed
+from conftest import TINY
 from PIL import Image
 from wandb_server import served
 

@@ -1,8 +1,6 @@
 """Runs of seconds, and whether two of them are the same run."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import torch
@@ -37,13 +35,6 @@ def assert_same_run(a, b):
     assert results[0] == results[1]
     metrics = [read_metrics(f).drop(columns="seconds") for f in (a, b)]
     assert metrics[0].equals(metrics[1])
-
-
-def start(runs, *arguments, **options):
-    command = [sys.executable, "-m", "annealed.fit", "--config", "hvi_avo", *TINY]
-    command += [f"runs={runs}", "trainer.epochs=12", *arguments]
-    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    return subprocess.Popen(command, **{**quiet, **options})
 
 
 def poisoned(optimise, seed):

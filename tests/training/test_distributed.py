@@ -10,8 +10,9 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, annealed
-from tiny_runs import assert_same_run, start, tiny, weights
+from commands import annealed
+from conftest import TINY
+from tiny_runs import assert_same_run, tiny, weights
 
 from annealed.runs.run import fit
 from annealed.training.record import read_metrics
@@ -68,9 +69,9 @@ def test_one_of_two_processes_writes_logs_and_speaks(pair):
     assert len(np.load(two / "result.npz")["log_prob"]) == 250
 
 
-def test_a_process_that_is_killed_ends_the_run_which_goes_on_when_resumed(pair, tmp_path):
+def test_a_process_that_is_killed_ends_the_run_which_goes_on_when_resumed(pair, start, tmp_path):
     options = [*SHORT, *TWO, "--resume"]
-    process = start(tmp_path, *options, stderr=subprocess.PIPE, encoding="utf-8")
+    process = start(tmp_path, *options)
     folder = folder_of(tmp_path)
     while not (folder / "last.previous.ckpt").exists():
         assert process.poll() is None
@@ -81,10 +82,11 @@ def test_a_process_that_is_killed_ends_the_run_which_goes_on_when_resumed(pair, 
     family = [tuple(map(int, line.split())) for line in listed.splitlines()]
     (other,) = (pid for pid, parent in family if parent == process.pid)
     os.kill(other, signal.SIGKILL)
-    _, err = process.communicate()
-    assert process.returncode == 1, err
-    assert "annealed: process 1 of 0 to 1 ended with status -9; what is done is kept. Add" in err
-    assert "Traceback" not in err
+    done = process.finish()
+    assert done.returncode == 1, done.stderr
+    said = "annealed: process 1 of 0 to 1 ended with status -9; what is done is kept. Add"
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (folder / "result.json").exists()
     assert start(tmp_path, *options).wait() == 0
     assert_same_run(pair[1], folder)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, annealed
+from commands import annealed
+from conftest import ROOT
 from results import result
 from scipy import stats
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import IMPORTS, sentence
+from commands import sentence
+from conftest import IMPORTS
 from gaussians import gaussian_kl
 from scipy import stats
 

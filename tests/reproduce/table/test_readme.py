@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import ROOT, TINY, annealed, sentence
+from commands import annealed, sentence
+from conftest import ROOT, TINY
 from test_layers import ROOMS
 
 from annealed import config as configuration
