@@ -67,7 +67,7 @@ def start():
 
     def go(runs: Path, *arguments: str, **environment: str) -> Command:
         options = ["--config", "hvi_avo", *TINY, f"runs={runs}", "trainer.epochs=12", *arguments]
-        begun.append(Command("fit", *options, cwd=runs.parent, **environment))
+        begun.append(Command("annealed.fit", *options, cwd=runs.parent, **environment))
         return begun[-1]
 
     yield go

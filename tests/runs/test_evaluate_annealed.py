@@ -134,7 +134,7 @@ def test_a_killed_scoring_goes_on_and_gives_the_same_bits(run, whole, tmp_path, 
 
 def test_an_interrupted_command_says_so_and_goes_on(copy):
     long = [*ARGUMENTS, "--temperatures=200", "--images=50", "--simulated=0"]
-    process = Command("evaluate", copy, *long, cwd=copy)
+    process = Command("annealed.evaluate", copy, *long, cwd=copy)
     kept = copy / "evaluation_ais_C16_T200.batches.npz"
     while not kept.exists() and process.poll() is None:
         time.sleep(0.02)

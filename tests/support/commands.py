@@ -12,15 +12,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["annealed.runs.run", "annealed.runs.rescore"])
+SERVER.set_forkserver_preload(
+    ["annealed.runs.run", "annealed.runs.rescore", "reproduce.table.report"]
+)
 
 
 class Command:
-    """`python -m annealed.<arguments>`, under way."""
+    """`python -m <module> <arguments>`, under way."""
 
-    def __init__(self, *arguments: str, cwd: Path, **environment: str):
+    def __init__(self, module: str, *arguments: str, cwd: Path, **environment: str):
         self.folder = TemporaryDirectory()
-        self.arguments = [str(argument) for argument in arguments]
+        self.arguments = [module, *map(str, arguments)]
         where = (str(cwd), {**os.environ, **environment}, self.folder.name)
         self.process = SERVER.Process(target=_command, args=(self.arguments, *where))
         self.process.start()
@@ -46,9 +48,11 @@ class Command:
         return subprocess.CompletedProcess(self.arguments, status, *streams)
 
 
-def annealed(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run `python -m annealed.<arguments>` to its end."""
-    return Command(*arguments, cwd=cwd, **environment).finish()
+def annealed(
+    command: str, *arguments: str, cwd: Path, **environment: str
+) -> subprocess.CompletedProcess:
+    """Run `python -m annealed.<command> <arguments>` to its end."""
+    return Command(f"annealed.{command}", *arguments, cwd=cwd, **environment).finish()
 
 
 def sentence(result: subprocess.CompletedProcess) -> str:
@@ -67,4 +71,4 @@ def _command(command: list[str], cwd: str, environment: dict[str, str], folder: 
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = command
-    runpy.run_module(f"annealed.{command[0]}", run_name="__main__", alter_sys=True)
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)

@@ -1,14 +1,11 @@
 import json
-import os
-import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from commands import sentence
-from conftest import IMPORTS
+from commands import Command, sentence
 from gaussians import gaussian_kl
 from scipy import stats
 
@@ -188,9 +185,6 @@ def test_a_wrong_number_is_refused(monkeypatch, wrong):
 
 
 def test_a_wrong_preset_is_one_sentence(tmp_path):
-    command = [sys.executable, "-m", "reproduce.experiments.invertible", "--preset", "short"]
-    environment = {**os.environ, "PYTHONPATH": IMPORTS}
-    result = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8"
-    )
+    command = ["reproduce.experiments.invertible", "--preset", "short"]
+    result = Command(*command, cwd=tmp_path).finish()
     assert "--preset is 'short'; accepted: quick, full" in sentence(result)

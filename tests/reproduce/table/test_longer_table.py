@@ -1,21 +1,15 @@
 """A table whose runs go on to another limit of epochs."""
 
 import json
-import os
-import subprocess
-import sys
 
+from commands import Command
 from conftest import IMPORTS
 
 
 def make(folder, epochs, *options):
-    command = [sys.executable, "-m", "reproduce", "--data", "digits", "--rows", "vae,hvi"]
-    command += ["--seeds", "1", "--jobs", "1", *options]
-    command += ["--set", f"trainer.epochs={epochs}", "wandb.mode=disabled"]
-    environment = {**os.environ, "PYTHONPATH": IMPORTS}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
-    )
+    arguments = ["--data", "digits", "--rows", "vae,hvi", "--seeds", "1", "--jobs", "1", *options]
+    arguments += ["--set", f"trainer.epochs={epochs}", "wandb.mode=disabled"]
+    return Command("reproduce", *arguments, cwd=folder, PYTHONPATH=IMPORTS).finish()
 
 
 def test_the_runs_of_a_table_go_on_to_a_further_limit_where_that_is_asked_for(tmp_path):

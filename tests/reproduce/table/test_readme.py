@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from commands import annealed, sentence
+from commands import Command, annealed, sentence
 from conftest import ROOT, TINY
 from test_layers import ROOMS
 
@@ -229,10 +229,7 @@ def test_every_python_command_of_the_readmes_is_accepted():
     for module, rest in commands:
         phrase = shlex.split(re.split(r"`|#", rest)[0])
         if module not in asked:
-            command = [sys.executable, "-m", module, "--help"]
-            asked[module] = subprocess.run(
-                command, cwd=ROOT, capture_output=True, encoding="utf-8"
-            ).stdout
+            asked[module] = Command(module, "--help", cwd=ROOT).finish().stdout
         for option in (part for part in phrase if part.startswith("--")):
             assert f"{option} " in asked[module] or f"{option}]" in asked[module], option
         if module == "annealed.fit" and "--allow-import" not in phrase:
