@@ -29,6 +29,9 @@ CHOICES = [(row, ()) for row in METHODS] + [
 ]
 
 
+SHORT = "method.transitions.steps=2"  # a trace takes as long as the path is
+
+
 @pytest.fixture
 def traced(monkeypatch):
     """Steps are traced into one graph, and a backend does not see it."""
@@ -63,7 +66,7 @@ def test_every_row_and_choice_takes_the_plain_steps(row, options, seeds, grey, t
     # side by side the steps of AVO alone: those of the ELBO are those of a row without it
     rho = 0.5 if seeds == 1 else 1.0
     options += [f"method.{group}.rho={rho}"] if "avo" in row or "nvi" in row else []
-    options += ["method.transitions.steps=2"] if row.startswith(("hvi", "house")) else []
+    options += [SHORT] if row.startswith(("hvi", "house")) else []
     fast, other = training(row, range(seeds), *options, "trainer.compile=true")
     plain, adam = training(row, range(seeds), *options)
     expected = walk(plain, adam, 6, grey)
@@ -81,7 +84,7 @@ def test_every_row_and_choice_takes_the_plain_steps(row, options, seeds, grey, t
     ],
 )
 def test_clipping_rates_and_warm_ups_are_the_plain_ones(options, grey, traced):
-    options = [*options, "method.avo.rho=0.5", "trainer.epochs=1"]
+    options = [*options, SHORT, "method.avo.rho=0.5", "trainer.epochs=1"]
     fast, other = training("hvi_avo", range(2), *options, "trainer.compile=true")
     plain, adam = training("hvi_avo", range(2), *options)
     for step in range(8):
@@ -96,8 +99,8 @@ def test_clipping_rates_and_warm_ups_are_the_plain_ones(options, grey, traced):
 
 
 def test_a_seed_that_leaves_is_left_alone(grey, traced):
-    fast, other = training("hvi_avo", range(3), "trainer.compile=true")
-    plain, adam = training("hvi_avo", range(3))
+    fast, other = training("hvi_avo", range(3), SHORT, "trainer.compile=true")
+    plain, adam = training("hvi_avo", range(3), SHORT)
     for module, optimiser in ((fast, other), (plain, adam)):
         walk(module, optimiser, 4, grey)
         left = module.methods[0].state_dict()
@@ -109,8 +112,9 @@ def test_a_seed_that_leaves_is_left_alone(grey, traced):
 
 
 def test_a_seed_that_is_not_finite_does_not_reach_the_others(grey, traced):
-    fast, other = training("hvi_avo", range(2), "trainer.compile=true", "optimiser.clip_norm=1.0")
-    alone, adam = training("hvi_avo", [1], "optimiser.clip_norm=1.0")
+    options = [SHORT, "optimiser.clip_norm=1.0"]
+    fast, other = training("hvi_avo", range(2), *options, "trainer.compile=true")
+    alone, adam = training("hvi_avo", [1], *options)
     with torch.no_grad():
         fast.methods[0].target.decoder[1].bias[0] = torch.nan
     metrics = walk(fast, other, 4, grey)
@@ -127,7 +131,7 @@ def test_products_rounded_to_bfloat16_are_so_in_a_whole_step(grey, traced):
     metrics = {}
     for precision in ("bf16", "32"):
         for compiled in ("true", "false"):
-            options = [f"trainer.compile={compiled}", f"trainer.precision={precision}"]
+            options = [SHORT, f"trainer.compile={compiled}", f"trainer.precision={precision}"]
             module, adam = training("hvi", range(2), *options, kind=torch.float32)
             metrics[precision, compiled] = walk(module, adam, 4, grey)
     actual, plain = metrics["bf16", "true"], metrics["bf16", "false"]
