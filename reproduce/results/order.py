@@ -5,10 +5,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from annealed.utils import randomness
-from reproduce.results import published
+from reproduce.results import bootstrap, published
 from reproduce.results.paired import by_row, differences
-from reproduce.results.statistics import RESAMPLES, adjust, over_seeds
+from reproduce.results.statistics import adjust, over_seeds
 from reproduce.results.store import Committed
 
 AS_PUBLISHED, REVERSED, OPEN = "as published", "reversed", "not settled"
@@ -52,8 +51,8 @@ def tau(differences: np.ndarray) -> float:
 def resampled(results: list[Committed]) -> dict[str, float]:
     """How often the order is the published one when seeds and test images are drawn anew.
 
-    Seeds that all rows of `ranked` have and images are drawn RESAMPLES times with replacement, the
-    same for every row. `whole` is the share of draws whose means have the whole published order,
+    Seeds that all rows of `ranked` have and images are drawn as by `bootstrap.means`, the same for
+    every row. `whole` is the share of draws whose means have the whole published order,
     `best` that in which the row published as best has the lowest mean; `tau_low` and `tau_high`
     hold 95% of the draws' Kendall's tau. Empty with fewer than two such rows or seeds.
     """
@@ -63,19 +62,9 @@ def resampled(results: list[Committed]) -> dict[str, float]:
     if len(of_rows) < 2 or len(seeds) < 2:
         return {}
     nll = np.array([[-of_row[seed].log_prob() for seed in seeds] for of_row in of_rows])
-    means = np.array(list(_means(nll)))
+    means = bootstrap.means(nll, *nll.shape)
     first, second = np.array(list(combinations(range(len(of_rows)), 2))).T
     taus = tau(means[:, first] - means[:, second])
     low, high = np.quantile(taus, [0.025, 0.975])
     best = (means[:, :1] < means[:, 1:]).all(1)
     return {"whole": (taus == 1).mean(), "best": best.mean(), "tau_low": low, "tau_high": high}
-
-
-def _means(nll: np.ndarray):
-    """The mean NLL of each row, (rows,), in each draw of seeds and images of `nll`'s."""
-    rows, seeds, images = nll.shape
-    rng = np.random.default_rng(randomness.derive(0, "usage", rows, seeds, images))
-    for _ in range(RESAMPLES):
-        drawn = rng.integers(seeds, size=seeds), rng.integers(images, size=images)
-        of_seeds, of_images = (np.bincount(d, minlength=len(d)) / len(d) for d in drawn)
-        yield nll @ of_images @ of_seeds

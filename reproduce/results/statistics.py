@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from annealed.utils import randomness
-
-RESAMPLES = 10_000  # of the bootstrap
+from reproduce.results import bootstrap
 
 
 def t_quantile(count: int) -> float:
@@ -57,19 +55,14 @@ def over_seeds(by_seed: np.ndarray) -> dict[str, float]:
 def compare(difference: np.ndarray) -> dict[str, float]:
     """`over_seeds` of paired differences (seeds, images), and a 95% interval over both.
 
-    That resamples seeds and images RESAMPLES times, each with replacement and independently (Owen
-    2007, arXiv 0712.1111). `p_bootstrap` is two-sided for a difference of zero, and below 0.05
-    where this interval leaves zero out. One seed has none.
+    That is of `bootstrap.means`. `p_bootstrap` is two-sided for a difference of zero, and below
+    0.05 where this interval leaves zero out. One seed has none.
     """
     seeds, images = difference.shape
-    rng = np.random.default_rng(randomness.derive(0, "usage", seeds, images))
-    draws = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        by_image = difference[rng.integers(seeds, size=seeds)].mean(0)
-        draws[i] = by_image[rng.integers(images, size=images)].mean()
+    draws = bootstrap.means(difference, seeds, images)
     low, high = np.quantile(draws, [0.025, 0.975])
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    p_bootstrap = min(2 * (tail + 1) / (RESAMPLES + 1), 1.0)  # never 0: the draws are finitely many
+    p_bootstrap = min(2 * (tail + 1) / (len(draws) + 1), 1.0)  # never 0: draws are finitely many
     t = over_seeds(difference.mean(1))
     return {
         "seeds": seeds,

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from reproduce.pages.markdown import markdown_table, number
+from reproduce.results.bootstrap import RESAMPLES
 from reproduce.results.order import AS_PUBLISHED, OPEN, REVERSED, ranked, resampled, tau
 from reproduce.results.published import label
-from reproduce.results.statistics import RESAMPLES
 from reproduce.results.store import Committed
 
 HEAD = ["published as better", "than", "published difference", "seeds", "here", "95% over seeds"]

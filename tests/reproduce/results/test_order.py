@@ -7,7 +7,7 @@ import pytest
 from results import bounds, commit_made_up
 from scipy import stats
 
-from reproduce.results import order
+from reproduce.results import bootstrap, order
 from reproduce.table import published_order
 
 PUBLISHED = ("hvi_avo", "cc_lin_iaf", "iaf", "vae", "hvi")
@@ -72,7 +72,7 @@ def test_draws_of_seeds_have_the_shares_of_all_that_are_possible(tmp_path):
     whole = ((means[:, 0] < means[:, 1]) & (means[:, 1] < means[:, 2])).mean()
     best = ((means[:, 0] < means[:, 1]) & (means[:, 0] < means[:, 2])).mean()
     assert 0.1 < whole < best < 0.9
-    error = 4 * 0.5 / order.RESAMPLES**0.5
+    error = 4 * 0.5 / bootstrap.RESAMPLES**0.5
     assert (drawn["whole"], drawn["best"]) == pytest.approx((whole, best), abs=error)
 
 
