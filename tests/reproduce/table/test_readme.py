@@ -345,7 +345,8 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     assert f"at the end, {last.at_steps:.2f} at equal ELBO steps ([curves]" in index
     assert f"with a second seed of both it is {two} at epoch {both.name}. One" in index
     flows = f"{flow[warm:].min():.2f} to {flow[warm:].max():.2f} above HVI-AVO's there"
-    assert f"One seed of IAF has {len(flow)}, NLL {iaf['nll']:.2f}: its bound is {flows}" in index
+    scored = f"NLL {iaf['nll']:.2f} (S = {iaf['samples']})"
+    assert f"One seed of IAF has {len(flow)}, {scored}: its bound is {flows}" in index
     assert f"and ends {gained:.2f} above HVI's of the same epoch." in index
     page = " ".join((ROOT / "reports" / "successors.md").read_text(encoding="utf-8").split())
     assert f"one seed of the VAE has {vae}, of HVI-AVO {avo} and of HVI {hvi}." in page
