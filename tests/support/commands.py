@@ -36,9 +36,12 @@ class Command:
         """Send it one, as a shell would."""
         os.kill(self.pid, signal)
 
-    def wait(self) -> int:
-        """The exit status, once it has ended."""
-        self.process.join()
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status, once it has ended; TimeoutError, and its end, after `timeout` s."""
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise TimeoutError(f"{self.arguments} runs after {timeout} s")
         return self.process.exitcode
 
     def finish(self) -> subprocess.CompletedProcess:

@@ -185,6 +185,6 @@ def test_a_wrong_number_is_refused(monkeypatch, wrong):
 
 
 def test_a_wrong_preset_is_one_sentence(tmp_path):
-    command = ["reproduce.experiments.invertible", "--preset", "short"]
-    result = Command(*command, cwd=tmp_path).finish()
+    module = "reproduce.experiments.invertible"
+    result = Command(module, "--preset", "short", cwd=tmp_path).finish()
     assert "--preset is 'short'; accepted: quick, full" in sentence(result)

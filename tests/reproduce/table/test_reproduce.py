@@ -242,7 +242,7 @@ def test_an_interrupt_stops_every_run_and_leaves_it_resumable(tmp_path):
         assert process.poll() is None, process.finish()
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait() == 130
+    assert process.wait(timeout=60) == 130
     for row in rows:
         config = configuration.read_resolved(row / "config.yaml")
         assert fit(config, resume=True) == row  # nobody holds the folder, and the run goes on
