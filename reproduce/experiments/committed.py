@@ -17,6 +17,7 @@ from annealed.evaluation.result import read_result
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_json, replace_text
 from reproduce.experiments.page_work import PageWork, Source
+from reproduce.results.portable import portable
 from reproduce.scheduling.work import Work
 
 PRESET = "full"  # whose numbers are evidence
@@ -92,7 +93,7 @@ def commit(page: UnitPage, source: Source) -> None:
     works = page.by_pack(source)[page.units]
     for folder, of_folder in groupby(entries(works), lambda e: e.path.parent):
         place = folder.relative_to(source.runs).as_posix()
-        read = [(e, _portable(read_result(e.path), source.runs)) for e in of_folder]
+        read = [(e, portable(read_result(e.path), source.runs)) for e in of_folder]
         for common, alike in groupby(read, lambda pair: [pair[1].get(key) for key in COMMON]):
             line = {"folder": place} | dict(zip(COMMON, common, strict=True)) | {"results": {}}
             for entry, result in alike:
@@ -105,14 +106,6 @@ def commit(page: UnitPage, source: Source) -> None:
         replace(source.results / f"{page.units}.npz", lambda f: np.savez_compressed(f, **arrays))
     text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
     replace_text(source.results / f"{page.units}.jsonl", text)
-
-
-def _portable(result: dict, runs: str) -> dict:
-    """A result whose command has no path at which this machine has its runs."""
-    code = result.get("provenance", {})
-    if not Path(runs).is_absolute() or "command" not in code:
-        return result
-    return {**result, "provenance": {**code, "command": code["command"].replace(runs, "runs")}}
 
 
 def _arrays(entry: Entry, place: str) -> dict[str, np.ndarray]:

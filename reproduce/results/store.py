@@ -20,6 +20,7 @@ from annealed.training.record import METRICS
 from annealed.utils.arrays import read_arrays
 from annealed.utils.errors import UsageError
 from reproduce.results.pack import SUFFIX, Pack
+from reproduce.results.portable import portable
 
 RESULTS = Path("reports", "results")
 PUBLISHED_SIZES = "published"  # in a pack, what precedes the rows of configs/published/
@@ -96,7 +97,8 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     Raises UsageError where another run's result is there already: a committed number is replaced by
     hand alone.
     """
-    result = portable(read_placed(run / RESULT))
+    result = read_placed(run / RESULT)
+    result = portable(result, result["config"]["runs"])
     pack = pack_of(result["preset"], result["data"], results)
     committed = Committed(pack, "/".join(filter(None, [below, *place(result).parts[2:]])))
     there = pack.results().get(committed.name)
@@ -125,13 +127,6 @@ def place_of_row(row: str) -> str:
     """What precedes the row of a configuration, by name or path: the table has the others alone."""
     published = (config_folder() / PUBLISHED_SIZES).resolve()
     return PUBLISHED_SIZES if find_file(row).resolve().parent == published else ""
-
-
-def portable(result: dict) -> dict:
-    """A result without the path at which this machine has its runs, all else as it was."""
-    config = result["config"]
-    absolute = Path(config["runs"]).is_absolute()
-    return {**result, "config": {**config, "runs": "runs"}} if absolute else result
 
 
 def commit_results(finished: Iterable[Path], results: Path = RESULTS, below: str = "") -> list[str]:

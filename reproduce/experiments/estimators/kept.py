@@ -20,6 +20,7 @@ from reproduce.experiments.estimators.design import Budget, from_prior
 from reproduce.experiments.estimators.scoring import Scoring
 from reproduce.results import scored
 from reproduce.results.pack import Pack
+from reproduce.results.portable import portable
 from reproduce.results.scored import AIS, ANNEALED, FOLDER, Scored, keys
 from reproduce.results.selection import select
 from reproduce.results.store import (
@@ -27,7 +28,6 @@ from reproduce.results.store import (
     RESULTS,
     committed_results,
     pack_of,
-    portable,
     published_sizes,
 )
 
@@ -55,7 +55,8 @@ def read_run(folder: Path, path: Path) -> Scored:
     """
     run = folder / RESULT
     ais, arrays = read_annealed(path)
-    result = portable(read_placed(run))
+    result = read_placed(run)
+    result = portable(result, result["config"]["runs"])
     kept = {key: value for key, value in ais.items() if key not in OF_THE_RUN}
     stored = read_arrays(run.with_suffix(".npz"), "log_prob", advice="score the run again")
     names = ("log_prob", "model_lower", "model_upper")
