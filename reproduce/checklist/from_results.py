@@ -102,9 +102,10 @@ def memory(record: Record) -> Evidence:
 
 def hours(record: Record) -> Evidence:
     """Time that all runs took, those that diverged among them."""
-    wrong = [p for p, r in record.results.items() if _seconds(r) is None]
+    made = record.runs
+    wrong = [p for p, r in made.items() if _seconds(r) is None]
     train, score, device = 0.0, 0.0, Counter()
-    for path, r in record.results.items():
+    for path, r in made.items():
         if path not in wrong:
             trained, scored = _seconds(r)
             where = r["provenance"]
@@ -113,32 +114,35 @@ def hours(record: Record) -> Evidence:
             unit, width = ("core", where.get("threads", 1)) if on_cpu else ("GPU", 1)
             device[unit] += width * (trained + scored) / 3600
     each = " and ".join(f"{value:.2f} {unit}-hours" for unit, value in sorted(device.items()))
-    count = max(len(record.results), 1)
+    count = max(len(made), 1)
     text = (
         f"{(train + score) / 3600:.2f} hours of processes ({train / 3600:.2f} of training, "
         f"{score / 3600:.2f} of scoring), {each}; {(train + score) / 60 / count:.1f} minutes a "
         "run; runs that diverged are counted up to their last whole epoch; what a kill lost since "
         "the last checkpoint, results that were not kept and the small models of pages are not"
     )
-    return every(record.results, wrong, text, record.folders, "says how long it took")
+    return every(made, wrong, text, record.folders, "says how long it took")
 
 
 def runs(record: Record) -> Evidence:
     """How many runs there were."""
-    status = Counter(r["status"] for r in record.results.values())
-    again = sum(len(r.get("training", {}).get("sessions", [])) > 1 for r in record.results.values())
+    made = record.runs
+    status = Counter(r["status"] for r in made.values())
+    again = sum(len(r.get("training", {}).get("sessions", [])) > 1 for r in made.values())
     counts = ", ".join(f"{count} {name}" for name, count in sorted(status.items()))
     text = (
-        f"{len(record.results)} training runs, each scored once: {counts}; {again} were "
+        f"{len(made)} training runs, each scored once: {counts}; {again} were "
         "interrupted and went on"
     )
-    if annealed := sum(AIS in r for r in record.results.values()):
+    if annealed := sum(AIS in r for r in made.values()):
         text += f"; {annealed} were scored by annealed importance sampling too"
+    if twice := len(record.results) - len(made):
+        text += f", {twice} of them with a result of their own for it"
     apart = sorted((record.root / "reports").glob("*/*seeds.csv"))
     if apart:
         text += "; the small models of pages are told apart, each by row and seed"
     listed = (*record.folders, *(p.relative_to(record.root).as_posix() for p in apart))
-    return every(record.results, [], text, listed, "is counted")
+    return every(made, [], text, listed, "is counted")
 
 
 def data_licences(record: Record) -> Evidence:

@@ -1,5 +1,6 @@
 """What the checklists are answered from: the committed results and files of a repository."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,17 @@ class Record:
             path = one.pack.path.relative_to(self.root).as_posix()
             results[f"{path}#{one.name}"] = one.pack.results()[one.name]
         return {place: result for place, result in results.items() if result["preset"] != SMOKE}
+
+    @property
+    def runs(self) -> dict[str, dict]:
+        """The results, of a run that is there with and without its score by AIS the one with it."""
+        by_run = {}
+        for path, result in self.results.items():
+            plain = {k: v for k, v in result.items() if k not in ANNEALED}
+            run = json.dumps(plain, sort_keys=True)
+            if run not in by_run or len(result) > len(by_run[run][1]):
+                by_run[run] = path, result
+        return dict(by_run.values())
 
     @property
     def finished(self) -> dict[str, dict]:

@@ -79,50 +79,51 @@ def forest(table: pd.DataFrame, seeds: pd.DataFrame, near: float) -> dict | None
 
 
 def bands(metrics: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
-    """Mean, lowest and highest seed of `column` by epoch, for each row, up to POINTS of them.
+    """Mean, lowest and highest of the seeds in training of `column` by epoch, for each row.
 
-    The first epochs are left out, and those that not all seeds of a row have reached.
+    The first epochs are left out.
     """
     late = metrics[metrics.epoch >= SKIP * metrics.epoch.max()]
-    by_row = {}
-    for row, group in late.groupby("row", sort=False):
-        complete = group.groupby("epoch").seed.transform("size") == group.seed.nunique()
-        by_row[row] = group[complete].groupby("epoch")[column].agg(["mean", "min", "max"])
-    return by_row
+    return {
+        row: group.groupby("epoch")[column].agg(["mean", "min", "max"])
+        for row, group in late.groupby("row", sort=False)
+    }
 
 
 def intervals(frames: dict[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
     """Mean and ends of the interval of `kind` by epoch, of each frame of `by_epoch.differences`.
 
-    The first epochs are left out, and those in which not all seeds were in training.
+    The first epochs are left out; ends are NaN in those in which not all seeds were in training.
     """
-    columns = {kind: "mean", f"{kind}_low": "min", f"{kind}_high": "max"}
     by_name = {}
     for name, frame in frames.items():
-        seeds = frame[f"{kind}_seeds"]
-        late = (frame.index > 2 * SKIP * frame.index.max()) & (seeds == seeds.max())
-        by_name[name] = frame[late][[*columns]].rename(columns=columns).dropna()
+        late = frame[frame.index > SKIP * frame.index.max()]
+        complete = late[f"{kind}_seeds"] == late[f"{kind}_seeds"].max()
+        ends = {"min": late[f"{kind}_low"], "max": late[f"{kind}_high"]}
+        ends = {end: values.where(complete) for end, values in ends.items()}
+        by_name[name] = pd.DataFrame({"mean": late[kind], **ends}).dropna(subset="mean")
     return by_name
 
 
 def curves(by_name: dict[str, pd.DataFrame], title: str, labels: dict[str, str]) -> dict | None:
     """A line and a band over epochs for each of `bands` or `intervals`; None where there is none.
 
-    Of each at most POINTS are drawn.
+    Of each at most POINTS are drawn. A band is where its ends are known and apart.
     """
     strides = {name: max(math.ceil(len(f) / POINTS), 1) for name, f in by_name.items()}
     by_row = {name: f.iloc[:: strides[name]] for name, f in by_name.items() if len(f) > 1}
     if not by_row:
         return None
     together = pd.concat(by_row.values())
-    low, high = together["min"].min(), together["max"].max()
+    low, high = together.min(axis=None), together.max(axis=None)
     margin = 0.04 * (high - low) or 1.0
     x = Axis(together.index.min(), together.index.max(), LEFT, WIDTH - RIGHT)
     y = Axis(low - margin, high + margin, HEIGHT, TOP)
     series = []
     for place, (row, frame) in enumerate(by_row.items()):
-        upper = [(x.at(e), y.at(v)) for e, v in frame["max"].items()]
-        lower = [(x.at(e), y.at(v)) for e, v in frame["min"].items()]
+        known = frame[frame["min"] < frame["max"]]
+        upper = [(x.at(e), y.at(v)) for e, v in known["max"].items()]
+        lower = [(x.at(e), y.at(v)) for e, v in known["min"].items()]
         line = [(x.at(e), y.at(v)) for e, v in frame["mean"].items()]
         series.append(
             {
@@ -132,6 +133,7 @@ def curves(by_name: dict[str, pd.DataFrame], title: str, labels: dict[str, str])
                 "line": _points(line),
                 "band": _points(upper + lower[::-1]),
                 "last": f"{frame['mean'].iloc[-1]:.2f}",
+                "epoch": frame.index[-1],
             }
         )
     return {"title": title, "x": x.ticks(), "y": y.ticks(), "series": series}

@@ -20,9 +20,9 @@ NOTE = (
     "steps it is compared with the other row's bound after as many of them, where both then learn "
     "at the same rate. *Ahead from epoch*: from there on the mean is above zero for as long as "
     "there is one of two seeds; *(to 75)* names the last epoch with one, where others follow. "
-    "The last two columns are shares of epochs; intervals hold for one epoch and not "
-    "for all together. The training bound is the mean over an epoch's batches as they were "
-    "trained on."
+    "The last two columns are shares of the epochs that have an interval, those with two seeds; "
+    "it holds for one epoch and not for all together. The training bound is the mean over an "
+    "epoch's batches as they were trained on."
 )
 KINDS = {  # columns of `differences` and what they are of
     "bound": "validation bound, equal epochs",
@@ -47,7 +47,7 @@ def differences(metrics: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
     t-interval, and `<kind>_seeds`, the number of seeds. Each seed's difference is first averaged
     over the WINDOW epochs up to that line. A seed counts until it stopped in either row. At equal
     ELBO steps the bound of `second` is interpolated between its epochs, and there is no number
-    where the two then learn at different rates.
+    where the two then have different learning rates or warm-up weights.
     """
     sides = [metrics[metrics.row == row] for row in (first, second)]
     seeds = sorted(set(sides[0].seed) & set(sides[1].seed))
@@ -66,7 +66,8 @@ def differences(metrics: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
     return lines
 
 
-_NEEDED = ("val/elbo", "train/elbo", "elbo_steps", "learning_rate")
+_ALIKE = ("learning_rate", "warmup")  # what two rows are compared at
+_NEEDED = ("val/elbo", "train/elbo", "elbo_steps", *_ALIKE)
 
 
 def _by_seed(side: pd.DataFrame, column: str, seeds: list[int]) -> pd.DataFrame:
@@ -77,13 +78,13 @@ def _by_seed(side: pd.DataFrame, column: str, seeds: list[int]) -> pd.DataFrame:
 
 def _at_steps(a: dict, b: dict, seed: int) -> pd.Series:
     """The validation bound of `a` less that of `b` after as many ELBO steps, by epoch of `a`."""
-    steps = b["elbo_steps"][seed].dropna()
-    bound, rate = (
-        np.interp(a["elbo_steps"][seed], steps, b[name][seed].dropna(), left=np.nan, right=np.nan)
-        for name in ("val/elbo", "learning_rate")
-    )
-    same = np.isclose(a["learning_rate"][seed], rate, atol=0.0)
-    return (a["val/elbo"][seed] - bound).where(same)
+    at, steps = a["elbo_steps"][seed], b["elbo_steps"][seed].dropna()
+
+    def of_b(name: str) -> np.ndarray:
+        return np.interp(at, steps, b[name][seed].dropna(), left=np.nan, right=np.nan)
+
+    same = [np.isclose(a[name][seed], of_b(name), atol=0.0) for name in _ALIKE]
+    return (a["val/elbo"][seed] - of_b("val/elbo")).where(np.all(same, axis=0))
 
 
 def table(metrics: pd.DataFrame) -> pd.DataFrame:

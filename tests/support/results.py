@@ -69,10 +69,10 @@ def commit_made_up(results, row, seed, metrics, log_prob, *overrides, **training
     return Committed(pack, f"{row}/seed{seed}")
 
 
-def bounds(validation, training=None, rate=2e-4, steps=500):
+def bounds(validation, training=None, rate=2e-4, steps=500, warmup=1.0):
     """Metrics of a run with these bounds by epoch, `steps` optimiser steps each."""
     validation = np.asarray(validation, dtype=float)
     epoch = np.arange(len(validation))
-    columns = {"epoch": epoch, "step": steps * (epoch + 1), "learning_rate": rate}
+    columns = {"epoch": epoch, "step": steps * (epoch + 1), "learning_rate": rate, "warmup": warmup}
     columns |= {"train/elbo": validation + 1.0 if training is None else training}
     return pd.DataFrame({**columns, "val/elbo": validation})

@@ -227,6 +227,24 @@ def test_hours_are_those_of_every_run_and_its_threads(root):
     )
 
 
+def test_a_run_with_a_second_result_that_adds_its_score_by_ais_counts_once(root):
+    first, *_ = every_result(root / RESULTS)
+    before = answers.find("hours", Record(root)).text
+    ais = {"evaluate_seconds": 3600.0, "provenance": first.read()["provenance"]}
+    there = Committed(pack_of("short", "mnist", root / RESULTS / "estimators"), first.name)
+    there.pack.path.parent.mkdir(parents=True)
+    there.pack.add(first.name, first.read() | {"ais": ais}, first.metrics(), first.log_prob())
+    after = answers.find("hours", Record(root)).text
+    trained, again = (float(re.search(r"\((\S+) of training", t)[1]) for t in (before, after))
+    assert trained == again
+    of_scoring = [float(re.search(r"(\S+) of scoring", t)[1]) for t in (before, after)]
+    assert of_scoring[1] == pytest.approx(of_scoring[0] + 1.0)
+    assert answers.find("runs", Record(root)).text == (
+        "4 training runs, each scored once: 4 finished; 4 were interrupted and went on; 1 were "
+        "scored by annealed importance sampling too, 1 of them with a result of their own for it"
+    )
+
+
 def test_smoke_runs_are_no_evidence(root):
     shutil.rmtree(root / RESULTS)
     commit_run(root, "vae", 0)

@@ -229,10 +229,12 @@ def test_the_curves_are_the_mean_lowest_and_highest_seed(small):
     at = np.array([place for place, _ in drawn["y"]])
     slope, start = np.polyfit(at, late, 1)  # the axis, read from its ticks
     first = round(plots.SKIP * 999 + 0.5)
+    epoch = range(first, 1000, 5)[-1]  # 900 epochs, at most POINTS of them
     expected = [-100 / (1 + first) + s for s in (1, 2, 0)]  # mean, highest, lowest of 0, 1, 2
     shown = [line[0, 1], band[0, 1], band[-1, 1]]
     np.testing.assert_allclose(np.array(shown) * slope + start, expected, atol=0.02)
-    assert one["last"] == f"{-100 / (1 + 899) + 1:.2f}"[:5]
+    # the mean goes on over the two that are left
+    assert (one["last"], one["epoch"]) == (f"{-100 / (1 + epoch) + 0.5:.2f}", epoch)
 
 
 def test_no_two_lines_of_the_committed_table_look_alike():
@@ -250,12 +252,19 @@ def test_the_differences_are_means_with_their_intervals_after_the_first_epochs()
     frame["bound_seeds"] = np.where(epochs <= 90, 3, 2)  # one stopped early
     frame.loc[:15, "bound"] = np.nan
     (lines,) = plots.intervals({"HVI-AVO less HVI": frame}, "bound").values()
-    assert lines.index[0] == 2 * plots.SKIP * 100 + 1
+    assert lines.index[0] == 16
     assert lines.loc[50].tolist() == pytest.approx([0.5, 0.0, 0.75])
+    assert lines.index[lines["min"].notna()].max() == 90  # where all seeds are in training
     drawn = plots.curves({"HVI-AVO less HVI": lines}, "T", {})
     (one,) = drawn["series"]
-    assert (one["label"], one["last"]) == ("HVI-AVO less HVI", "0.90")
+    assert (one["label"], one["last"], one["epoch"]) == ("HVI-AVO less HVI", "1.00", 100)
+    assert len(one["line"].split()) == 85
+    assert len(one["band"].split()) == 2 * 75
     assert plots.curves(plots.intervals({"x": frame.iloc[:10]}, "bound"), "T", {}) is None
+    alone = frame.assign(bound_low=np.nan, bound_high=np.nan, bound_seeds=1)  # of one seed
+    drawn = plots.curves(plots.intervals({"x": alone}, "bound"), "T", {})
+    assert len(drawn["series"][0]["line"].split()) == 85
+    assert drawn["series"][0]["band"] == ""
 
 
 def test_the_forest_places_every_number_on_one_axis():

@@ -70,6 +70,14 @@ def test_at_other_learning_rates_there_is_nothing_to_compare(tmp_path):
     assert lines.bound[10:].notna().all()
 
 
+def test_while_one_is_warmed_up_and_the_other_is_not_there_is_nothing_to_compare(tmp_path):
+    weight = np.minimum(np.arange(1, 121) / 40, 1.0)
+    lines = differences(tmp_path, [bounds(RISE, warmup=weight)], [bounds(RISE, warmup=weight)])
+    # at equal ELBO steps the row without AVO is warmed up 40 epochs at 50 of the row with it
+    assert list(lines.index[lines.at_steps.notna()]) == list(range(59, 121))
+    assert lines.bound[10:].notna().all()
+
+
 def test_each_seed_counts_until_it_stopped_in_either_row(tmp_path):
     g = np.random.default_rng(0)
     lengths = {"hvi_avo": [120, 70, 30], "hvi": [90, 100, 45]}

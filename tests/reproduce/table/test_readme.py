@@ -222,6 +222,14 @@ def test_every_make_command_of_a_readme_exists_and_helps(folder):
         assert set(re.findall(r"([A-Z_]+)=", given)) <= set(variables), given
 
 
+@pytest.mark.parametrize(("given", "seeds"), [([], 3), (["SEEDS=5"], 5)])
+def test_every_page_at_full_size_comes_with_the_table_of_as_many_seeds(given, seeds):
+    command = ["make", "-n", "reproduce", "PRESET=full", *given]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8").stdout
+    (table,) = re.findall(r"-m reproduce --preset 'short' --seeds '(\d)'.*--keep", shown, re.S)
+    assert int(table) == seeds
+
+
 def test_every_python_command_of_the_readmes_is_accepted():
     texts = [(ROOT / folder / "README.md").read_text(encoding="utf-8") for folder in FOLDERS]
     commands = re.findall(r"(?:`|^ *)python -m ([\w.]+)(.*)$", "\n".join(texts), flags=re.M)
