@@ -44,6 +44,7 @@ help: ## list the targets
 	@echo "  variables: PRESET=quick|short|paper (pages: quick|full) DATA=mnist|mnist_static|digits SEEDS=n ROWS=vae,hvi,... JOBS=n DEVICES=0,1 ENGINE=local|ray GPUS=0.5 THREADS=n REPLICAS=n COMPILE=1 KEEP=1 MISSING=1 RUNS=folder IMPORT=1 CELL=name FID_WEIGHTS=file SET=key=value NEW_LIMIT=1"
 
 reproduce: $(READY) ## PRESET=quick|full: every page but that of CelebA, and the table (short, 3 seeds under full)
+	@$(if $(filter-out quick full,$(PRESET)),echo "PRESET is $(PRESET); accepted: quick or full"; exit 2)
 	@$(MAKE) reproduce-table $(if $(filter full,$(PRESET)),PRESET=short KEEP=1 $(if $(call given,SEEDS),,SEEDS=3),KEEP=)
 	@for page in $(PAGES); do $(MAKE) reproduce-$$page PRESET=$(PRESET) || exit; done
 	@$(if $(filter full,$(PRESET)),$(MAKE) page)

@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 
-from reproduce.checklist.record import ASSETS, Evidence, Record, cell_of, every
+from reproduce.checklist.record import ASSETS, Evidence, Record, cell_of, every, processes
 from reproduce.results.scored import AIS, ANNEALED
 
 
@@ -30,12 +30,11 @@ def seeds(record: Record) -> Evidence:
 def commits(record: Record) -> Evidence:
     """Every process ran committed code."""
     clean = re.compile(r"[0-9a-f]{40}")
-    wrong = []
-    for path, r in record.results.items():
-        processes = [*r.get("training", {}).get("sessions", []), r["provenance"]]
-        processes += [r["ais"]["provenance"]] if "ais" in r else []
-        if not all(clean.fullmatch(p.get("commit", "")) for p in processes):
-            wrong.append(path)
+    wrong = [
+        path
+        for path, r in record.results.items()
+        if not all(clean.fullmatch(p.get("commit", "")) for p in [*processes(r), r["provenance"]])
+    ]
     used = sorted({p.get("commit", "")[:12] for p in record.processes()})
     text = f"commits {', '.join(used)}"
     return every(record.results, wrong, text, record.folders, "is of a clean commit")

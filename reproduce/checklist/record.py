@@ -16,6 +16,13 @@ from reproduce.results.store import RESULTS, every_result
 ASSETS = yaml.safe_load((Path(__file__).parent / "assets.yaml").read_text(encoding="utf-8"))
 
 
+def processes(result: dict) -> list[dict]:
+    """The provenance of every process that trained a run or scored it."""
+    scored = [result["provenance"]] if result["status"] == "finished" else []
+    scored += [result[key]["provenance"] for key in ANNEALED if key in result]
+    return [*result.get("training", {}).get("sessions", []), *scored]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Whether something is there, what is there or missing as a sentence, and in which files.
@@ -76,12 +83,7 @@ class Record:
 
     def processes(self) -> list[dict]:
         """The provenance of every process that trained or scored, from the results."""
-        processes = []
-        for result in self.results.values():
-            processes += result.get("training", {}).get("sessions", [])
-            processes += [result["provenance"]] if result["status"] == "finished" else []
-            processes += [result[key]["provenance"] for key in ANNEALED if key in result]
-        return processes
+        return [process for result in self.results.values() for process in processes(result)]
 
     def text(self, path: str) -> str:
         """The content of a file, empty where there is none."""

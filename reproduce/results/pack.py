@@ -6,7 +6,8 @@ has a line, which is written last.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -86,16 +87,26 @@ class Pack:
             replace_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
 
     def _array(self, key: str) -> np.ndarray | None:
-        if not self.arrays.exists():
+        if not self.arrays.exists() and not self.results():
             return None
-        stored = _opened(self.arrays, _version(self.arrays))
-        return stored.get(key)
+        with _explained(self.arrays):
+            return _opened(self.arrays, _version(self.arrays)).get(key)
 
     def _read(self) -> dict[str, np.ndarray]:
         if not self.arrays.exists():
             return {}
-        with np.load(self.arrays) as stored:
+        with _explained(self.arrays), np.load(self.arrays) as stored:
             return dict(stored)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Raise UsageError where the arrays at `path` cannot be read in this block."""
+    try:
+        yield
+    except Exception:  # a damaged file fails anywhere below: zip, zlib, the header's tokens
+        remedy = "`git checkout` brings it back where it was committed"
+        raise UsageError(f"{path} is not there, or not readable; {remedy}.") from None
 
 
 def _records(metrics: pd.DataFrame) -> np.ndarray:

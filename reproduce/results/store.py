@@ -68,8 +68,16 @@ class Committed:
         return self.pack.metrics(self.name)
 
     def log_prob(self) -> np.ndarray | None:
-        """The test images' log p(x) in nats, (N,); None where the run diverged."""
-        return self.pack.log_prob(self.name)
+        """The test images' log p(x) in nats, (N,); None where the run diverged.
+
+        Raises UsageError where they are not beside a finished result.
+        """
+        values = self.pack.log_prob(self.name)
+        if values is None and self.read()["status"] == "finished":
+            raise UsageError(
+                f"{self.pack.arrays} lacks log p(x) of {self.name}; add its run again."
+            )
+        return values
 
     def array(self, key: str) -> np.ndarray | None:
         """Another array of the run, in float64; None where it has none."""

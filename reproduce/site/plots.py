@@ -81,9 +81,10 @@ def forest(table: pd.DataFrame, seeds: pd.DataFrame, near: float) -> dict | None
 def bands(metrics: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
     """Mean, lowest and highest of the seeds in training of `column` by epoch, for each row.
 
-    The first epochs are left out.
+    Epochs count from 1; the first are left out.
     """
-    late = metrics[metrics.epoch >= SKIP * metrics.epoch.max()]
+    late = metrics.assign(epoch=metrics.epoch + 1)
+    late = late[late.epoch > SKIP * late.epoch.max()]
     return {
         row: group.groupby("epoch")[column].agg(["mean", "min", "max"])
         for row, group in late.groupby("row", sort=False)
@@ -108,10 +109,11 @@ def intervals(frames: dict[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFr
 def curves(by_name: dict[str, pd.DataFrame], title: str, labels: dict[str, str]) -> dict | None:
     """A line and a band over epochs for each of `bands` or `intervals`; None where there is none.
 
-    Of each at most POINTS are drawn. A band is where its ends are known and apart.
+    Of each at most POINTS are drawn, the last among them. A band is where its ends are known and
+    apart.
     """
     strides = {name: max(math.ceil(len(f) / POINTS), 1) for name, f in by_name.items()}
-    by_row = {name: f.iloc[:: strides[name]] for name, f in by_name.items() if len(f) > 1}
+    by_row = {n: f.iloc[:: -strides[n]].iloc[::-1] for n, f in by_name.items() if len(f) > 1}
     if not by_row:
         return None
     together = pd.concat(by_row.values())

@@ -12,7 +12,7 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_text
 from annealed.utils.paths import argument
 from reproduce.pages.markdown import markdown_table, number
-from reproduce.pages.page import save, save_frames
+from reproduce.pages.page import save
 from reproduce.results import order, paired
 from reproduce.results.locations import reports_folder
 from reproduce.results.scored import scored_among
@@ -42,6 +42,7 @@ ANNEALED = (
     "{images} test images. Holm's correction is over the pairs of this table. "
     "[Both estimators side by side](../estimators/index.md)."
 )
+PRESETS = ("quick", "short", "paper")
 
 
 def paired_table(pairs: pd.DataFrame) -> str:
@@ -79,8 +80,7 @@ def write_curves(metrics: pd.DataFrame, folder: Path, note: str = "") -> None:
     """
     replace(folder / "curves.png", lambda f: curves.draw(metrics, f))
     frame = by_epoch.table(metrics)
-    if len(frame):
-        save_frames({"curves": frame}, folder)
+    _replace(folder / "curves.csv", frame.to_csv(index=False, float_format="%.6g"), len(frame))
     parts = ["# Curves over epochs", "![Bounds and differences by epoch](curves.png)"]
     parts += [" ".join(filter(None, [curves.CAPTION, note])), by_epoch.markdown(metrics)]
     replace_text(folder / "curves.md", "\n\n".join(filter(None, parts)) + "\n")
@@ -93,6 +93,8 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     written, where one cannot be part of it.
     """
     made = committed_results(preset, data, results)
+    if not made and preset not in PRESETS:
+        raise UsageError(f"--preset is {preset!r}; accepted: {', '.join(PRESETS)}.")
     if not made:
         raise UsageError(
             f"{pack_of(preset, data, results).path} has no results; `make reproduce-table "
@@ -111,12 +113,10 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     texts = [paired_markdown(pairs)] if len(pairs) else []
     texts += [annealed_markdown(annealed)] if len(annealed) else []
     texts += [published_order.markdown(made, ranks)] if len(ranks) else []
-    if texts:
-        replace_text(folder / "paired.md", "\n\n".join(texts) + "\n")
+    _replace(folder / "paired.md", "\n\n".join(texts) + "\n", len(texts))
     for name, frame in {"paired": pairs, "paired_ais": annealed, "order": ranks}.items():
-        if len(frame):
-            text = frame.to_csv(index=False, float_format=nll_table.DIGITS)
-            replace_text(folder / f"{name}.csv", text)
+        text = frame.to_csv(index=False, float_format=nll_table.DIGITS)
+        _replace(folder / f"{name}.csv", text, len(frame))
     also = shorter.beside(made, preset, data, results)
     write_curves(curves.gather([*made, *also]), folder, shorter.sentence(also))
     if refused:
@@ -124,10 +124,18 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     return folder
 
 
+def _replace(path: Path, text: str, parts: int) -> None:
+    """Write `text` of so many parts to `path`; of none, remove what an earlier report left."""
+    if parts:
+        replace_text(path, text)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.table.report", description=__doc__)
-    parser.add_argument("--preset", default="short", help="quick, short or paper")
+    parser.add_argument("--preset", default="short", help=", ".join(PRESETS))
     parser.add_argument("--data", choices=BINARY, default="mnist")
     folder = argument("RUN_DIR", Path)
     text = "first keep these runs, of fewer epochs than the table's, for its curves alone"

@@ -30,6 +30,14 @@ def test_finds_the_shape_of_pareto_weights(shape):
     assert abs(k_of(weights.log()).mean().item() - shape) < 0.08
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_one_weight_beside_which_a_million_are_nothing_is_the_worst_that_there_is(kind):
+    g = torch.Generator().manual_seed(0)
+    log_w = torch.randn(1_000_000, 1, generator=g, dtype=kind) - 2000.0
+    log_w[0] = 0.0
+    assert k_of(log_w).tolist() == [math.inf]
+
+
 def test_weights_without_spread_or_number_are_said_to_be_so():
     assert k_of(torch.zeros(500, 2, dtype=torch.float64)).tolist() == [-math.inf, -math.inf]
     assert k_of(torch.randn(10, 2, dtype=torch.float64)).isnan().all()

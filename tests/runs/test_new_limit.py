@@ -99,6 +99,22 @@ def test_what_was_recorded_after_the_last_checkpoint_is_dropped(tmp_path, monkey
     assert_same_run(whole, fit(config, resume=True, new_limit=True))
 
 
+@pytest.mark.parametrize("damage", ["a line lost", "zeros", "its end lost", "empty"])
+def test_metrics_that_lack_an_epoch_of_the_checkpoint_are_one_sentence(damage, tmp_path):
+    folder = fit(tiny("vae", tmp_path, "trainer.epochs=2"))
+    path = folder / "metrics.csv"
+    head, first, last = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    broken = {"a line lost": head + last, "zeros": head + first + "\0" * 40, "empty": ""}
+    broken["its end lost"] = head + first + last[:9]
+    path.write_text(broken[damage], encoding="utf-8")
+    longer = tiny("vae", tmp_path, "trainer.epochs=3")
+    with pytest.raises(UsageError, match=r"metrics\.csv lacks an epoch of the 2 that"):
+        fit(longer, resume=True, new_limit=True)
+    assert path.read_text(encoding="utf-8") == broken[damage]
+    path.unlink()
+    assert read_metrics(fit(longer, resume=True, new_limit=True)).epoch.tolist() == [2]
+
+
 def test_a_run_whose_patience_is_spent_keeps_its_numbers_under_a_further_limit(tmp_path):
     options = ["trainer.patience=2", "optimiser.learning_rate=1e-30"]  # the first epoch stays best
     folder = fit(tiny("vae", tmp_path, *options, "trainer.epochs=20"))

@@ -1,5 +1,6 @@
 """Energies through the command that trains on images: `data.name=toy data.energy=...`."""
 
+import hashlib
 import json
 from functools import partial
 
@@ -293,11 +294,16 @@ def test_ones_own_energy_takes_leave_to_be_imported_and_has_no_log_z(tmp_path):
     assert not unknown & {"elbo", "log_z", "log_z_mc_error", "ess", "k_hat"}
     assert len(numbers["data_digest"]) == 64
     assert "--allow-import" in sentence(annealed("evaluate", folder, cwd=tmp_path))
+    (tmp_path / "my_energy.py").write_text(f"{OWN}\n# changed\n", encoding="utf-8")
     scored = annealed("evaluate", folder, "--allow-import", "--samples", "5000", cwd=tmp_path)
     assert "nats (S = 5000)" in scored.stdout, scored.stderr
     assert "KL" not in scored.stdout  # which takes a log Z that is known
-    log_z = json.loads((folder / "evaluation_S5000.json").read_text(encoding="utf-8"))["log_z"]
-    assert log_z == pytest.approx(np.log(2 * np.pi), abs=0.1)
+    result = json.loads((folder / "evaluation_S5000.json").read_text(encoding="utf-8"))
+    assert result["log_z"] == pytest.approx(np.log(2 * np.pi), abs=0.1)
+    for code, text in ((numbers, OWN), (result, f"{OWN}\n# changed\n")):
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        (file,) = code["provenance"]["outside_commit"]
+        assert file == {"path": "my_energy.py", "sha256": digest}
 
 
 @pytest.mark.parametrize(

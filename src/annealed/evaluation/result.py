@@ -35,6 +35,8 @@ def trusted_k(samples: int) -> float:
 
 def read_result(path: Path) -> dict:
     """A result.json; raises UsageError where it is not one."""
+    if not path.exists():
+        raise UsageError(f"{path} is not there; the run has not finished.")
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         return {**result, "status": result["status"]}

@@ -177,7 +177,8 @@ class AnnealedPosterior(Posterior):
         state, z, log_ratios = start.state(z0), [z0], []
         for alpha, (transition, eps) in zip(self.alphas(), self.with_noise(noise), strict=True):
             features = transition.next_context(features)
-            state, log_ratio = transition(state, features, eps, start._replace(alpha=alpha))
+            density = AnnealedTarget(self.target, x, base, alpha)
+            state, log_ratio = transition(state, features, eps, density)
             z.append(state.z)
             log_ratios.append(log_ratio)
         scores = Scores(self.target, x, state.log_likelihood, state.log_prior)

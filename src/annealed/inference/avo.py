@@ -147,5 +147,6 @@ class AVO(Objective):
                 yield total, terms
         if weight < 1.0:
             of_path = inputs.noise[: len(inputs.noise) - self.extra_draws, : self.elbo_samples]
-            for value, terms in self.elbo(inputs._replace(noise=of_path)):
+            target, q, x, _, *weights = inputs
+            for value, terms in self.elbo(ObjectiveInputs(target, q, x, of_path, *weights)):
                 yield (1.0 - weight) * value, terms

@@ -32,7 +32,7 @@ class Bound(nn.Module):
         """
         inputs = ObjectiveInputs(self.target, self.posterior, x, noise, beta, mode=mode)
         loss, terms = total_loss(self.objective, inputs, each)
-        return loss, (terms.log_likelihood - terms.rate).mean().detach()
+        return loss, terms.log_weight().mean().detach()
 
 
 @torch.no_grad()

@@ -81,4 +81,5 @@ class Hamiltonian(AnnealedTransition):
             v = v + self.kick(state, step, density)
             state = density.state(state.z + step * v)
             v = v + self.kick(state, step, density)
-        return state._replace(momentum=v), standard_log_prob(first) - standard_log_prob(v)
+        state = State(state.z, state.slope, state.log_likelihood, state.log_prior, v)
+        return state, standard_log_prob(first) - standard_log_prob(v)

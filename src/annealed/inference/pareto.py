@@ -24,7 +24,8 @@ def pareto_k(top: Tensor) -> Tensor:
     """k-hat from the largest log-weights, ascending: (M + 1, B) -> (B,).
 
     The first row is the threshold, the M others are the tail. NaN where M is below 5; -inf where
-    the tail has no spread (weights all equal: nothing to worry about).
+    the tail has no spread (weights all equal: nothing to worry about); inf where it has more than
+    the fit can take (all but a few weights are 0 beside the largest).
     """
     tail = len(top) - 1
     if tail < FEWEST:
@@ -33,6 +34,7 @@ def pareto_k(top: Tensor) -> Tensor:
     excess = scaled[1:] - scaled[0]
     flat = excess[-1] <= 1e-12
     k = _shape(torch.where(flat, torch.arange(1, tail + 1).to(excess)[:, None], excess))
+    k = torch.where(k.isnan() & excess.isfinite().all(0), torch.inf, k)
     return torch.where(flat, -torch.inf, k)
 
 

@@ -153,5 +153,6 @@ class Method(nn.Module):
 
 def summary(terms: Terms) -> Tensor:
     """Means of METRIC_NAMES over samples and examples, at beta = 1: (3,)."""
-    likelihood, rate = terms.log_likelihood.mean(), terms.rate.mean()
+    # not `terms.rate`: torch 2.6 does not trace properties of a NamedTuple, nor its _replace
+    likelihood, rate = terms.log_likelihood.mean(), (terms.log_q - terms.log_prior).mean()
     return torch.stack([likelihood - rate, likelihood, rate]).detach()

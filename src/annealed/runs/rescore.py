@@ -8,6 +8,7 @@ from pathlib import Path
 from annealed.compute.compiling import watched
 from annealed.compute.machine import resolve
 from annealed.config.datasets import TOY
+from annealed.config.registry import imported_files
 from annealed.config.schema import Config
 from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_score import AnnealedScore
@@ -18,7 +19,7 @@ from annealed.runs.load import configured, trained
 from annealed.training.progress import Progress
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, replace_json
-from annealed.utils.provenance import commit, tell_unknown_commit
+from annealed.utils.provenance import OUTSIDE, commit, outside_commit, tell_unknown_commit
 
 
 def evaluate(
@@ -49,13 +50,14 @@ def evaluate(
         )
     name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
     with _place(folder, output, name, identity(config)) as place:
-        training, machine = _training(folder), resolve(config)
+        training, machine, imported = _training(folder), resolve(config), _imported()
         method, subject = trained(folder, config, machine.device)
         (logger,) = wandb_logger.start([(config, place)], "evaluate")
         result = None
         try:
             with _progress(config, "score", subject.items) as progress:
                 result = subject.score(method, place, machine, progress.update, name) | training
+                result["provenance"] |= imported
             replace_json(place / name, result)  # before W&B, which may fail
             if logger:
                 wandb_logger.log_result(logger, result, place, name)
@@ -83,11 +85,12 @@ def evaluate_annealed(
         raise UsageError(f"{folder} is of a toy; accepted by --estimator ais: a run of images.")
     same = {**identity(config), "annealing": options.to_dict()}
     with _place(folder, output, options.name, same) as place:
-        training, machine = _training(folder), resolve(config)
+        training, machine, imported = _training(folder), resolve(config), _imported()
         method, subject = trained(folder, config, machine.device)
         score = AnnealedScore(method, subject.images, folder, place, machine, options)
         with _progress(config, "anneal", score.items, score.done) as progress:
             result = score.score(progress.update) | training
+        result["provenance"] |= imported
         replace_json(place / options.name, result)
         score.kept.remove()
     return result
@@ -121,6 +124,12 @@ def _training(run: Path) -> dict:
     if not (run / RESULT).exists():
         return {}
     return {"training": read_result(run / RESULT).get("training")}
+
+
+def _imported() -> dict:
+    """The files of a user's own that this process has imported, as a part of a provenance."""
+    foreign = outside_commit(imported_files())
+    return {OUTSIDE: foreign} if foreign else {}
 
 
 def _check_place(path: Path, here: dict) -> None:

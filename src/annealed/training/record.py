@@ -1,5 +1,6 @@
 """The record of a run in training: metrics.csv, the best checkpoint, early stopping."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +87,21 @@ class Record:
         return spent or self.diverged is not None
 
     def trim(self) -> None:
-        """Drop rows of metrics beyond the epochs that are recorded."""
+        """Drop rows of metrics beyond the epochs that are recorded.
+
+        Raises UsageError where the file is there and lacks one of those.
+        """
         path = self.folder / METRICS
-        if self.writes and path.exists():
-            lines = [
-                line
-                for line in path.read_text(encoding="utf-8").splitlines(True)
-                if line.endswith("\n")
-            ]
-            recorded = [line for line in lines[1:] if int(line.split(",")[0]) < self.epochs]
-            replace_text(path, "".join([lines[0], *recorded])) if recorded else path.unlink()
+        if not self.writes or not path.exists():
+            return
+        head, *lines = path.read_text(encoding="utf-8").splitlines(True) or [""]
+        recorded = [line for line in lines[: self.epochs] if line.endswith("\n")]
+        if [line.partition(",")[0] for line in recorded] != list(map(str, range(self.epochs))):
+            raise UsageError(
+                f"{path} lacks an epoch of the {self.epochs} that the checkpoint has; put it back, "
+                "or remove it to go on without the metrics of these epochs."
+            )
+        replace_text(path, "".join([head, *recorded])) if recorded else path.unlink()
 
     def _append(self, row: dict[str, Any]) -> None:
         path = self.folder / METRICS
@@ -105,6 +111,8 @@ class Record:
             open(path, "a", encoding="utf-8") as f,
         ):
             f.write(line)
+            f.flush()
+            os.fsync(f.fileno())  # a checkpoint, which is synced too, never has more epochs
 
 
 def check_device(folder: Path, earlier: str, now: str) -> None:

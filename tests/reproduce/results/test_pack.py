@@ -100,6 +100,26 @@ def test_a_run_that_has_two_lines_is_named(pack):
         pack.results()
 
 
+@pytest.mark.parametrize("content", [None, b"", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_arrays_that_are_gone_or_damaged_are_one_sentence(content, pack):
+    pack.arrays.unlink() if content is None else pack.arrays.write_bytes(content)
+    for read in (pack.metrics, pack.log_prob):
+        with pytest.raises(UsageError, match=r"mnist\.npz is not there, or not readable; `git"):
+            read("vae/seed1")
+
+
+def test_an_array_that_is_cut_short_is_one_sentence_and_nothing_is_added(pack):
+    pack.add("hvi/seed0", result(0), METRICS, np.random.default_rng(0).normal(size=50_000))
+    whole = pack.arrays.read_bytes()
+    pack.arrays.write_bytes(whole[:9_000] + bytes(1000) + whole[10_000:])
+    with pytest.raises(UsageError, match=r"mnist\.npz is not there, or not readable"):
+        pack.log_prob("hvi/seed0")
+    lines = pack.path.read_bytes()
+    with pytest.raises(UsageError, match=r"mnist\.npz is not there, or not readable"):
+        pack.add("iaf/seed0", result(0), METRICS, LOG_PROB)
+    assert pack.path.read_bytes() == lines
+
+
 def test_without_files_a_pack_is_empty(tmp_path):
     assert Pack(tmp_path / "none.jsonl").results() == {}
     assert Pack(tmp_path / "none.jsonl").log_prob("vae/seed0") is None

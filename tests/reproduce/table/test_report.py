@@ -72,6 +72,29 @@ def test_a_report_needs_nothing_but_the_committed_results(runs, tmp_path):
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_a_report_has_no_more_goes_with_it(runs, tmp_path):
+    for run in runs:
+        store.commit_result(run, tmp_path / "committed")
+    folder = report.write("quick", "digits", tmp_path / "committed", tmp_path / "report")
+    for name in ("paired_ais.csv", "curves.csv"):
+        (folder / name).write_text("of before\n", encoding="utf-8")
+    pack = store.pack_of("quick", "digits", tmp_path / "committed")
+    lines = pack.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    pack.path.write_text("".join(line for line in lines if '"hvi' not in line), encoding="utf-8")
+    report.write("quick", "digits", tmp_path / "committed", folder)
+    names = {path.name for path in folder.glob("*.*")}
+    assert not names & {"paired.csv", "paired.md", "order.csv", "paired_ais.csv", "curves.csv"}
+    assert {"nll_table.csv", "curves.png", "curves.md"} <= names
+
+
+def test_a_finished_result_without_its_images_is_no_result_that_diverged(runs, tmp_path):
+    committed = [store.commit_result(run, tmp_path) for run in runs[1:3]]
+    pack = committed[0].pack
+    pack.add("vae/seed1", committed[0].read(), committed[0].metrics(), None)
+    with pytest.raises(UsageError, match=r"digits\.npz lacks log p\(x\) of vae/seed1"):
+        report.write("quick", "digits", tmp_path, tmp_path / "report")
+
+
 def test_curves_hold_every_seed_and_epoch(runs, tmp_path):
     paths = [store.commit_result(run, tmp_path) for run in runs]
     metrics = curves.gather(paths)
@@ -109,4 +132,10 @@ def test_without_results_one_sentence_says_how_to_get_them(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["reproduce.table.report", "--preset", "short"])
     with pytest.raises(UsageError, match=r"reports/results/short/mnist\.jsonl has no results"):
+        report.main()
+    sys.argv[-1] = "shrot"
+    with pytest.raises(UsageError, match="--preset is 'shrot'; accepted: quick, short, paper"):
+        report.main()
+    sys.argv[1:] = ["--shorter", "nowhere"]
+    with pytest.raises(UsageError, match=r"nowhere/result\.json is not there"):
         report.main()
