@@ -2,6 +2,7 @@ import json
 import shutil
 import signal
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_score import AnnealedScore, row_start
 from annealed.evaluation.annealed_summary import read_annealed
 from annealed.inference.importance import log_marginal
+from annealed.models.targets import Joint
 from annealed.runs.load import configured, trained
-from annealed.runs.rescore import evaluate_annealed
+from annealed.runs.rescore import evaluate, evaluate_annealed
 from annealed.runs.run import fit
 from annealed.training.checkpoints import BEST
 from annealed.utils.errors import UsageError
@@ -96,6 +98,20 @@ def test_both_estimators_say_the_same_of_a_decoder_that_both_can_score(run, tmp_
     assert np.abs((by_image["log_prob"] - weighted.log_prob.numpy()) / error).max() < 5.0
     assert error.max() < 0.5
     assert result["bdmc"] is None
+
+
+@pytest.mark.parametrize("score", [evaluate, partial(evaluate_annealed, options=options())])
+def test_a_row_that_cannot_be_scored_compiled_is_told_so(score, copy, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    forward = Joint.forward
+
+    def looking(self, x, z):
+        parts = forward(self, x, z)
+        return parts if parts[0].mean() < 0 else (2 * parts[0], parts[1])
+
+    monkeypatch.setattr(Joint, "forward", looking)
+    with pytest.raises(UsageError, match=r"VAE cannot be scored compiled .*compile=false"):
+        score(copy, overrides=["trainer.compile=true"])
 
 
 def interrupted(folder, place, after):

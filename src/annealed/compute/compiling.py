@@ -7,6 +7,8 @@ from functools import cache
 
 import torch
 
+from annealed.utils.errors import UsageError
+
 GRAPHS = 256  # of one function; torch's default is 8
 
 
@@ -38,10 +40,31 @@ def _works(device: str) -> bool:
     try:
         torch.compile(torch.square, dynamic=False)(torch.ones(3, device=device))
     except Exception as error:  # a missing compiler shows in many classes
-        reason = str(error).strip().partition("\n")[0]
-        print(f"trainer.compile has no effect: nothing compiles here ({reason})", file=sys.stderr)
+        what = f"nothing compiles here ({reason(error)})"
+        print(f"trainer.compile has no effect: {what}", file=sys.stderr)
         return False
     return True
+
+
+def reason(error: Exception) -> str:
+    """Why torch failed: its first line, with the second where that ends in a colon."""
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first} {more[0].strip()}" if first.endswith(":") and more else first
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Raise UsageError where what this block scores, a row of this `name`, cannot be compiled."""
+    try:
+        yield
+    except RuntimeError as error:
+        from torch._dynamo.exc import TorchDynamoException  # the compiler takes a second
+
+        if not isinstance(error, TorchDynamoException):
+            raise
+        raise UsageError(
+            f"{name} cannot be scored compiled ({reason(error)}); use trainer.compile=false."
+        ) from error
 
 
 @contextmanager

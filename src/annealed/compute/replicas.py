@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 from torch.func import functional_call, vmap
 
-from annealed.compute.compiling import compiled
+from annealed.compute.compiling import compiled, reason
 from annealed.utils.errors import UsageError
 
 
@@ -105,10 +105,9 @@ class Replicas(nn.Module):
             other = self.proven and not isinstance(error, TorchDynamoException)
             if other or isinstance(error, torch.OutOfMemoryError):
                 raise
-            reason = str(error).strip().partition("\n")[0]
             raise UsageError(
                 f"{type(self.members[0]).__name__} cannot be trained side by side or compiled "
-                f"({reason}); use trainer.replicas=1 and trainer.compile=false."
+                f"({reason(error)}); use trainer.replicas=1 and trainer.compile=false."
             ) from error
         self.proven = True
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from annealed.compute import onednn
+from annealed.compute.compiling import explained
 from annealed.compute.machine import Machine
 from annealed.config import to_dict
 from annealed.data.images import SPLITS, Images
@@ -92,7 +93,8 @@ class AnnealedScore:
             done += 1
             report(done, f"{self.kept.count('image')} of {self.counts['image']} images")
 
-        with torch.no_grad(), onednn.multiplying(self.machine.products):
+        row = explained(type(self.method).__name__)
+        with torch.no_grad(), onednn.multiplying(self.machine.products), row:
             for kind, score_batch in (("image", self._images), ("model", self._simulated)):
                 while (first := self.kept.count(kind)) < self.counts[kind]:
                     began, count = time.monotonic(), min(BATCH, self.counts[kind] - first)

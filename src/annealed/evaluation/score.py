@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from annealed.compute import onednn
-from annealed.compute.compiling import compiled
+from annealed.compute.compiling import compiled, explained
 from annealed.compute.machine import Machine
 from annealed.config import to_dict
 from annealed.config.schema import Config
@@ -117,7 +117,7 @@ def score_run(
     if config.trainer.compile:
         fast = compiled(path_log_weight, machine.device, machine.products)
         log_weight_fn = fast or path_log_weight
-    with onednn.multiplying(machine.products):
+    with onednn.multiplying(machine.products), explained(type(method).__name__):
         estimate = score_images(method, held_out, config, report, log_weight_fn)
         usage = latent_usage(method, held_out) | mutual_information(method, count, log_weight_fn)
     by_latent = usage.pop("kl_by_latent")
