@@ -45,7 +45,7 @@ def tau(differences: np.ndarray) -> float:
 
     1 where all are below zero, the orders being the same, and -1 where all are above.
     """
-    return -np.sign(differences).mean(-1)
+    return 0.0 - np.sign(differences).mean(-1)  # a tie is 0, not -0
 
 
 def resampled(results: list[Committed]) -> dict[str, float]:

@@ -62,6 +62,7 @@ def test_tau_is_kendalls(tmp_path):
         first, second = np.triu_indices(5, 1)
         expected = stats.kendalltau(np.arange(5), means).statistic
         assert order.tau(means[first] - means[second]) == pytest.approx(expected)
+    assert f"{order.tau(np.array([1.0, -1.0])):+.2f}" == "+0.00"
 
 
 def test_draws_of_seeds_have_the_shares_of_all_that_are_possible(tmp_path):

@@ -329,7 +329,8 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     assert list(table.nll.sort_values().index) == list(rows)
     made = committed_results("paper", "mnist", ROOT / RESULTS)
     also = shorter.beside(made, "paper", "mnist", ROOT / RESULTS)
-    assert [(one.row, one.seed) for one in also] == [("hvi", 1), ("hvi_avo", 1)]
+    rest = [("hvi", 1), ("hvi_avo", 1), ("cc_lin_iaf", 0)]
+    assert [(one.row, one.seed) for one in also] == rest
     epochs = {one.row: one.read()["training"]["epochs"] for one in made}
     assert {row: n for row, n in epochs.items() if n < 2000} == {"hvi": epochs["hvi"]}
     metrics = curves.gather([*made, *also])
@@ -366,6 +367,15 @@ def test_what_is_said_of_the_papers_length_is_what_its_report_says():
     assert f"with a second seed of both it is {two} at epoch {both.name}. IAF's" in index
     flows = f"{flow[warm:].min():.2f} to {flow[warm:].max():.2f} above HVI-AVO's there and"
     assert f"IAF's bound is {flows} ends {gained:.2f} above HVI's of the same epoch." in index
+    linear = also[-1].read()
+    above, below = (
+        by_epoch.differences(metrics, *pair).bound
+        for pair in (("cc_lin_iaf", "hvi_avo"), ("iaf", "cc_lin_iaf"))
+    )
+    there = f"One seed of ccLinIAF has {len(above)} epochs, NLL {linear['nll']:.2f}"
+    assert len(above) == linear["config"]["trainer"]["epochs"]
+    where = f"its bound is {above.iloc[-1]:.2f} above HVI-AVO's there, {below.iloc[-1]:.2f} below"
+    assert f"{there} (S = {linear['samples']}): {where} IAF's." in index
     page = " ".join((ROOT / "reports" / "successors.md").read_text(encoding="utf-8").split())
     nlls = f"the VAE has {vae}, of HVI-AVO {avo}, of HVI {hvi} and of IAF {iaf}."
     assert f"one seed of {nlls}" in page
