@@ -288,7 +288,7 @@ def test_a_start_that_fails_leaves_the_folder_free(tmp_path, monkeypatch):
 def test_an_evaluation_does_not_replace_what_is_not_there(tmp_path):
     folder = fit(tiny("vae", tmp_path))
     (folder / "result.json").unlink()
-    with pytest.raises(UsageError, match="not a readable result"):
+    with pytest.raises(UsageError, match=r"result\.json is not there; the run has not"):
         evaluate(folder, replace_result=True)
     (folder / "result.json").write_text('{"status": "fini', encoding="utf-8")
     with pytest.raises(UsageError, match="not a readable result"):
