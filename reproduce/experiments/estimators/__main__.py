@@ -14,6 +14,7 @@ from reproduce.pages import common
 from reproduce.results.scored import Scored
 from reproduce.scheduling import engines, failed, scheduler
 
+TABLE = "keep what AIS gave in these run folders of another preset, for the columns of its table"
 SIZES = "keep what AIS gave in these run folders of configs/published/, for the successors' page"
 
 
@@ -21,6 +22,7 @@ def add_options(parser: ArgumentParser) -> None:
     """The options beside those of every page."""
     common.add_missing(parser)
     parser.add_argument("--page", action="store_true", help="run nothing: the page of what is kept")
+    parser.add_argument("--table", type=argument("--table", Path), nargs="+", help=TABLE)
     parser.add_argument("--sizes", type=argument("--sizes", Path), nargs="+", help=SIZES)
 
 
@@ -60,6 +62,8 @@ def main() -> None:
     budget = BUDGETS[preset]
     for run in arguments.sizes or ():
         kept.add(run, budget, root)
+    for run in arguments.table or ():
+        kept.add_of_table(run, budget, root)
     if not arguments.page:
         parts = budget, from_prior(budget)
         kept.commit({part.start: all_of(part, root, arguments) for part in parts}, budget, root)

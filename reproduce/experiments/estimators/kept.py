@@ -21,7 +21,7 @@ from reproduce.experiments.estimators.scoring import Scoring
 from reproduce.results import scored
 from reproduce.results.pack import Pack
 from reproduce.results.portable import portable
-from reproduce.results.scored import AIS, ANNEALED, FOLDER, Scored, keys
+from reproduce.results.scored import AIS, ANNEALED, FOLDER, Scored, keys, same_weights
 from reproduce.results.selection import select
 from reproduce.results.store import (
     PUBLISHED_SIZES,
@@ -98,7 +98,7 @@ def add(run: Path, budget: Budget, folder: Path) -> None:
     UsageError where the run is of a row of the table or of other data, or other options scored it,
     and as `read_run` does.
     """
-    one = read_run(run, run / budget.options.name)
+    one = _scored_run(run, budget)
     result = one.result
     if result["row"] not in published_sizes():
         accepted = ", ".join(published_sizes())
@@ -106,11 +106,37 @@ def add(run: Path, budget: Budget, folder: Path) -> None:
     if (result["preset"], result["data"]) != (budget.preset, budget.data):
         here = f"preset {budget.preset} on {budget.data}"
         raise UsageError(f"{run} is of preset {result['preset']} on {result['data']}, not {here}.")
-    if result[AIS]["annealing"] != budget.options.to_dict():
-        other = differences(result[AIS]["annealing"], budget.options.to_dict())
-        raise UsageError(f"{one.source} has {other}; score the run again.")
     target = pack_of(budget.preset, budget.data, folder)
     _put(target, "/".join((PUBLISHED_SIZES, *place(result).parts[2:])), {"": one})
+
+
+def add_of_table(run: Path, budget: Budget, folder: Path) -> None:
+    """Put a run of another table than `budget`'s and its score by AIS into that table's pack.
+
+    `run` is its folder, the pack below `folder`. It takes the place of one of its row and seed.
+    Raises UsageError where the run is of this page or its result is not of those below the folder
+    above, or other options scored it, and as `read_run` does.
+    """
+    one = _scored_run(run, budget)
+    preset, data = one.result["preset"], one.result["data"]
+    if (preset, data) == (budget.preset, budget.data):
+        here = f"preset {preset} on {data}"
+        raise UsageError(f"{run} is of {here}, which this page makes; --table is for another.")
+    results = folder.parent
+    table = committed_results(preset, data, results)
+    if not any(same_weights(result.read(), one.result) for result in table):
+        there = pack_of(preset, data, results).path
+        raise UsageError(f"{run} is not among the results of {there}; it is put there first.")
+    _put(pack_of(preset, data, folder), "/".join(place(one.result).parts[2:]), {"": one})
+
+
+def _scored_run(run: Path, budget: Budget) -> Scored:
+    """The run in the folder `run`, scored as `budget` says."""
+    one = read_run(run, run / budget.options.name)
+    if one.result[AIS]["annealing"] != budget.options.to_dict():
+        other = differences(one.result[AIS]["annealing"], budget.options.to_dict())
+        raise UsageError(f"{one.source} has {other}; score the run again.")
+    return one
 
 
 def read(budget: Budget, folder: Path) -> list[Scored]:
