@@ -9,11 +9,13 @@ RUNS = "runs"  # the default, which stands in its place
 def portable(result: dict, runs: str) -> dict:
     """`result` with RUNS where its configuration or a command names `runs`, all else as it was.
 
-    A path that lies elsewhere, or below `runs`, stays; so does a `runs` that is relative.
+    A command names it as the folder of runs or, as an argument of its own, before that of one run.
+    A path that lies elsewhere stays; so does a `runs` that is relative.
     """
     if not Path(runs).is_absolute():
         return result
-    argument = re.compile(rf"(?<=[ =]){re.escape(runs)}(?= |$)")
+    folder = re.escape(runs)
+    argument = re.compile(rf"(?<=[ =]){folder}(?= |$)|(?<= ){folder}(?=/)")
     command = {"command": lambda value: argument.sub(RUNS, value)}
     config = {"runs": lambda value: RUNS if value == runs else value}
     changed = {"provenance": _with(result.get("provenance"), command)}

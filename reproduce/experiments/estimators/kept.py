@@ -56,6 +56,7 @@ def read_run(folder: Path, path: Path) -> Scored:
     run = folder / RESULT
     ais, arrays = read_annealed(path)
     result = read_placed(run)
+    ais = portable(ais, str(folder.absolute().parents[len(place(result).parts) - 1]))
     result = portable(result, result["config"]["runs"])
     kept = {key: value for key, value in ais.items() if key not in OF_THE_RUN}
     stored = read_arrays(run.with_suffix(".npz"), "log_prob", advice="score the run again")

@@ -41,12 +41,17 @@ def kept_files():
 
 def test_it_fills_the_columns_of_its_row_alone(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "write", lambda *_: "of another preset")
-    options = ["--preset", "full", "--page", "--table", str(runs["hvi"])]
+    folder = runs["hvi"].absolute()
+    score = json.loads((folder / FULL.options.name).read_text(encoding="utf-8"))
+    process = {**score["provenance"], "command": f"evaluate {folder}"}
+    change(folder / FULL.options.name, provenance=process)
+    options = ["--preset", "full", "--page", "--table", str(folder)]
     for _ in range(2):  # a second time in its own place
         monkeypatch.setattr(sys, "argv", ["estimators", *options])
         command.main()
     made = store.committed_results("paper", "mnist")
     (one,) = scored.scored_among([result.read() for result in made])
+    assert one.result["ais"]["provenance"]["command"] == "evaluate runs/paper/mnist/hvi/seed0"
     expected = -numbers("hvi", 0)[1].mean()
     assert one.nll_ais == pytest.approx(expected, abs=1e-4)
     assert one.nll_is == pytest.approx(expected + SLACK["hvi"], abs=0.1)

@@ -10,7 +10,9 @@ from reproduce.results.portable import portable
     [
         ("python -m annealed.fit runs=/m/runs", "python -m annealed.fit runs=runs"),
         ("python --runs /m/runs --seeds 2", "python --runs runs --seeds 2"),
+        ("python /m/runs/short/vae/seed0 --images 2", "python runs/short/vae/seed0 --images 2"),
         ("python data.root=/m/runs/data", "python data.root=/m/runs/data"),
+        ("python /m/runs2/short /x/m/runs/short", "python /m/runs2/short /x/m/runs/short"),
         ("python data.root=/x/m/runs", "python data.root=/x/m/runs"),
     ],
 )
