@@ -30,8 +30,9 @@ def sources() -> str:
     """The sources of the published numbers, for the note under a table."""
     cited = read()["sources"]
     return (
-        f"Published numbers: {cited['huang2018']}; they hold for dynamically binarised MNIST only. "
-        f"The 2020 replication is {cited['replication2020']}."
+        f"Published numbers: {cited['huang2018']}. Whether MNIST was binarised afresh at every "
+        "visit or once is not known to us: they are compared with ours of either kind "
+        f"(reports/assumptions.md). The 2020 replication is {cited['replication2020']}."
     )
 
 

@@ -107,6 +107,6 @@ def test_far_apart_the_published_order_is_certain_and_one_seed_says_nothing_of_i
 
 def test_other_data_have_no_published_order(tmp_path):
     nll = {"hvi_avo": [86.0, 86.1], "vae": [87.0, 87.1]}
-    made = committed(tmp_path, nll, ("preset=paper", "data.name=mnist_static"))
+    made = committed(tmp_path, nll, ("preset=paper", "data.name=digits"))
     assert not len(order.pairs(made))
     assert order.resampled(made) == {}
