@@ -127,6 +127,7 @@ def test_a_verdict_needs_the_whole_interval(low, high, expected):
         ({}, [89.0, 89.1, 89.2], "worse"),
         ({}, [87.5], "one seed, no verdict"),
         ({"split": "validation"}, [87.45, 87.50, 87.55], "not comparable"),
+        ({"data": "mnist_static"}, [87.45, 87.50, 87.55], "reproduced"),
         ({"data": "digits"}, [87.45, 87.50, 87.55], "not comparable"),
         ({"row": "iwae"}, [87.45, 87.50, 87.55], "not comparable"),
         ({"row": "mine"}, [87.45, 87.50, 87.55], "not comparable"),

@@ -216,6 +216,14 @@ def test_what_is_said_of_fixed_bits_is_what_their_tables_say():
     assert f"On them VAE, HVI and IAF are {span} after 100 epochs." in index
     each = f"of the VAE has {vae} (published {then[0]}), of HVI {hvi} ({then[1]})"
     assert f"after {epochs} epochs, one seed {each} ([paper/mnist_static]" in index
+    (avo,) = shorter.beside(made, "paper", "mnist_static", ROOT / RESULTS)
+    metrics = curves.gather([*made, avo])
+    below, beyond = (
+        by_epoch.differences(metrics, "hvi_avo", row).bound.iloc[-1] for row in ("hvi", "vae")
+    )
+    trained = f"One seed of HVI-AVO has {avo.read()['training']['epochs']} epochs there:"
+    bounds = f"{-below:.2f} below HVI's and {beyond:.2f} above the VAE's"
+    assert f"{trained} its validation bound is then {bounds} ([curves](paper/mnist_st" in index
 
 
 def test_the_readme_is_short_and_lists_every_method_and_every_room():
