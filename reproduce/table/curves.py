@@ -32,6 +32,7 @@ DIFFERENCES = {  # panels below, by the kinds of `by_epoch.KINDS`
     "at_steps": "the same at equal ELBO steps, nats",
     "gap": "gap of HVI-AVO less …, nats",
 }
+NONE = "nothing to compare yet"
 CAPTION = (
     "Above: means over the seeds in training, bands from the lowest to the highest, dots where one "
     "stopped early. Below: HVI-AVO less HVI and less VAE on the same seeds, running means over ten "
@@ -113,8 +114,12 @@ def _curve(axis: Axes, frame: pd.DataFrame, last: int, row: str, look: tuple) ->
 def _difference(axis: Axes, kind: str, title: str, lines: dict[str, pd.DataFrame]) -> None:
     """A panel below: one line for each row that HVI-AVO is compared with.
 
-    Intervals of fewer seeds than there are may run out of the frame.
+    Intervals of fewer seeds than there are may run out of the frame. A panel without numbers says so.
     """
+    if all(frame[kind].isna().all() for frame in lines.values()):
+        axis.text(0.5, 0.5, NONE, ha="center", va="center", transform=axis.transAxes)
+        axis.set(xticks=[], yticks=[], ylabel=title)
+        return
     shown = []
     for second, frame in lines.items():
         frame = frame[frame.index > SKIP * frame.index.max()]

@@ -78,6 +78,18 @@ def test_while_one_is_warmed_up_and_the_other_is_not_there_is_nothing_to_compare
     assert lines.bound[10:].notna().all()
 
 
+def test_a_panel_with_nothing_to_compare_says_so(tmp_path):
+    weight = np.arange(1, 121) / 200
+    lines = {"hvi": differences(tmp_path, *[[bounds(RISE, warmup=weight)]] * 2)}
+    some, none = Figure().subplots(1, 2)
+    curves._difference(some, "bound", "all", lines)
+    curves._difference(none, "at_steps", "at equal ELBO steps", lines)
+    assert [text.get_text() for text in none.texts] == [curves.NONE]
+    assert not some.texts
+    assert not none.lines
+    assert len(some.lines) == 2
+
+
 def test_each_seed_counts_until_it_stopped_in_either_row(tmp_path):
     g = np.random.default_rng(0)
     lengths = {"hvi_avo": [120, 70, 30], "hvi": [90, 100, 45]}
