@@ -114,7 +114,7 @@ def _curve(axis: Axes, frame: pd.DataFrame, last: int, row: str, look: tuple) ->
 def _difference(axis: Axes, kind: str, title: str, lines: dict[str, pd.DataFrame]) -> None:
     """A panel below: one line for each row that HVI-AVO is compared with.
 
-    Intervals of fewer seeds than there are may run out of the frame. A panel without numbers says so.
+    Intervals of fewer seeds than there are may run out of the frame. Without numbers it says so.
     """
     if all(frame[kind].isna().all() for frame in lines.values()):
         axis.text(0.5, 0.5, NONE, ha="center", va="center", transform=axis.transAxes)
