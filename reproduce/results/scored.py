@@ -121,19 +121,22 @@ def scored_among(runs: Iterable[dict], results: Path = RESULTS, below: str = "")
     seed, of another device for one, are off by a hundredth and more. Raises UsageError as `read`
     does.
     """
-    finished = [run for run in runs if run["status"] == "finished"]
-    places = {(run["preset"], run["data"]) for run in finished}
+    known = {(run["row"], run["seed"]): run for run in runs if run["status"] == "finished"}
+    places = {(run["preset"], run["data"]) for run in known.values()}
     return [
         read(one, one.read())
         for preset, data in sorted(places)
         for one in committed_results(preset, data, results / FOLDER, below)
-        if any(same_weights(run, one.read()) for run in finished)
+        if same_weights(known.get((one.row, one.seed)), one.read())
     ]
 
 
-def same_weights(run: dict, other: dict) -> bool:
-    """Whether two results, each of its table, are of the same row, seed, data, S and weights."""
-    shared = ("row", "seed", "data_digest", "samples", "status")
-    if run["status"] != "finished" or any(run[key] != other[key] for key in shared):
+def same_weights(run: dict | None, result: dict) -> bool:
+    """Whether `result`, which AIS scored, is of the data, S and weights of `run`, if there is one.
+
+    Both are of one row and seed.
+    """
+    shared = ("data_digest", "samples", "status")
+    if run is None or any(run[key] != result[key] for key in shared):
         return False
-    return abs(run["nll"] - other["nll"]) < AGAIN
+    return abs(run["nll"] - result["nll"]) < AGAIN

@@ -92,6 +92,11 @@ def read(made: Made) -> dict:
     return read_placed(made) if isinstance(made, Path) else made.read()
 
 
+def name_of(result: dict, below: str = "") -> str:
+    """What a pack calls the run of `result`, its name below `below`."""
+    return "/".join(filter(None, [below, *place(result).parts[2:]]))
+
+
 def pack_of(preset: str, data: str, results: Path = RESULTS) -> Pack:
     """The committed results of a preset on a data set."""
     return Pack(results / preset / f"{data}{SUFFIX}")
@@ -108,7 +113,7 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     result = read_placed(run / RESULT)
     result = portable(result, result["config"]["runs"])
     pack = pack_of(result["preset"], result["data"], results)
-    committed = Committed(pack, "/".join(filter(None, [below, *place(result).parts[2:]])))
+    committed = Committed(pack, name_of(result, below))
     there = pack.results().get(committed.name)
     if there is not None:
         if there != result:

@@ -116,13 +116,13 @@ def _difference(axis: Axes, kind: str, title: str, lines: dict[str, pd.DataFrame
 
     Intervals of fewer seeds than there are may run out of the frame. Without numbers it says so.
     """
-    if all(frame[kind].isna().all() for frame in lines.values()):
+    late = {name: frame[frame.index > SKIP * frame.index.max()] for name, frame in lines.items()}
+    if all(frame[kind].isna().all() for frame in late.values()):
         axis.text(0.5, 0.5, NONE, ha="center", va="center", transform=axis.transAxes)
         axis.set(xticks=[], yticks=[], ylabel=title)
         return
     shown = []
-    for second, frame in lines.items():
-        frame = frame[frame.index > SKIP * frame.index.max()]
+    for second, frame in late.items():
         at = frame["elbo_steps"] / 1000 if kind == "at_steps" else frame.index
         style = {"color": COMPARED[second]}
         axis.plot(at, frame[kind], linewidth=1.6, label=f"less {label(second)}", **style)

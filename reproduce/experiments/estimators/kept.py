@@ -27,6 +27,7 @@ from reproduce.results.store import (
     PUBLISHED_SIZES,
     RESULTS,
     committed_results,
+    name_of,
     pack_of,
     published_sizes,
 )
@@ -80,8 +81,7 @@ def commit(scored: Mapping[str, Sequence[Scored]], budget: Budget, folder: Path)
         by_seed: dict[str, dict[str, Scored]] = {}
         for start, seeds in scored.items():
             for one in seeds:
-                name = "/".join(place(one.result).parts[2:])
-                by_seed.setdefault(name, {})[start] = one
+                by_seed.setdefault(name_of(one.result), {})[start] = one
         for name, by_start in by_seed.items():
             _put(pack, name, by_start)
         for part in (budget, from_prior(budget)):
@@ -108,27 +108,25 @@ def add(run: Path, budget: Budget, folder: Path) -> None:
         here = f"preset {budget.preset} on {budget.data}"
         raise UsageError(f"{run} is of preset {result['preset']} on {result['data']}, not {here}.")
     target = pack_of(budget.preset, budget.data, folder)
-    _put(target, "/".join((PUBLISHED_SIZES, *place(result).parts[2:])), {"": one})
+    _put(target, name_of(result, PUBLISHED_SIZES), {"": one})
 
 
 def add_of_table(run: Path, budget: Budget, folder: Path) -> None:
     """Put a run of another table than `budget`'s and its score by AIS into that table's pack.
 
-    `run` is its folder, the pack below `folder`. It takes the place of one of its row and seed.
-    Raises UsageError where the run is of this page or its result is not of those below the folder
-    above, or other options scored it, and as `read_run` does.
+    `run` is its folder, the pack below `folder`, beside which the table's results are. It takes the
+    place of one of its row and seed. Raises UsageError where the run is of this page or not among
+    those results, or other options scored it, and as `read_run` does.
     """
     one = _scored_run(run, budget)
     preset, data = one.result["preset"], one.result["data"]
     if (preset, data) == (budget.preset, budget.data):
         here = f"preset {preset} on {data}"
         raise UsageError(f"{run} is of {here}, which this page makes; --table is for another.")
-    results = folder.parent
-    table = committed_results(preset, data, results)
-    if not any(same_weights(result.read(), one.result) for result in table):
-        there = pack_of(preset, data, results).path
-        raise UsageError(f"{run} is not among the results of {there}; it is put there first.")
-    _put(pack_of(preset, data, folder), "/".join(place(one.result).parts[2:]), {"": one})
+    name, table = name_of(one.result), pack_of(preset, data, folder.parent)
+    if not same_weights(table.results().get(name), one.result):
+        raise UsageError(f"{run} is not among the results of {table.path}; it is put there first.")
+    _put(pack_of(preset, data, folder), name, {"": one})
 
 
 def _scored_run(run: Path, budget: Budget) -> Scored:
