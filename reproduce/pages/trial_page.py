@@ -46,6 +46,7 @@ def run(
     if not arguments.page:
         unmade = trials.missing(plan, pool, preset, data, seeds) if arguments.missing else plan
         engine = engines.chosen(arguments)
+        unmade = trials.makeable(unmade, engines.has_gpu(arguments))
         failures = trials.run(unmade, preset, data, arguments.runs, seeds, engine)
     if not trials.gather(plan, pool, preset, data):
         how = "; run it without --page" if arguments.page else ""

@@ -1,7 +1,7 @@
 """Trials: a row under a setting with one choice changed, scored on the validation set."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -40,6 +40,7 @@ class Trial:
     setting: str
     row: str
     change: str = DEFAULTS
+    gpu: bool = field(default=False, compare=False)  # whether it can be made on a GPU alone
 
     @property
     def base(self) -> "Trial":
@@ -97,6 +98,15 @@ def missing(trials: list[Trial], root: Path, preset: str, data: str, seeds: int)
     """Those without a result below `root` of every seed from 0 to `seeds` - 1."""
     results = gather(trials, root, preset, data)
     return [trial for trial in trials if not set(range(seeds)) <= results.get(trial, {}).keys()]
+
+
+def makeable(trials: list[Trial], gpu: bool) -> list[Trial]:
+    """Those that can be made here; without a GPU a line names the others."""
+    left = [] if gpu else [trial for trial in trials if trial.gpu]
+    if left:
+        names = ", ".join(f"{trial.row} ({trial.setting}, {trial.change})" for trial in left)
+        print(f"left out, as they take a GPU and none is here: {names}")
+    return [trial for trial in trials if trial not in left]
 
 
 def command(page: str, preset: str, data: str, seeds: int) -> str:

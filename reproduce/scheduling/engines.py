@@ -43,3 +43,8 @@ def default_jobs() -> int:
     if torch.cuda.is_available():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def has_gpu(arguments: argparse.Namespace) -> bool:
+    """Whether a run can be given a GPU: one is visible here, or Ray may hand out its cluster's."""
+    return torch.cuda.is_available() or (arguments.engine == "ray" and arguments.gpus != 0)

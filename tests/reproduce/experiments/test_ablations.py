@@ -134,6 +134,27 @@ def test_kept_trials_are_not_made_again_where_only_missing_ones_are_asked_for(po
     assert trials.missing(plan, pool, "quick", "digits", 3) == plan
 
 
+def test_trials_that_take_a_gpu_are_left_out_without_one_and_named(monkeypatch, tmp_path, capsys):
+    kept, taking = Trial("all images", "vae"), Trial("all images", "vae", "precision", gpu=True)
+    asked = []
+    monkeypatch.setattr(trials, "run", lambda made, *_: asked.append(made) or [])
+    options = ["--preset", "quick", "--data", "digits", "--runs", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["ablations", *options])
+    for here in (False, True):
+        monkeypatch.setattr("torch.cuda.is_available", lambda here=here: here)
+        with pytest.raises(UsageError, match="has no trial of this page"):
+            trial_page.run("ablations", "", lambda *_: [kept, taking], page.write)
+    assert asked == [[kept], [kept, taking]]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("left out")
+    assert line.endswith(": vae (all images, precision)")
+
+
+def test_what_a_plan_rounds_to_tensorfloat_32_takes_a_gpu():
+    plan = planned("full", "mnist")
+    assert [t for t in plan if t.gpu] == [t for t in plan if "tf32" in t.change] != []
+
+
 def test_the_page_alone_takes_no_image(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANNEALED_DATA", str(tmp_path))
