@@ -15,7 +15,7 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 from annealed.utils.provenance import provenance
 from reproduce.benchmark import against, estimators, scaling
-from reproduce.benchmark.measurements import Budget, Measurement, merged, read, write
+from reproduce.benchmark.measurements import ROWS, Budget, Measurement, merged, read, write
 
 PEERS = ("pythae==0.1.2", "dill==0.4.1", "cloudpickle==3.1.2", "imageio==2.38.1")
 SECTIONS = (
@@ -30,6 +30,7 @@ SECTIONS = (
     scaling.sizes,
 )
 HELP = "some of the sections, comma-separated; what the folder has of others stays"
+ROWS_HELP = "rows of the sections lightning and seeds, comma-separated; default: %(default)s"
 PAPER = {"epochs": 5000, "images": 50_000, "samples": 5000, "test": 10_000}
 HISTORY = Path(__file__).parent / "history.md"
 COLUMNS = {  # of a measurement that has them: the head and the format
@@ -121,6 +122,15 @@ def outlook(lines: list[Measurement]) -> list[str]:
     return ["", "## The paper's length", "", f"At these rates, compiled, {' and '.join(text)}."]
 
 
+def _named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """What `text` names, comma-separated, or all of `known`; raises UsageError for another."""
+    chosen = tuple(name for name in text.split(",") if name) or known
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"--{option} names {name!r}; accepted: {', '.join(known)}.")
+    return chosen
+
+
 def main() -> None:
     """The command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="reproduce.benchmark", description=__doc__)
@@ -128,6 +138,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000, help="of a training turn")
     parser.add_argument("--samples", type=int, default=200, help="of a scoring turn")
     parser.add_argument("--sections", default="", help=HELP)
+    parser.add_argument("--rows", default=",".join(ROWS), help=ROWS_HELP)
     parser.add_argument("--no-peers", action="store_true", help="leave pythae out")
     parser.add_argument("--folder", default="reports", help="where the page goes")
     arguments = parser.parse_args()
@@ -137,15 +148,13 @@ def main() -> None:
             multiple = f"a multiple of {low}" if low > 1 else "1 or more"
             raise UsageError(f"--{name} is {value}; accepted: {multiple}.")
     known = {section.__name__: section for section in SECTIONS}
-    chosen = [name for name in arguments.sections.split(",") if name] or list(known)
-    for name in chosen:
-        if name not in known:
-            raise UsageError(f"--sections names {name!r}; accepted: {', '.join(known)}.")
+    chosen = _named("sections", arguments.sections, tuple(known))
+    rows = _named("rows", arguments.rows, ROWS)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     forget_nvml()  # as a run does, for the bare loop's good too
     peers = None if arguments.no_peers else install_peers(Path("runs", "benchmark", "peers"))
-    size = Budget(arguments.rounds, arguments.images, arguments.samples, device, peers)
+    size = Budget(arguments.rounds, arguments.images, arguments.samples, device, peers, rows)
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
     csv = folder / "benchmark.csv"

@@ -79,7 +79,7 @@ def images_of(case: str, images: int) -> int:
 def lightning(size: Budget) -> list[Measurement]:
     """Five seeds side by side against plain Lightning runs of the same row, one after another."""
     measured, short = [], size.train[: max(size.images // 4, BATCH)]
-    for row in ("vae", "hvi_avo"):
+    for row in size.rows:
         plainly = "plain Lightning, 5 seeds in sequence"
         cases: dict[str, Case] = {plainly: plain.in_sequence(row, short, size.device, 5)}
         for count in (1, 5):

@@ -11,6 +11,7 @@ from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 
 PIXELS, BATCH = 784, 100
+ROWS = ("vae", "hvi_avo")  # that seeds side by side are measured on
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Budget:
     samples: int  # importance samples of a scored batch
     device: torch.device
     peers: str | None  # the folder pythae was installed into
+    rows: tuple[str, ...] = ROWS  # those of ROWS to measure
 
     @property
     def onednn(self) -> bool:

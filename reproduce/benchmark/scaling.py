@@ -8,7 +8,7 @@ from reproduce.results.timing import Case, in_fresh_process, interleaved
 def seeds(size: Budget) -> list[Measurement]:
     """Time a seed and image as seeds are trained side by side."""
     measured, short = [], size.train[: max(size.images // 4, BATCH)]
-    for row in ("vae", "hvi_avo"):
+    for row in size.rows:
         cases = {
             f"R = {count}": annealed_cases.training(row, short, size.device, count)
             for count in (1, 2, 4, 8, 16)

@@ -246,6 +246,21 @@ def test_a_section_measured_alone_leaves_the_others_as_they_were(tmp_path, monke
     assert "- machine 2.0: first\n- machine 1.0: second\n" in text
 
 
+def test_rows_are_those_that_the_command_line_names(tmp_path, monkeypatch):
+    asked = []
+
+    def only(size):
+        asked.append(size.rows)
+        return [Measurement("only", "a", "image", 1.0, "a", 1.0)]
+
+    monkeypatch.setattr(benchmark, "SECTIONS", (only,))
+    monkeypatch.setattr(benchmark, "measured_by", lambda *_: "machine")
+    for rows in ([], ["--rows", "hvi_avo"]):
+        monkeypatch.setattr(sys, "argv", ["x", "--no-peers", "--folder", str(tmp_path), *rows])
+        benchmark.main()
+    assert asked == [("vae", "hvi_avo"), ("hvi_avo",)]
+
+
 def test_lines_come_back_from_their_file_as_they_were(tmp_path):
     lines = [
         Measurement("a, b", "c", "image", 0.1 + 0.2, "c", 1.0, measured="machine, with commas"),
@@ -281,6 +296,7 @@ def test_a_file_of_other_lines_is_refused_before_anything_is_measured(
     ("wrong", "message"),
     [
         (["--sections", "frog"], "--sections names 'frog'; accepted: training"),
+        (["--rows", "vae,iaf"], "--rows names 'iaf'; accepted: vae, hvi_avo"),
         (["--rounds", "0"], "--rounds is 0; accepted: 1 or more"),
         (["--images", "1500"], "--images is 1500; accepted: a multiple of 1000"),
     ],
