@@ -10,6 +10,7 @@ from PIL import Image
 
 from annealed.utils.files import sha256
 
+WIDEST = 1320  # pixels, where the column that shows them has 992 at most
 QUALITY = 60  # of WebP with losses, which photographs and densities are shown in
 NEAR = 2.0  # of 255 levels, mean over a picture: what two versions of the encoder may differ by
 DATA = re.compile(r'"data:image/webp;base64,([^"]*)"')
@@ -24,6 +25,9 @@ def data_uri(png: bytes) -> str:
 def _base64_of_webp(png: bytes) -> str:
     """WebP without losses where that is the smaller, as of lines and text it is."""
     image = Image.open(BytesIO(png)).convert("RGB")
+    if image.width > WIDEST:
+        height = round(image.height * WIDEST / image.width)
+        image = image.resize((WIDEST, height), Image.Resampling.LANCZOS)
     encoded = []
     for options in ({"lossless": True}, {"quality": QUALITY}):
         content = BytesIO()

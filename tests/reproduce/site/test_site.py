@@ -384,6 +384,14 @@ def test_a_page_is_the_same_by_its_text_and_by_what_its_pictures_show(tmp_path):
     assert not pictures.same_page(one, one.replace("base64,U", "base64,V"))
 
 
+@pytest.mark.parametrize(("size", "shown"), [((1980, 60), (1320, 40)), ((1320, 60), (1320, 60))])
+def test_a_picture_wider_than_the_page_needs_is_made_smaller(size, shown):
+    png = BytesIO()
+    Image.linear_gradient("L").resize(size).save(png, "PNG")
+    _, data = pictures.data_uri(png.getvalue()).split(",")
+    assert Image.open(BytesIO(b64decode(data))).size == shown
+
+
 def test_a_report_of_a_smoke_run_alone_leaves_the_page_out(small, monkeypatch, capsys):
     (small / "reports" / "short").rename(small / "reports" / "quick")
     monkeypatch.chdir(small)
