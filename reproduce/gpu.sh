@@ -13,7 +13,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python} limit=${1:-540} runs=${RUNS:-runs}
 preset=${PRESET:-paper} seeds=${SEEDS:-5} compile=${COMPILE-1} jobs=${JOBS:-}
-sections=${BENCHMARK-training lightning scoring annealing estimators seeds toys depth sizes}
+sections=${BENCHMARK-training lightning:vae lightning:hvi_avo scoring annealing estimators seeds:vae
+seeds:hvi_avo toys depth sizes} # SECTION or SECTION:ROWS
 TRIES=2 # of a section of the benchmark: the second has a whole piece to itself
 case $limit in '' | *[!0-9]*) echo "gpu.sh: $limit is no number of seconds" >&2; exit 2 ;; esac
 
@@ -56,7 +57,8 @@ piece() {
 }
 
 for section in $sections; do
-  folder=$runs/benchmark/$section
+  folder=$runs/benchmark/${section/:/_} rows=${section#*:}
+  [ "$rows" != "$section" ] || rows=
   [ ! -e "$folder/benchmark.md" ] || continue
   mkdir -p "$folder"
   touch "$folder/tries"
@@ -64,8 +66,8 @@ for section in $sections; do
     echo "gpu.sh: left out, $section of the benchmark takes longer than a piece" >&2
     continue
   fi
-  tries=$folder/tries piece "$python" -m reproduce.benchmark --no-peers --sections "$section" \
-    --folder "$folder"
+  tries=$folder/tries piece "$python" -m reproduce.benchmark --no-peers --sections "${section%%:*}" \
+    ${rows:+--rows "$rows"} --folder "$folder"
 done
 
 for data in ${DATA:-mnist mnist_static}; do

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -25,6 +26,8 @@ from reproduce.benchmark import (
 )
 from reproduce.benchmark.measurements import Budget, Measurement, measurements, merged, read, write
 from reproduce.results import timing
+
+REPORTS = Path(__file__).parents[3] / "reports"
 
 
 @pytest.fixture(scope="module")
@@ -305,3 +308,14 @@ def test_usage_errors_are_one_sentence(monkeypatch, wrong, message):
     monkeypatch.setattr(sys, "argv", ["x", *wrong])
     with pytest.raises(UsageError, match=message):
         benchmark.main()
+
+
+def test_what_is_said_of_seeds_side_by_side_on_a_gpu_is_what_its_file_says():
+    lines = {line.case: line for line in read(REPORTS / "benchmark_h200.csv")}
+    text = " ".join(benchmark.HISTORY.read_text(encoding="utf-8").split())
+    for line in lines.values():
+        each = f"{line.microseconds:{'.2f' if line.microseconds < 10 else '.1f'}}"
+        assert f"| {each} | {line.ratio:{'.3f' if line.ratio < 0.1 else '.2f'}} |" in text
+    one, five = (lines[f"ours, {n}, compiled"] for n in ("1 seed", "5 seeds"))
+    assert f"{1 / five.ratio:.1f} times as fast as plain Lightning" in text
+    assert f"take {5 * five.microseconds / one.microseconds:.2f} times what one seed does" in text

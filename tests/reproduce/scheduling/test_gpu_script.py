@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from conftest import IMPORTS, ROOT
 
 from reproduce.__main__ import arguments_parser, check_changes
 from reproduce.benchmark import __main__ as benchmark
+from reproduce.benchmark.measurements import ROWS
 
 NOTE = """#!/bin/sh
 line=$(basename "$0"); for word; do line="$line $word"; done
@@ -25,7 +27,12 @@ case "$*" in *"$FAILS"*) exit 2 ;; esac
 while [ $# -gt 0 ]; do [ "$1" != --folder ] || echo page > "$2/benchmark.md"; shift; done
 """
 MPS = 'cat >> "$NOTES"; echo "pipe $CUDA_MPS_PIPE_DIRECTORY" >> "$NOTES"\n'
-SECTIONS = [section.__name__ for section in benchmark.SECTIONS]
+BY_ROW = ("lightning", "seeds")  # sections that are measured a row a piece
+SECTIONS = [
+    (section.__name__, rows)
+    for section in benchmark.SECTIONS
+    for rows in (ROWS if section.__name__ in BY_ROW else (None,))
+]
 
 
 @pytest.fixture
@@ -60,6 +67,13 @@ def call(script, *arguments):
     return subprocess.run([script, *arguments], capture_output=True, encoding="utf-8")
 
 
+def measured(notes):
+    """Section and rows of each measurement that was asked for."""
+    phrases = [line.split() for line in notes if "reproduce.benchmark" in line]
+    options = [dict(pairwise(line)) for line in phrases]
+    return [(found["--sections"], found.get("--rows")) for found in options]
+
+
 def tables(notes):
     """The arguments of each table that was asked for, read by the real parser."""
     phrases = [shlex.split(line) for line in notes]
@@ -69,8 +83,7 @@ def tables(notes):
 def test_the_benchmark_is_measured_once_and_then_come_both_tables_and_their_reports(script, noted):
     assert call(script).returncode == 0
     notes = noted()
-    measured = [line.split() for line in notes if "reproduce.benchmark" in line]
-    assert [line[line.index("--sections") + 1] for line in measured] == SECTIONS
+    assert measured(notes) == SECTIONS
     kinds = [line.split()[2] for line in notes]
     both = ["reproduce", "reproduce.table.report"] * 2
     assert kinds == ["reproduce.benchmark"] * len(SECTIONS) + both
@@ -128,9 +141,7 @@ def test_a_section_that_takes_longer_than_a_piece_is_left_out_after_two(script, 
     done = call(script, "60")
     assert done.returncode == 0
     assert "left out, scoring of the benchmark takes longer than a piece" in done.stderr
-    measured = [line.split() for line in noted() if "reproduce.benchmark" in line]
-    rest = SECTIONS[SECTIONS.index("scoring") + 1 :]
-    assert [line[line.index("--sections") + 1] for line in measured] == rest
+    assert measured(noted()) == SECTIONS[SECTIONS.index(("scoring", None)) + 1 :]
 
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
