@@ -158,7 +158,7 @@ def main() -> None:
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
     csv = folder / "benchmark.csv"
-    lines = read(csv) if arguments.sections else []
+    lines = read(csv) if arguments.sections or rows != ROWS else []
     for name in chosen:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         origin = measured_by(device, arguments.rounds)

@@ -264,6 +264,21 @@ def test_rows_are_those_that_the_command_line_names(tmp_path, monkeypatch):
     assert asked == [("vae", "hvi_avo"), ("hvi_avo",)]
 
 
+def test_the_rows_that_are_not_measured_again_stay_in_the_file(tmp_path, monkeypatch):
+    def each(size):
+        return [Measurement(f"seeds, {row}", "a", "image", 1.0, "a", 1.0) for row in size.rows]
+
+    monkeypatch.setattr(benchmark, "SECTIONS", (each,))
+    monkeypatch.setattr(benchmark, "measured_by", lambda *_: "machine")
+    for rows in ("vae,hvi_avo", "hvi_avo"):
+        monkeypatch.setattr(
+            sys, "argv", ["x", "--no-peers", "--folder", str(tmp_path), "--rows", rows]
+        )
+        benchmark.main()
+    kept = [line.section for line in read(tmp_path / "benchmark.csv")]
+    assert kept == ["seeds, vae", "seeds, hvi_avo"]
+
+
 def test_lines_come_back_from_their_file_as_they_were(tmp_path):
     lines = [
         Measurement("a, b", "c", "image", 0.1 + 0.2, "c", 1.0, measured="machine, with commas"),
