@@ -16,6 +16,11 @@ NEAR = 2.0  # of 255 levels, mean over a picture: what two versions of the encod
 DATA = re.compile(r'"data:image/webp;base64,([^"]*)"')
 
 
+def shown(width: int, height: int) -> tuple[int, int]:
+    """The size in which a picture of this size is in the page."""
+    return (width, height) if width <= WIDEST else (WIDEST, round(height * WIDEST / width))
+
+
 def data_uri(png: bytes) -> str:
     """The picture of a PNG file as the text of a `src`."""
     return f"data:image/webp;base64,{_base64_of_webp(png)}"
@@ -25,9 +30,7 @@ def data_uri(png: bytes) -> str:
 def _base64_of_webp(png: bytes) -> str:
     """WebP without losses where that is the smaller, as of lines and text it is."""
     image = Image.open(BytesIO(png)).convert("RGB")
-    if image.width > WIDEST:
-        height = round(image.height * WIDEST / image.width)
-        image = image.resize((WIDEST, height), Image.Resampling.LANCZOS)
+    image = image.resize(shown(*image.size), Image.Resampling.LANCZOS)
     encoded = []
     for options in ({"lossless": True}, {"quality": QUALITY}):
         content = BytesIO()

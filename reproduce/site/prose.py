@@ -30,7 +30,8 @@ def figure(path: Path, alt: str, href: str, caption: str | Markup = "") -> Marku
     content = path.read_bytes() if path.is_file() else b""
     if not content.startswith(PNG):
         raise UsageError(f"{path} is not a PNG, and the page shows it; make its report again.")
-    width, height = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
+    size = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
+    width, height = pictures.shown(*size)
     image = Markup('<img src="{}" alt="{}" width="{}" height="{}" data-of="{}">').format(
         Markup(pictures.data_uri(content)), alt, width, height, pictures.name(content)
     )

@@ -116,16 +116,19 @@ def test_every_anchor_and_every_file_that_is_linked_is_there(tree):
 def test_it_can_be_read_without_seeing_it(tree):
     assert [one[0] for one in tree.all("html")] == ["html"]
     assert tree.all("html")[0][1]["lang"] == "en"
-    pictures = tree.all("img")
+    images = tree.all("img")
     figures = {sha256(p.read_bytes()): p for p in (ROOT / "reports").rglob("*.png")}
-    assert len({one[1]["data-of"] for one in pictures}) == len(pictures) >= 25
-    for _, attributes, _, ancestors in pictures:
+    assert len({one[1]["data-of"] for one in images}) == len(images) >= 25
+    for _, attributes, _, ancestors in images:
         assert attributes["alt"].strip()
         assert "figure" in ancestors
         content = Image.open(BytesIO(b64decode(attributes["src"].partition(",")[2])))
         assert content.size == (int(attributes["width"]), int(attributes["height"]))
         (path,) = [p for digest, p in figures.items() if digest.startswith(attributes["data-of"])]
-        apart = np.asarray(content, float) - np.asarray(Image.open(path).convert("RGB"))
+        drawn = Image.open(path).convert("RGB")
+        assert content.width == min(drawn.width, pictures.WIDEST)
+        assert abs(content.height / content.width - drawn.height / drawn.width) < 1e-3
+        apart = np.asarray(content, float) - np.asarray(drawn.resize(content.size))
         assert np.abs(apart).mean() < 10, path  # of 255: noise is blurred
     for _, attributes, content, _ in tree.all("svg"):
         named = attributes.get("role") == "img" and "aria-labelledby" in attributes
