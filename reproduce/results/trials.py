@@ -1,7 +1,7 @@
 """Trials: a row under a setting with one choice changed, scored on the validation set."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -40,12 +40,16 @@ class Trial:
     setting: str
     row: str
     change: str = DEFAULTS
-    gpu: bool = field(default=False, compare=False)  # whether it can be made on a GPU alone
 
     @property
     def base(self) -> "Trial":
         """The same row under the same setting with its defaults."""
         return Trial(self.setting, self.row)
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether it is made on a GPU alone: no CPU has these products."""
+        return "trainer.precision=tf32" in self.change.split()
 
     @property
     def place(self) -> str:
@@ -102,7 +106,7 @@ def missing(trials: list[Trial], root: Path, preset: str, data: str, seeds: int)
 
 def makeable(trials: list[Trial], gpu: bool) -> list[Trial]:
     """Those that can be made here; without a GPU a line names the others."""
-    left = [] if gpu else [trial for trial in trials if trial.gpu]
+    left = [] if gpu else [trial for trial in trials if trial.takes_gpu]
     if left:
         names = ", ".join(f"{trial.row} ({trial.setting}, {trial.change})" for trial in left)
         print(f"left out, as they take a GPU and none is here: {names}")

@@ -64,7 +64,7 @@ def _readings(content: dict, data: str) -> list[Reading]:
 
 def _entries(content: dict, data: str) -> list[tuple[Trial, str | None]]:
     return [
-        (Trial(block["setting"], row, change, block.get("gpu", False)), block.get("against"))
+        (Trial(block["setting"], row, change), block.get("against"))
         for block in content["runs"]
         if data in block.get("data", [data])
         for change in block["choices"]

@@ -135,7 +135,7 @@ def test_kept_trials_are_not_made_again_where_only_missing_ones_are_asked_for(po
 
 
 def test_trials_that_take_a_gpu_are_left_out_without_one_and_named(monkeypatch, tmp_path, capsys):
-    kept, taking = Trial("all images", "vae"), Trial("all images", "vae", "precision", gpu=True)
+    kept, taking = (Trial("all images", "vae", c) for c in ("defaults", "trainer.precision=tf32"))
     asked = []
     monkeypatch.setattr(trials, "run", lambda made, *_: asked.append(made) or [])
     options = ["--preset", "quick", "--data", "digits", "--runs", str(tmp_path)]
@@ -147,12 +147,14 @@ def test_trials_that_take_a_gpu_are_left_out_without_one_and_named(monkeypatch, 
     assert asked == [[kept], [kept, taking]]
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("left out")
-    assert line.endswith(": vae (all images, precision)")
+    assert line.endswith(": vae (all images, trainer.precision=tf32)")
 
 
 def test_what_a_plan_rounds_to_tensorfloat_32_takes_a_gpu():
     plan = planned("full", "mnist")
-    assert [t for t in plan if t.gpu] == [t for t in plan if "tf32" in t.change] != []
+    configs = {trial: trial.as_run("ablation", "mnist", "runs").config() for trial in plan}
+    rounded = [trial for trial in plan if configs[trial].trainer.precision == "tf32"]
+    assert [trial for trial in plan if trial.takes_gpu] == rounded != []
 
 
 def test_the_page_alone_takes_no_image(monkeypatch, tmp_path):
