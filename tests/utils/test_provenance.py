@@ -1,6 +1,7 @@
 """The commit a result names, and when it says that the code was changed."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,13 @@ from annealed.utils import provenance
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A repository with one commit, from which `provenance` seems to run."""
+    """A repository with one commit, from which `provenance` seems to run.
+
+    Git reads no configuration of the machine, which may trust every folder.
+    """
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("GIT_CONFIG_COUNT", raising=False)
     for name in ("src/annealed/utils/provenance.py", "reports/page.md", "configs/vae.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("first\n", encoding="utf-8")
