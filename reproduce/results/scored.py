@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from annealed.evaluation.annealed_summary import SPACED
+from annealed.utils.arrays import index_of_part
 from annealed.utils.errors import UsageError
 from reproduce.results.store import RESULTS, Committed, committed_results
 
@@ -61,7 +63,16 @@ class Scored:
     @property
     def importance(self) -> np.ndarray:
         """Log p(x) by importance sampling of the images that AIS scored."""
-        return self.test[: len(self.annealed)]
+        spaced = self.result[AIS].get(SPACED, False)
+        return self.test[index_of_part(len(self.annealed), len(self.test), spaced)]
+
+    @property
+    def images(self) -> str:
+        """Which images AIS scored, in words."""
+        count = len(self.annealed)
+        if self.result[AIS].get(SPACED, False):
+            return f"{count} evenly spaced test images"
+        return f"the first {count} test images"
 
     @property
     def gap(self) -> np.ndarray:

@@ -10,9 +10,9 @@ from reproduce.results import published
 from reproduce.results.scored import AIS, APART, Scored
 from reproduce.results.statistics import interval
 
-HEAD = ("IS, first images", "AIS NLL, same images", "gap (BDMC)")
+HEAD = ("IS, these images", "AIS NLL, same images", "gap (BDMC)")
 NOTE = (
-    "The last three columns are of the first {images} test images alone, which are easier than the "
+    "The last three columns are of {images} alone, whose NLL is not that of the "
     "whole set, and of the same weights: importance sampling (IS) with S = {samples} beside "
     "annealed importance sampling (AIS; Neal 2001; Wu et al. 2017, arXiv 1611.04273) with {chains} "
     "chains x {temperatures} temperatures, which sees the decoder alone and is the same estimator "
@@ -58,7 +58,7 @@ def note(table: pd.DataFrame, scored: Sequence[Scored]) -> str:
     first = scored[0]
     size, drawn = first.result[AIS]["annealing"], len(first.gap)
     wide = "".join(_wide(row, scored) for row in table.row[table.bdmc_gap.notna()])
-    numbers = {"images": len(first.annealed), "samples": first.result["samples"], "drawn": drawn}
+    numbers = {"images": first.images, "samples": first.result["samples"], "drawn": drawn}
     return NOTE.format(**{**size, **numbers, "wide": wide})
 
 

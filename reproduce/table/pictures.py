@@ -9,7 +9,7 @@ import matplotlib
 
 from annealed.config.datasets import BINARY
 from annealed.config.registry import METHODS
-from annealed.evaluation.pictures import draw_pictures, picture
+from annealed.evaluation.pictures import picture
 from annealed.runs import cli
 from annealed.runs.load import configured, trained
 from annealed.runs.machine_keys import OVERRIDES_HELP
@@ -37,7 +37,7 @@ def draw(run: Path, title: str, place: Path, name: str, overrides: Sequence[str]
     """
     config = configured(run, overrides)
     method, subject = trained(run, config)
-    kinds = draw_pictures(method, subject.held_out)
+    kinds = subject.grids(method)
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.9), constrained_layout=True)
     for axis, (kind, drawn) in zip(axes, kinds.items(), strict=True):
         axis.imshow(picture(drawn), cmap="gray")

@@ -38,8 +38,8 @@ WHICH = (
     "the bootstrap alone. The last column therefore reads t after Holm's correction, at 5%."
 )
 ANNEALED = (
-    "The same differences by an estimator that does not depend on a row's posterior, of the first "
-    "{images} test images. Holm's correction is over the pairs of this table. "
+    "The same differences by an estimator that does not depend on a row's posterior, of "
+    "{images}. Holm's correction is over the pairs of this table. "
     "[Both estimators side by side](../estimators/index.md)."
 )
 PRESETS = ("quick", "short", "paper")
@@ -67,9 +67,9 @@ def paired_markdown(pairs: pd.DataFrame) -> str:
     return "\n\n".join(["# Paired differences", paired_table(pairs), note, WHICH])
 
 
-def annealed_markdown(pairs: pd.DataFrame) -> str:
-    """The section on `pairs` by annealed importance sampling."""
-    text = ANNEALED.format(images=int(pairs.images.max()))
+def annealed_markdown(pairs: pd.DataFrame, images: str) -> str:
+    """The section on `pairs` by annealed importance sampling; `images` says of which."""
+    text = ANNEALED.format(images=images)
     return "\n\n".join(["## By annealed importance sampling", text, paired_table(pairs)])
 
 
@@ -111,7 +111,7 @@ def write(preset: str, data: str, results: Path = RESULTS, folder: Path | None =
     pairs, ranks = paired.table(made), order.pairs(made)
     annealed = paired.of_scored(scored, lambda one: one.annealed)
     texts = [paired_markdown(pairs)] if len(pairs) else []
-    texts += [annealed_markdown(annealed)] if len(annealed) else []
+    texts += [annealed_markdown(annealed, scored[0].images)] if len(annealed) else []
     texts += [published_order.markdown(made, ranks)] if len(ranks) else []
     _replace(folder / "paired.md", "\n\n".join(texts) + "\n", len(texts))
     for name, frame in {"paired": pairs, "paired_ais": annealed, "order": ranks}.items():

@@ -20,6 +20,7 @@ from annealed.data.images import load_images
 from annealed.data.locations import DataNotFound, cache_root, data_root
 from annealed.training.datamodule import EpochOrder, ImageData
 from annealed.utils import randomness
+from annealed.utils.arrays import index_of_part
 from annealed.utils.errors import UsageError
 
 
@@ -444,6 +445,14 @@ def small_static(offline, monkeypatch):
     return offline, bits
 
 
+def static_images():
+    """The real ones; the test is skipped without them."""
+    root = mnist_folder()
+    if not (root / "binarized_mnist").is_dir():
+        pytest.skip("static MNIST is not at hand")
+    return load_images("mnist_static", str(root), 0)
+
+
 def test_static_files_are_read_compressed_plain_and_from_the_cache(small_static, monkeypatch):
     root, bits = small_static
     for _ in range(2):
@@ -497,11 +506,32 @@ def test_missing_static_files_say_where_to_put_them(offline):
         load_images("mnist_static", str(offline), 0)
 
 
+def test_a_part_of_the_sorted_test_file_is_evenly_spaced_and_of_a_mixed_one_the_first(small_static):
+    root, bits = small_static
+    images = load_images("mnist_static", str(root), 0, held_out_limit=2)
+    assert torch.equal(images.validation // 255, torch.from_numpy(bits["valid"][:2]))
+    assert torch.equal(images.test // 255, torch.from_numpy(bits["test"][[0, 2]]))
+    assert torch.equal(images.part("test", 1), images.test[1:])
+    assert torch.equal(images.part("validation", 1), images.validation[:1])
+    assert torch.equal(images.part("test", 9), images.test)
+
+
+@pytest.mark.parametrize(("count", "available"), [(1, 5), (3, 10), (7, 10), (275, 10_000)])
+def test_images_evenly_spaced_are_one_of_each_of_as_many_equal_shares(count, available):
+    index = index_of_part(count, available, spaced=True)
+    assert [int(count * (i + 0.5) / available) for i in index] == list(range(count))
+
+
+def test_a_part_of_the_real_sorted_test_file_stands_for_the_whole():
+    images = static_images()
+    whole, first = images.test.float().mean(0) / 255, images.test[:275].float().mean(0) / 255
+    part = images.part("test", 275).float().mean(0) / 255
+    assert (part - whole).abs().max() < 0.15  # five standard errors of a pixel at most
+    assert (first - whole).abs().max() > 0.4
+
+
 def test_the_real_static_files_are_known():
-    root = mnist_folder()
-    if not (root / "binarized_mnist").is_dir():
-        pytest.skip("static MNIST is not at hand")
-    images = load_images("mnist_static", str(root), 0)
+    images = static_images()
     assert [len(s) for s in images] == [50_000, 10_000, 10_000]
     assert all(s.unique().tolist() == [0, 255] for s in images)
 

@@ -2,6 +2,7 @@ import json
 import shutil
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,10 +18,12 @@ from annealed.evaluation.annealed_score import AnnealedScore, row_start
 from annealed.evaluation.annealed_summary import read_annealed
 from annealed.inference.importance import log_marginal
 from annealed.models.targets import Joint
+from annealed.runs import problems
 from annealed.runs.load import configured, trained
 from annealed.runs.rescore import evaluate, evaluate_annealed
 from annealed.runs.run import fit
 from annealed.training.checkpoints import BEST
+from annealed.utils.arrays import index_of_part
 from annealed.utils.errors import UsageError
 
 NAME = "evaluation_ais_C16_T6.json"
@@ -237,6 +240,26 @@ def test_a_result_with_other_options_is_not_replaced(run, whole):
     before = (whole / NAME).read_bytes()
     with pytest.raises(UsageError, match=rf"{NAME} has images 60 \(now 30\); remove it, or name"):
         evaluate_annealed(run, options(images=30), output=whole)
+    assert (whole / NAME).read_bytes() == before
+
+
+def test_a_part_of_a_sorted_split_is_evenly_spaced_and_replaces_no_result_of_the_first(
+    run, whole, tmp_path, monkeypatch
+):
+    load = problems.load_images
+    as_sorted = lambda *a: replace(load(*a), sorted_splits=("test",))  # noqa: E731
+    monkeypatch.setattr(problems, "load_images", as_sorted)
+    with np.load(run / "result.npz") as file:
+        weighted = file["log_prob"]
+    spaced = evaluate_annealed(run, options(), output=tmp_path)
+    assert spaced["images_spaced"]
+    same = weighted[index_of_part(60, len(weighted), spaced=True)]
+    assert spaced["importance"]["nll"] == pytest.approx(-same.mean())
+    assert np.corrcoef(arrays(tmp_path)["log_prob"], same)[0, 1] > 0.9
+    assert np.corrcoef(arrays(whole)["log_prob"], same)[0, 1] < 0.5
+    before = (whole / NAME).read_bytes()
+    with pytest.raises(UsageError, match=rf"{NAME} is of other images; name another folder"):
+        evaluate_annealed(run, options(), output=whole)
     assert (whole / NAME).read_bytes() == before
 
 

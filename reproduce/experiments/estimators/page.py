@@ -62,8 +62,8 @@ def source_line(scored: list[Scored], preset: str) -> str:
         f"{first['preset']} of the table's runs; data {first['data']}, SHA-256 "
         f"{first['data_digest'][:12]}; seeds {seeds[0]} to {seeds[-1]}; importance sampling with "
         f"S = {first['samples']}; AIS with {size['chains']} chains x {size['temperatures']} "
-        f"temperatures x {size['leapfrogs']} leapfrog steps from the {size['start']}; the first "
-        f"{ais['test_images']} test images, {drawn} images of the model for BDMC; "
+        f"temperatures x {size['leapfrogs']} leapfrog steps from the {size['start']}; "
+        f"{scored[0].images}, {drawn} images of the model for BDMC; "
         f"trained {_where(trained)}; scored by AIS {_where(scoring)}. ± is half a 95% t-interval "
         "over seeds. All numbers: `seeds.csv`, `rows.csv`, `pairs.csv`, `from_prior.csv`."
     )

@@ -18,6 +18,7 @@ from annealed.utils.files import replace, sha256
 ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
 FOLDER = "binarized_mnist"
 SPLITS = {"train": 50_000, "valid": 10_000, "test": 10_000}
+SORTED = ("test",)  # by digit, in the copy that was used; training and validation images are mixed
 # SHA-256 of the packed images, sorted: the same for any order and any spelling of the text
 DIGESTS = {
     "train": "aae6de292e6b68d898acf52062a1ac62907fc7ab417c59582d6523a1da0f9a61",

@@ -11,8 +11,8 @@ STARTS = ("posterior", "prior")
 class AnnealedScoreOptions:
     """What is scored and how. Raises ValueError for numbers and names that are not accepted.
 
-    `start` is where chains begin: near the row's q(z | x), or N(0, I). The first `images` of the
-    split are scored, all where there are fewer, and `simulated` images that the model draws.
+    `start` is where chains begin: near the row's q(z | x), or N(0, I). `images` of the split are
+    scored, as of `Images.part`, and `simulated` images that the model draws.
     """
 
     size: AnnealingOptions = field(default_factory=AnnealingOptions)

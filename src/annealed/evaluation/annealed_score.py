@@ -17,6 +17,7 @@ from annealed.config import to_dict
 from annealed.data.images import SPLITS, Images
 from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_summary import (
+    SPACED,
     bdmc_summary,
     beside_importance,
     importance_sampled,
@@ -65,13 +66,15 @@ class AnnealedScore:
             return log_likelihood + log_prior
 
         self.log_joint = log_joint  # one function, which is compiled once
-        self.held_out = images.held_out(config.evaluate.split)[: options.images]
+        split = config.evaluate.split
+        self.held_out = images.part(split, options.images)
+        self.spaced = {SPACED: True} if split in images.sorted_splits else {}
         self.counts = {"image": len(self.held_out), "model": options.simulated}
-        key = {**identity(config), **options.to_dict(), "split": config.evaluate.split}
+        key = {**identity(config), **options.to_dict(), **self.spaced, "split": split}
         self.digest = images.digest()
         key |= {"data": self.digest, "weights": _digest(method)}
         # before the hours that scoring takes, since it may not be readable
-        self.weighted = importance_sampled(run, config.evaluate.split, self.digest)
+        self.weighted = importance_sampled(run, split, self.digest)
         self.kept = BatchFile(self.path.with_suffix(".batches.npz"), key)
         passes = {"image": 1, "model": 2}  # the second is backwards
         self.cost = {kind: options.size.transitions(n) + 1 for kind, n in passes.items()}
@@ -151,13 +154,15 @@ class AnnealedScore:
             "status": "finished",
             "estimator": "ais",
             "annealing": self.options.to_dict(),
+            **self.spaced,
             "split": config.evaluate.split,
             "binarisation": BINARISATION.get(config.data.name, "dynamic"),
             "data_digest": self.digest,
             "data_images": {name: len(getattr(images, name)) for name in SPLITS},
             **numbers,
             "bdmc": None if model is None else bdmc_summary(model),
-            "importance": weighted and beside_importance(arrays["log_prob"], *weighted),
+            "importance": weighted
+            and beside_importance(arrays["log_prob"], *weighted, bool(self.spaced)),
             "evaluate_seconds": round(float(seconds), 1),
             "config": to_dict(config),
             "provenance": {**provenance(self.machine.device), "products": self.machine.products},

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from annealed.evaluation.result import RESULT, read_result
-from annealed.utils.arrays import Arrays, read_arrays
+from annealed.utils.arrays import Arrays, index_of_part, read_arrays
 from annealed.utils.errors import Diverged, UsageError
 
 AGAIN = "score the run again"
+SPACED = "images_spaced"  # the key of a result of images evenly spaced in a sorted split
 
 
 def summary(arrays: Arrays) -> dict:
@@ -68,12 +69,15 @@ def importance_sampled(run: Path, split: str, digest: str) -> tuple[np.ndarray, 
     return read_arrays(path, "log_prob", advice=AGAIN)["log_prob"], result["samples"]
 
 
-def beside_importance(log_prob: np.ndarray, weighted: np.ndarray, samples: int) -> dict:
+def beside_importance(
+    log_prob: np.ndarray, weighted: np.ndarray, samples: int, spaced: bool = False
+) -> dict:
     """The importance-sampled NLL of the same images, and the paired gap.
 
-    `log_prob` (n,) are of the first images of those of `weighted` (N,), with `samples`.
+    `log_prob` (n,) are of the first images of those of `weighted` (N,), with `samples`, or of as
+    many that are `spaced` evenly among them.
     """
-    weighted = weighted[: len(log_prob)]
+    weighted = weighted[index_of_part(len(log_prob), len(weighted), spaced)]
     gap = log_prob - weighted
     numbers = {
         "nll": -weighted.mean(),
@@ -87,7 +91,8 @@ def beside_importance(log_prob: np.ndarray, weighted: np.ndarray, samples: int) 
 def read_annealed(path: Path) -> tuple[dict, Arrays]:
     """The result at `path`, an evaluation_ais_*.json, and its numbers of each image, by name.
 
-    `log_prob` (N,) is of the first N images of the split. Raises UsageError where it is no such.
+    `log_prob` (N,) is of a part of the split, as of `Images.part`. Raises UsageError where it is
+    no such.
     """
     result = read_result(path)
     if result.get("estimator") != "ais":

@@ -12,6 +12,7 @@ from annealed.nn.gated import image_shape
 from annealed.utils import randomness
 
 COLUMNS = 8
+PICTURED = 64  # images
 REACH = 3.0  # standard deviations of the prior to each side of a traversal
 DRAWS = 20  # posterior samples behind a posterior mean
 
@@ -86,7 +87,7 @@ def picture(images: Tensor, scale: int = 1) -> Image.Image:
     return to_pil_image(grid.float().cpu())
 
 
-def draw_pictures(method: Method, images: Tensor, count: int = 64) -> dict[str, Tensor]:
+def draw_pictures(method: Method, images: Tensor, count: int = PICTURED) -> dict[str, Tensor]:
     """Samples, reconstructions and traversals, by name.
 
     `images` is uint8 (N, X), of which up to `count` are used.

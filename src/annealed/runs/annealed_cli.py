@@ -10,7 +10,7 @@ HELP = {
     "temperatures": "temperatures of a chain; 1 is importance sampling from the start",
     "leapfrogs": "leapfrog steps between two temperatures",
     "start": "where chains start: near the row's q(z|x), or from N(0, I)",
-    "images": "score the first so many of the split",
+    "images": "score so many of the split, the first, or evenly spaced where it is sorted",
     "simulated": "bound log p(x) on both sides for so many images drawn from the model",
 }
 

@@ -17,7 +17,7 @@ from annealed.config.schema import Config
 from annealed.data.images import load_images
 from annealed.evaluation.densities import density_picture
 from annealed.evaluation.energy_score import score_energy
-from annealed.evaluation.pictures import draw_pictures, picture
+from annealed.evaluation.pictures import PICTURED, draw_pictures, picture
 from annealed.evaluation.result import RESULT
 from annealed.evaluation.score import score_run
 from annealed.inference.bound import Bound, check
@@ -77,10 +77,13 @@ class ImageProblem:
         """The result, to be written to `name` in `folder`; see `score_run`."""
         return score_run(method, self.images, method.config, folder, machine, report, name)
 
+    def grids(self, method: Method) -> dict[str, Tensor]:
+        """Samples, reconstructions and traversals, by name, each of a part of what is scored."""
+        return draw_pictures(method, self.images.part(self.config.evaluate.split, PICTURED))
+
     def pictures(self, method: Method) -> dict[str, Image.Image]:
-        """Samples, reconstructions and traversals, as grids."""
-        grids = draw_pictures(method, self.held_out)
-        return {name: picture(grid) for name, grid in grids.items()}
+        """Those grids as images."""
+        return {name: picture(grid) for name, grid in self.grids(method).items()}
 
 
 class ToyProblem:

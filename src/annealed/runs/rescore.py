@@ -12,6 +12,7 @@ from annealed.config.registry import imported_files
 from annealed.config.schema import Config
 from annealed.evaluation.annealed_options import AnnealedScoreOptions
 from annealed.evaluation.annealed_score import AnnealedScore
+from annealed.evaluation.annealed_summary import SPACED
 from annealed.evaluation.batch_file import differences
 from annealed.evaluation.result import RESULT, identity, read_result
 from annealed.runs import wandb_logger
@@ -88,6 +89,7 @@ def evaluate_annealed(
         training, machine, imported = _training(folder), resolve(config), _imported()
         method, subject = trained(folder, config, machine.device)
         score = AnnealedScore(method, subject.images, folder, place, machine, options)
+        _check_place(place / options.name, score.spaced)
         with _progress(config, "anneal", score.items, score.done) as progress:
             result = score.score(progress.update) | training
         result["provenance"] |= imported
@@ -142,4 +144,5 @@ def _check_place(path: Path, here: dict) -> None:
         options = differences(there["annealing"], here["annealing"])
         raise UsageError(f"{path} has {options}; remove it, or name another folder with --output.")
     if other:
-        raise UsageError(f"{path} is of another run; name another folder with --output.")
+        what = "other images" if other == [SPACED] else "another run"
+        raise UsageError(f"{path} is of {what}; name another folder with --output.")

@@ -1,4 +1,4 @@
-"""Files of arrays read back, whatever became of them."""
+"""Arrays: a part that stands for the whole; files read back, whatever became of them."""
 
 from pathlib import Path
 
@@ -7,6 +7,13 @@ import numpy as np
 from annealed.utils.errors import UsageError
 
 Arrays = dict[str, np.ndarray]
+
+
+def index_of_part(count: int, available: int, spaced: bool) -> slice | list[int]:
+    """Which `count` of so many: the first, or evenly `spaced`; all where there are fewer."""
+    if not spaced or count >= available:
+        return slice(count)
+    return [(2 * i + 1) * available // (2 * count) for i in range(count)]
 
 
 def read_arrays(path: Path, *names: str, advice: str) -> Arrays:

@@ -98,6 +98,18 @@ def test_a_row_whose_median_gap_hides_wide_ones_is_named_with_their_share(tmp_pa
     assert note.count(" Of ") == 1
 
 
+def test_images_evenly_spaced_are_paired_with_those_and_named(tmp_path):
+    test, ais, lower, upper = numbers("vae", 0)
+    spaced = {"importance": {"nll": -test[2::5].mean()}, "images_spaced": True}
+    result = {"nll": -test.mean(), "samples": 500, "row": "vae"}
+    parts = {"nll": -ais[:10].mean(), "bdmc": {"gap": (upper - lower).mean()}}
+    size = {"annealing": {"chains": 16, "temperatures": 500}}
+    arrays = test, ais[:10], lower, upper
+    one = scored.Scored("made", result | {"ais": spaced | parts | size}, *arrays)
+    assert np.array_equal(one.importance, test[2::5])
+    assert one.images == "10 evenly spaced test images"
+
+
 def test_pairs_by_ais_are_of_the_same_seeds_and_images(made):
     text = (made / "paired.md").read_text(encoding="utf-8")
     pairs = pd.read_csv(made / "paired_ais.csv").set_index(["row", "against"])
