@@ -64,8 +64,11 @@ class Pack:
         metrics: pd.DataFrame | None,
         log_prob: np.ndarray | None,
         others: Mapping[str, np.ndarray] = MappingProxyType({}),
-    ) -> None:
+        keep: bool = False,
+    ) -> dict:
         """Put a run into the pack, in the place of one of its name; other processes wait.
+
+        With `keep` one of its name stays. Returns the result that the pack then has.
 
         Arrays of runs without a line, such as one that was removed by hand, are dropped.
 
@@ -75,6 +78,8 @@ class Pack:
         """
         with locked(self.path.parent, "the folder of results", wait=True):
             there = self.results()
+            if keep and name in there:
+                return there[name]
             beside = there.keys() - {name}
             arrays = {k: v for k, v in self._read().items() if k.rpartition("/")[0] in beside}
             arrays |= {} if metrics is None else {f"{name}/{METRICS}": _records(metrics)}
@@ -85,6 +90,7 @@ class Pack:
             results = there | {name: result}
             lines = ({"run": key, **results[key]} for key in sorted(results))
             replace_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
+        return result
 
     def _array(self, key: str) -> np.ndarray | None:
         if not self.arrays.exists() and not self.results():

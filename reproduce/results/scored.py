@@ -70,6 +70,8 @@ class Scored:
     def images(self) -> str:
         """Which images AIS scored, in words."""
         count = len(self.annealed)
+        if count == len(self.test):
+            return f"all {count} test images"
         if self.result[AIS].get(SPACED, False):
             return f"{count} evenly spaced test images"
         return f"the first {count} test images"
@@ -130,16 +132,23 @@ def scored_among(runs: Iterable[dict], results: Path = RESULTS, below: str = "")
     Of a name in the pack `below` is what precedes row and seed, as in `committed_results`.
     A run trained again counts as the same where its NLL agrees to AGAIN; other weights of the same
     seed, of another device for one, are off by a hundredth and more. Raises UsageError as `read`
-    does.
+    does, and where AIS scored other images of some.
     """
     known = {(run["row"], run["seed"]): run for run in runs if run["status"] == "finished"}
     places = {(run["preset"], run["data"]) for run in known.values()}
-    return [
+    scored = [
         read(one, one.read())
         for preset, data in sorted(places)
         for one in committed_results(preset, data, results / FOLDER, below)
         if same_weights(known.get((one.row, one.seed)), one.read())
     ]
+    for one in scored:
+        if one.images != scored[0].images:
+            raise UsageError(
+                f"AIS scored {one.images} of {one.source} and {scored[0].images} of "
+                f"{scored[0].source}; score the same images of both."
+            )
+    return scored
 
 
 def same_weights(run: dict | None, result: dict) -> bool:
@@ -147,7 +156,7 @@ def same_weights(run: dict | None, result: dict) -> bool:
 
     Both are of one row and seed.
     """
-    shared = ("data_digest", "samples", "status")
+    shared = ("status", "data_digest", "samples")
     if run is None or any(run[key] != result[key] for key in shared):
         return False
     return abs(run["nll"] - result["nll"]) < AGAIN

@@ -115,20 +115,23 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     pack = pack_of(result["preset"], result["data"], results)
     committed = Committed(pack, name_of(result, below))
     there = pack.results().get(committed.name)
-    if there is not None:
-        if there != result:
-            raise UsageError(
-                f"{committed} holds another run's result; remove its line to keep that of {run}."
-            )
-        return committed
+    if there is None:
+        there = pack.add(committed.name, result, *_arrays(run, result), keep=True)
+    if there != result:
+        raise UsageError(
+            f"{committed} holds another run's result; remove its line to keep that of {run}."
+        )
+    return committed
+
+
+def _arrays(run: Path, result: dict) -> tuple[pd.DataFrame | None, np.ndarray | None]:
+    """The metrics of the run in folder `run`, and log p(x) of each image if it finished."""
     read_resolved(run / CONFIG)
     metrics, log_prob = run / METRICS, None
     if result["status"] == "finished":
         by_image = read_arrays(run / "result.npz", "log_prob", advice="score the run again")
         log_prob = by_image["log_prob"]
-    frame = pd.read_csv(metrics) if metrics.exists() else None
-    pack.add(committed.name, result, frame, log_prob)
-    return committed
+    return pd.read_csv(metrics) if metrics.exists() else None, log_prob
 
 
 def published_sizes() -> list[str]:

@@ -6,8 +6,9 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "earlier": ("changes", "runs_before"),
-        "nll_table": ("collect", "headline", "summarise"),
+        "nll_table": ("collect", "summarise"),
         "readme": ("refresh",),
         "report": ("paired_markdown",),
+        "source": ("headline",),
     },
 )

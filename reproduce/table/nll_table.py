@@ -1,6 +1,6 @@
 """The NLL table, made from result.json files and nothing else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +8,6 @@ import pandas as pd
 from annealed.evaluation.result import trusted_k
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
-from annealed.utils.provenance import OUTSIDE
 from reproduce.pages.markdown import markdown_table, number
 from reproduce.results import published
 from reproduce.results.scored import Scored
@@ -17,14 +16,10 @@ from reproduce.results.statistics import t_quantile
 from reproduce.results.store import Made
 from reproduce.table import annealed_columns
 from reproduce.table.earlier import CELLS
+from reproduce.table.source import headline
 
 MEANS = ("elbo", "k_hat_untrusted", "rate", "active_units")  # that are means over seeds alone
 DIGITS = "%.8g"  # of a number in a CSV: the last bits of a float64 differ between machines
-BINARISATION = {
-    "dynamic": "dynamic (test set binarised once)",
-    "static": "static",
-    "none": "none (256 levels)",
-}
 
 
 def collect(made: list[Made]) -> list[dict]:
@@ -77,58 +72,6 @@ def summarise(results: list[dict]) -> pd.DataFrame:
 def _mean(results: list[dict], key: str) -> float:
     """The mean over `results` of what they have under `key`; NaN where none has it."""
     return pd.Series([r.get(key) for r in results], dtype=float).mean()
-
-
-def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str]:
-    """The table's first line and the line that says where its numbers come from."""
-    done = [r for r in results if r["status"] == "finished"]
-    first = done[0]
-    span = _span(r["training"]["epochs"] for r in done)
-    count = len({r["seed"] for r in results})
-    seeds = f"{count} seed{'s' * (count > 1)}"
-    sessions = [s for r in done for s in [*r["training"]["sessions"], r["provenance"]]]
-    commits = sorted({session["commit"] for session in sessions})
-    files = [file for session in sessions for file in session.get(OUTSIDE, [])]
-    names = sorted({f"{file['path']} (SHA-256 {file['sha256'][:12]})" for file in files})
-    outside = f"; not in a commit: {', '.join(names)}" if names else ""
-    smoke = "SMOKE RUN, far from converged and no evidence: " if preset == "quick" else ""
-    split = first.get("split", "test")
-    limits = early_stopping(done)
-    of = f"{smoke}{note}{split} NLL on {first['data']}"
-    title = ", ".join([of, f"preset {preset}", *limits[:1], seeds])
-    trained = ", ".join([f"epochs trained {span}", *limits])
-    source = (
-        f"preset {preset}; data {first['data']}, "
-        f"binarisation {BINARISATION[first['binarisation']]}, "
-        f"SHA-256 {first['data_digest'][:12]}; {first['test_images']} {split} images; "
-        f"{trained}; S = {first['samples']} importance samples; {seeds}; "
-        f"commit {', '.join(commits)}{outside}"
-    )
-    return title, source
-
-
-def early_stopping(done: list[dict]) -> list[str]:
-    """How long finished runs might train, and how many stopped before; empty without patience."""
-    patient = [r for r in done if _trainer(r, "patience")]
-    if not patient:
-        return []
-    most, patience = (_span(_trainer(r, key) for r in patient) for key in ("epochs", "patience"))
-    early = [r["row"] for r in patient if r["training"]["epochs"] < _trainer(r, "epochs")]
-    counts = ", ".join(f"{published.label(r)} {early.count(r)}" for r in dict.fromkeys(early))
-    stopped = f"{len(early)} of {len(patient)} runs stopped before, by a patience of {patience}"
-    return [f"at most {most} epochs", stopped + f" ({counts})" * bool(early)]
-
-
-def _trainer(result: dict, key: str) -> int:
-    """A number of a run's configuration, 0 where it has none."""
-    return result["config"].get("trainer", {}).get(key, 0)
-
-
-def _span(values: Iterable[int]) -> str:
-    """The values, or the lowest to the highest of them."""
-    ordered = sorted(values)
-    low, high = ordered[0], ordered[-1]
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def markdown(table: pd.DataFrame, title: str, source: str, samples: int, annealed: str = "") -> str:

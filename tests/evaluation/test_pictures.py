@@ -21,7 +21,10 @@ def images():
 @pytest.mark.parametrize("row", METHODS)
 def test_every_row_draws_all_three(row, images):
     method = method_class(row)(configuration.load(row, TINY), 64)
-    actual = draw_pictures(method, images, count=40)
+    asked = []
+    part = lambda count: asked.append(count) or images[:count]  # noqa: E731
+    actual = draw_pictures(method, part, count=40)
+    assert asked == [20, 40]
     assert actual["samples"].shape == (40, 64)
     assert actual["reconstructions"].shape == (32, 64)  # two whole rows of eight, and theirs
     assert torch.equal(actual["reconstructions"][:8], images[:8] / 255)

@@ -174,7 +174,7 @@ def test_bits_per_dimension_of_a_model_without_latents_is_its_entropy():
 
 def test_pictures_have_colours_and_an_interpolation_ends_at_its_reconstructions(faces):
     method, _ = tiny("hvi")
-    for drawn in draw_pictures(method, faces.test[:4], 8).values():
+    for drawn in draw_pictures(method, lambda count: faces.test[:4], 8).values():
         assert drawn.shape[1] == X
         assert ((drawn >= 0) & (drawn <= 1)).all()
     between = interpolations(method, faces.test[:4])

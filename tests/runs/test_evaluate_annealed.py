@@ -257,8 +257,12 @@ def test_a_part_of_a_sorted_split_is_evenly_spaced_and_replaces_no_result_of_the
     assert spaced["importance"]["nll"] == pytest.approx(-same.mean())
     assert np.corrcoef(arrays(tmp_path)["log_prob"], same)[0, 1] > 0.9
     assert np.corrcoef(arrays(whole)["log_prob"], same)[0, 1] < 0.5
+    method, subject = trained(run, configured(run))
+    every = options(images=len(weighted))
+    machine = resolve(configured(run))
+    assert not AnnealedScore(method, subject.images, run, tmp_path / "all", machine, every).spaced
     before = (whole / NAME).read_bytes()
-    with pytest.raises(UsageError, match=rf"{NAME} is of other images; name another folder"):
+    with pytest.raises(UsageError, match=rf"{NAME} is of other images; remove it, or name"):
         evaluate_annealed(run, options(), output=whole)
     assert (whole / NAME).read_bytes() == before
 

@@ -73,6 +73,10 @@ def test_an_evaluation_goes_to_another_folder_and_leaves_the_run_as_it_is(run, t
     other = fit(tiny("vae", tmp_path / "runs", *IMAGES, "seed=1"))
     with pytest.raises(UsageError, match=r"evaluation_S37\.json is of another run; name another"):
         evaluate(other, 37, output=tmp_path / "my scores")
+    changed = fit(tiny("vae", tmp_path / "others", *IMAGES, "optimiser.learning_rate=0.01"))
+    said = r"of another run, whose optimiser\.learning_rate is [\d.]+ \(now 0\.01\); name another"
+    with pytest.raises(UsageError, match=said):
+        evaluate(changed, 37, output=tmp_path / "my scores")
 
 
 def test_a_folder_that_takes_no_result_is_told_with_what_to_do(run, tmp_path):

@@ -16,7 +16,7 @@ from reproduce.pages.markdown import markdown_table, number
 from reproduce.pages.page import Section
 from reproduce.results.selection import results_of
 from reproduce.scheduling.run_grid import Run
-from reproduce.table import nll_table
+from reproduce.table.source import headline
 
 SETTING = Path(__file__).parent / "setting.md"
 NO_FID = (
@@ -97,7 +97,7 @@ def write(runs: list[Run], folder: Path, preset: str, weights: Path | None = Non
         Section("Setting", [setting(config, curves, rows)]),
     ]
     page.save_files(sections, folder)
-    _, source = nll_table.headline(results, done[0]["preset"])
+    _, source = headline(results, done[0]["preset"])
     shared = [c for c in runs[0].changes if all(c in run.changes for run in runs)]
     changed = f' SET="{" ".join(shared)}"' if shared else ""
     names = tuple(dict.fromkeys(run.row for run in runs))

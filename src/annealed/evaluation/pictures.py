@@ -1,5 +1,7 @@
 """What a trained row draws: samples, reconstructions, traversals, interpolations."""
 
+from collections.abc import Callable
+
 import torch
 from PIL import Image
 from torch import Tensor
@@ -12,7 +14,6 @@ from annealed.nn.gated import image_shape
 from annealed.utils import randomness
 
 COLUMNS = 8
-PICTURED = 64  # images
 REACH = 3.0  # standard deviations of the prior to each side of a traversal
 DRAWS = 20  # posterior samples behind a posterior mean
 
@@ -87,15 +88,18 @@ def picture(images: Tensor, scale: int = 1) -> Image.Image:
     return to_pil_image(grid.float().cpu())
 
 
-def draw_pictures(method: Method, images: Tensor, count: int = PICTURED) -> dict[str, Tensor]:
+def draw_pictures(
+    method: Method, part: Callable[[int], Tensor], count: int = 64
+) -> dict[str, Tensor]:
     """Samples, reconstructions and traversals, by name.
 
-    `images` is uint8 (N, X), of which up to `count` are used.
+    `part` takes how many images are wanted, up to `count`, and gives uint8 (N, X) that stand for
+    what is scored.
     """
     return {
         "samples": samples(method, count),
-        "reconstructions": reconstructions(method, images[: count // 2]),
-        "traversals": traversals(method, images[:count]),
+        "reconstructions": reconstructions(method, part(count // 2)),
+        "traversals": traversals(method, part(count)),
     }
 
 

@@ -59,12 +59,17 @@ def is_finished(config: Config, folder: Path, new_limit: bool = False) -> bool:
         return False
     result, free = read_placed(folder / RESULT), limit.free(config, new_limit)
     _same_run(config, folder, free)
-    try:
-        scored = configuration.from_dict(result.get("config", {}))
-        _same_values(config, scored, folder / RESULT, (*SCORING, *free))
-    except OptionError as error:
-        raise UsageError(f"{folder / RESULT}: {error}.") from None
+    scored = scored_config(folder / RESULT, result)
+    _same_values(config, scored, folder / RESULT, (*SCORING, *free))
     return scored.trainer.epochs == config.trainer.epochs
+
+
+def scored_config(path: Path, result: dict) -> Config:
+    """The configuration that `result`, read from `path`, names; UsageError where it is none."""
+    try:
+        return configuration.from_dict(result.get("config", {}))
+    except OptionError as error:
+        raise UsageError(f"{path}: {error}.") from None
 
 
 def check_claim(

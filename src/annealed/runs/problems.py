@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from annealed.config.schema import Config
 from annealed.data.images import load_images
 from annealed.evaluation.densities import density_picture
 from annealed.evaluation.energy_score import score_energy
-from annealed.evaluation.pictures import PICTURED, draw_pictures, picture
+from annealed.evaluation.pictures import draw_pictures, picture
 from annealed.evaluation.result import RESULT
 from annealed.evaluation.score import score_run
 from annealed.inference.bound import Bound, check
@@ -78,8 +79,8 @@ class ImageProblem:
         return score_run(method, self.images, method.config, folder, machine, report, name)
 
     def grids(self, method: Method) -> dict[str, Tensor]:
-        """Samples, reconstructions and traversals, by name, each of a part of what is scored."""
-        return draw_pictures(method, self.images.part(self.config.evaluate.split, PICTURED))
+        """Samples, reconstructions and traversals, by name."""
+        return draw_pictures(method, partial(self.images.part, self.config.evaluate.split))
 
     def pictures(self, method: Method) -> dict[str, Image.Image]:
         """Those grids as images."""

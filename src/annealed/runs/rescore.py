@@ -16,11 +16,15 @@ from annealed.evaluation.annealed_summary import SPACED
 from annealed.evaluation.batch_file import differences
 from annealed.evaluation.result import RESULT, identity, read_result
 from annealed.runs import wandb_logger
+from annealed.runs.folders import differing, scored_config
 from annealed.runs.load import configured, trained
 from annealed.training.progress import Progress
 from annealed.utils.errors import UsageError
 from annealed.utils.files import locked, replace_json
 from annealed.utils.provenance import OUTSIDE, commit, outside_commit, tell_unknown_commit
+
+ADVICE = "remove it, or name another folder with --output"
+FREE = ("evaluate.samples", "trainer.accelerator")  # keys that may differ between scores of a run
 
 
 def evaluate(
@@ -50,7 +54,7 @@ def evaluate(
             f"{folder / RESULT} is of a run that diverged; --replace needs a good one."
         )
     name = RESULT if replace_result else f"evaluation_S{config.evaluate.samples}.json"
-    with _place(folder, output, name, identity(config)) as place:
+    with _place(folder, output, name, config) as place:
         training, machine, imported = _training(folder), resolve(config), _imported()
         method, subject = trained(folder, config, machine.device)
         (logger,) = wandb_logger.start([(config, place)], "evaluate")
@@ -84,12 +88,12 @@ def evaluate_annealed(
     config = configured(folder, overrides)
     if config.data.name == TOY:
         raise UsageError(f"{folder} is of a toy; accepted by --estimator ais: a run of images.")
-    same = {**identity(config), "annealing": options.to_dict()}
-    with _place(folder, output, options.name, same) as place:
+    asked = {"annealing": options.to_dict()}
+    with _place(folder, output, options.name, config, asked) as place:
         training, machine, imported = _training(folder), resolve(config), _imported()
         method, subject = trained(folder, config, machine.device)
         score = AnnealedScore(method, subject.images, folder, place, machine, options)
-        _check_place(place / options.name, score.spaced)
+        _check_place(place / options.name, {SPACED: bool(score.spaced)})
         with _progress(config, "anneal", score.items, score.done) as progress:
             result = score.score(progress.update) | training
         result["provenance"] |= imported
@@ -99,13 +103,20 @@ def evaluate_annealed(
 
 
 @contextmanager
-def _place(folder: Path, output: Path | None, name: str, same: dict) -> Iterator[Path]:
-    """The folder to write to, locked, whose file `name` is checked by `_check_place`."""
+def _place(
+    folder: Path, output: Path | None, name: str, config: Config, asked: dict | None = None
+) -> Iterator[Path]:
+    """The folder to write to, locked, whose file `name` is of the same run and of what is `asked`.
+
+    In the run folder itself a file may be of fewer epochs.
+    """
     tell_unknown_commit(commit())
     place = folder if output is None else output
     label = "the run folder" if output is None else "the folder of --output"
     with locked(place, label, otherwise="name another folder with --output"):
-        _check_place(place / name, same)
+        _check_place(place / name, {**identity(config), **(asked or {})})
+        if output is not None:
+            _check_run(place / name, config)
         yield place
 
 
@@ -134,15 +145,28 @@ def _imported() -> dict:
     return {OUTSIDE: foreign} if foreign else {}
 
 
+def _check_run(path: Path, config: Config) -> None:
+    """Raise UsageError where `path` holds an evaluation of a run of another configuration."""
+    if not path.exists():
+        return
+    if found := differing(config, scored_config(path, read_result(path)), FREE):
+        key, there, here = found
+        raise UsageError(
+            f"{path} is of another run, whose {key} is {there} (now {here}); name another folder "
+            "with --output."
+        )
+
+
 def _check_place(path: Path, here: dict) -> None:
     """Raise UsageError where `path` holds an evaluation with other values than those of `here`."""
     if not path.exists():
         return
-    there = read_result(path)
+    there = {SPACED: False, **read_result(path)}
     other = [key for key in here if there.get(key) != here[key]]
     if other == ["annealing"] and "annealing" in there:
         options = differences(there["annealing"], here["annealing"])
-        raise UsageError(f"{path} has {options}; remove it, or name another folder with --output.")
+        raise UsageError(f"{path} has {options}; {ADVICE}.")
+    if other == [SPACED]:
+        raise UsageError(f"{path} is of other images; {ADVICE}.")
     if other:
-        what = "other images" if other == [SPACED] else "another run"
-        raise UsageError(f"{path} is of {what}; name another folder with --output.")
+        raise UsageError(f"{path} is of another run; name another folder with --output.")

@@ -48,6 +48,8 @@ def test_one_result_more_is_one_line_more_wherever_it_comes_in_order(pack, tmp_p
     before, arrays = pack.path.read_text(encoding="utf-8"), pack.arrays.read_bytes()
     pack.add("iaf/seed0", result(0, nll=86.0), METRICS, LOG_PROB)
     assert pack.path.read_text(encoding="utf-8").splitlines()[1:] == before.splitlines()
+    kept = pack.add("iaf/seed0", result(0, nll=87.0), None, None, keep=True)
+    assert kept["nll"] == pack.results()["iaf/seed0"]["nll"] == 86.0
     pack.add("iaf/seed0", result(0, nll=87.0), None, None)
     assert pack.results()["iaf/seed0"]["nll"] == 87.0
     assert pack.metrics("iaf/seed0") is None

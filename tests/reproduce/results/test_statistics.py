@@ -11,6 +11,7 @@ from scipy import stats
 
 from reproduce.results import published, statistics
 from reproduce.table import nll_table, report
+from reproduce.table.source import devices, headline
 
 NEAR = published.tolerance()
 
@@ -140,9 +141,20 @@ def test_a_rows_verdict_is_by_its_seeds(changes, values, expected):
     ]
     frame = nll_table.summarise(results)
     assert frame.verdict.tolist() == [expected]
-    text = nll_table.markdown(frame, *nll_table.headline(results, "short"), 500)
+    text = nll_table.markdown(frame, *headline(results, "short"), 500)
     assert f"| {expected} | {len(values)} |" in text
     assert f"{NEAR:.2f} nats of the published number" in text
+
+
+def test_rows_of_other_devices_are_named_with_them():
+    on = {"vae": "CPU", "hvi": "GPU", "hvi_avo": "CPU"}
+    made = [
+        result(row=row, seed=seed, nll=87.0, training={"sessions": [{"device": device}]})
+        for row, device in on.items()
+        for seed in (0, 1)
+    ]
+    assert devices(made) == "trained on CPU (HVI on GPU: train min do not compare)"
+    assert devices(made[:2]) == "trained on CPU"
 
 
 def test_the_tolerance_is_the_sum_of_its_reasons():

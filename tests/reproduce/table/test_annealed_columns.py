@@ -98,6 +98,29 @@ def test_a_row_whose_median_gap_hides_wide_ones_is_named_with_their_share(tmp_pa
     assert note.count(" Of ") == 1
 
 
+def test_other_images_of_some_seeds_are_refused(tmp_path):
+    commit(tmp_path / "results", rows=("hvi",), seeds=2)
+    pack = pack_of("short", "mnist", tmp_path / "results" / "estimators")
+    one = pack.results()["hvi/seed1"]
+    test, ais, lower, upper = numbers("hvi", 1)
+    spaced = {"images_spaced": True, "importance": {"nll": -test[2::5].mean()}}
+    spaced |= {"nll": -ais[:10].mean()}
+    arrays = {"ais": ais[:10], "lower": lower, "upper": upper}
+    pack.add("hvi/seed1", one | {"ais": one["ais"] | spaced}, None, test, arrays)
+    runs = pack_of("short", "mnist", tmp_path / "results").results().values()
+    said = r"AIS scored 10 evenly spaced test images of .*seed1 and the first 20 test images of"
+    with pytest.raises(UsageError, match=said):
+        scored.scored_among(runs, tmp_path / "results")
+
+
+def test_a_run_that_diverged_is_of_no_score(tmp_path):
+    commit(tmp_path / "results", rows=("hvi",), seeds=1)
+    result = pack_of("short", "mnist", tmp_path / "results").results()["hvi/seed0"]
+    diverged = {"status": "diverged", "row": "hvi", "seed": 0}
+    assert scored.same_weights(result, result)
+    assert not scored.same_weights(diverged, result)
+
+
 def test_images_evenly_spaced_are_paired_with_those_and_named(tmp_path):
     test, ais, lower, upper = numbers("vae", 0)
     spaced = {"importance": {"nll": -test[2::5].mean()}, "images_spaced": True}
