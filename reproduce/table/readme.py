@@ -60,7 +60,7 @@ def summary(tables: dict[str, pd.DataFrame]) -> str:
     by_row = {name: table.set_index("row") for name, table in tables.items()}
     head, longest = ["row", "published"], sorted(tables.values(), key=len, reverse=True)
     for name in tables:
-        head += [f"{name}: mean (95% interval)", "difference, verdict", "k-hat too high"]
+        head += [f"ours, {name}: mean (95% interval)", "difference, verdict", "k-hat too high"]
     lines = []
     for row in pd.concat(longest).drop_duplicates("row").itertuples():
         cells = [_cells(frame, row.row) for frame in by_row.values()]
@@ -85,7 +85,7 @@ def update(text: str, root: Path) -> str:
     Raises UsageError as `shown` does.
     """
     paths = shown(text, root)
-    names = ["here"] if len(paths) == 1 else [path.parent.name for path in paths]
+    names = [f"`{path.parent.name}`" for path in paths]
     tables = [pd.read_csv((root / path).with_suffix(".csv")) for path in paths]
     block = summary(dict(zip(names, tables, strict=True))) + "\n"
     figures = [figure for path in paths if (root / (figure := path.with_name(FIGURE))).is_file()]

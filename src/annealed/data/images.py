@@ -44,7 +44,11 @@ class Images:
     def part(self, name: str, count: int) -> Tensor:
         """`count` images of the split `name` that stand for it, all where there are fewer."""
         split = self.held_out(name)
-        return split[index_of_part(count, len(split), name in self.sorted_splits)]
+        return split[index_of_part(count, len(split), self.spaced(name, count))]
+
+    def spaced(self, name: str, count: int) -> bool:
+        """Whether `part` takes them evenly spaced, and not the first."""
+        return name in self.sorted_splits and count < len(self.held_out(name))
 
     def digest(self) -> str:
         """SHA-256 over all three splits, as scored and trained on."""

@@ -68,8 +68,7 @@ class AnnealedScore:
         self.log_joint = log_joint  # one function, which is compiled once
         split = config.evaluate.split
         self.held_out = images.part(split, options.images)
-        part = len(self.held_out) < len(images.held_out(split))
-        self.spaced = {SPACED: True} if part and split in images.sorted_splits else {}
+        self.spaced = {SPACED: True} if images.spaced(split, options.images) else {}
         self.counts = {"image": len(self.held_out), "model": options.simulated}
         key = {**identity(config), **options.to_dict(), **self.spaced, "split": split}
         self.digest = images.digest()

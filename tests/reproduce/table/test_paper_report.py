@@ -78,14 +78,14 @@ def test_a_limit_that_is_not_the_same_for_all_is_said(root, monkeypatch):
 
 def test_readme_shows_paper_where_it_is_with_short_beside_it(root, monkeypatch):
     text = (root / "README.md").read_text(encoding="utf-8")
-    assert "| row | published | here: mean (95% interval) |" in text
+    assert "| row | published | ours, `short`: mean (95% interval) |" in text
     assert "![NLL of every row beside the published one](reports/short/nll.png)" in text
     commit(root, "paper", ROWS)
     make_report(monkeypatch, "paper")
     text = (root / "README.md").read_text(encoding="utf-8")
     lines = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()[2:10]]
     rest = ["difference, verdict", "k-hat too high"]
-    columns = [f"{preset}: mean (95% interval)" for preset in ("paper", "short")]
+    columns = [f"ours, `{preset}`: mean (95% interval)" for preset in ("paper", "short")]
     assert lines[0] == ["row", "published", columns[0], *rest, columns[1], *rest]
     by_preset = {
         preset: pd.read_csv(root / "reports" / preset / "nll_table.csv").set_index("row")
