@@ -31,6 +31,8 @@ RAY     := $(if $(filter ray,$(ENGINE)),$(CLUSTER))
 text    = '$(subst ','\'',$(value $(1)))'
 # $(call option,--name,NAME): an option with it, or nothing where it is empty
 option  = $(if $(value $(2)),$(1) $(call text,$(2)))
+# $(call flag,--name,NAME): an option alone, or nothing where it is empty or 0
+flag    = $(if $(filter-out 0,$(value $(2))),$(1))
 # $(call each,NAME): each of its words as one of the shell
 each    = $(foreach word,$(value $(1)),'$(subst ','\'',$(word))')
 given   = $(filter-out file default,$(origin $(1)))
@@ -51,12 +53,12 @@ reproduce: $(READY) ## PRESET=quick|full: every page but that of CelebA, and the
 
 reproduce-table: $(READY) $(RAY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(call text,PRESET) --seeds $(call text,SEEDS) --runs $(call text,RUNS) \
-	  $(call option,--data,DATA) $(if $(IMPORT),--allow-import) $(call option,--rows,ROWS) $(WHERE) \
-	  $(call option,--replicas,REPLICAS) $(if $(COMPILE),--compile) $(if $(SET),--set $(call each,SET)) \
-	  $(if $(NEW_LIMIT),--new-limit) $(if $(KEEP),--keep)
+	  $(call option,--data,DATA) $(call flag,--allow-import,IMPORT) $(call option,--rows,ROWS) $(WHERE) \
+	  $(call option,--replicas,REPLICAS) $(call flag,--compile,COMPILE) $(if $(SET),--set $(call each,SET)) \
+	  $(call flag,--new-limit,NEW_LIMIT) $(call flag,--keep,KEEP)
 
 reproduce-cell: $(READY) ## CELL=short/mnist/vae/seed0: run a committed cell again, compare its NLL
-	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(call text,CELL) $(call each,SET) --runs $(call text,RUNS) $(if $(IMPORT),--allow-import),\
+	@$(if $(CELL),$(BIN)/python -m reproduce.checks.rerun $(call text,CELL) $(call each,SET) --runs $(call text,RUNS) $(call flag,--allow-import,IMPORT),\
 	  echo "name a cell, as in CELL=short/mnist/vae/seed0"; exit 2)
 
 report: $(READY) ## PRESET=short: table, pairs, figures from reports/results/ alone, README's table, page
@@ -90,9 +92,9 @@ reproduce-collapse: ## PRESET=quick|full: collapsed latents, learned and exact, 
 reproduce-corners: ## PRESET=quick|full: where AVO fails or costs, write reports/corners/
 reproduce-celeba: ## PRESET=quick|full: faces in bits per dimension, write reports/celeba/
 
-$(PAGES:%=reproduce-%): OPTIONS = $(if $(MISSING),--missing)
+$(PAGES:%=reproduce-%): OPTIONS = $(call flag,--missing,MISSING)
 reproduce-ablations reproduce-warmup: OPTIONS += $(call option,--data,DATA)
-reproduce-celeba: OPTIONS = $(call option,--rows,ROWS) $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(if $(KEEP),--keep)
+reproduce-celeba: OPTIONS = $(call option,--rows,ROWS) $(call option,--fid-weights,FID_WEIGHTS) $(if $(SET),--set $(call each,SET)) $(call flag,--keep,KEEP)
 
 $(PAGES:%=reproduce-%) reproduce-celeba: reproduce-%: $(READY) $(RAY)
 	@$(BIN)/python -m reproduce.experiments.$(patsubst toy,toys,$*) --preset $(call text,PRESET) --runs $(call text,RUNS) $(OPTIONS) \

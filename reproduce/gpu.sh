@@ -15,6 +15,7 @@ python=${PYTHON:-.venv/bin/python} limit=${1:-540} runs=${RUNS:-runs}
 preset=${PRESET:-paper} seeds=${SEEDS:-5} compile=${COMPILE-1} jobs=${JOBS:-}
 sections=${BENCHMARK-training lightning:vae lightning:hvi_avo scoring annealing estimators seeds:vae
 seeds:hvi_avo toys depth sizes} # SECTION or SECTION:ROWS
+[ "$compile" = 0 ] && compile=
 TRIES=2 # of a section of the benchmark: the second has a whole piece to itself
 case $limit in '' | *[!0-9]*) echo "gpu.sh: $limit is no number of seconds" >&2; exit 2 ;; esac
 

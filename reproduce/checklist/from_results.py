@@ -107,11 +107,12 @@ def hours(record: Record) -> Evidence:
     for path, r in made.items():
         if path not in wrong:
             trained, scored = _seconds(r)
-            where = r["provenance"]
-            on_cpu = where.get("device_type") == "cpu"
             train, score = train + trained, score + scored
-            unit, width = ("core", where.get("threads", 1)) if on_cpu else ("GPU", 1)
-            device[unit] += width * (trained + scored) / 3600
+            trainer = [*r.get("training", {}).get("sessions", []), r["provenance"]][0]
+            for seconds, where in ((trained, trainer), (scored, r["provenance"])):
+                on_cpu = where.get("device_type") == "cpu"
+                unit, width = ("core", where.get("threads", 1)) if on_cpu else ("GPU", 1)
+                device[unit] += width * seconds / 3600
     each = " and ".join(f"{value:.2f} {unit}-hours" for unit, value in sorted(device.items()))
     count = max(len(made), 1)
     text = (

@@ -82,8 +82,12 @@ class Record:
         return {p.as_posix(): pd.read_csv(self.root / p) for p in paths if p.parts[1] != SMOKE}
 
     def processes(self) -> list[dict]:
-        """The provenance of every process that trained or scored, from the results."""
-        return [process for result in self.results.values() for process in processes(result)]
+        """The provenance of every process that trained or scored, from the results.
+
+        One that trained seeds side by side, or scored what it trained, counts once.
+        """
+        named = (p for result in self.results.values() for p in processes(result))
+        return list({(p.get("date"), p.get("command"), p.get("commit")): p for p in named}.values())
 
     def text(self, path: str) -> str:
         """The content of a file, empty where there is none."""

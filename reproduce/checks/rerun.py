@@ -24,7 +24,7 @@ from reproduce.results.store import RESULTS, Committed, every_result
 
 ERRORS = 3.0  # Monte Carlo standard errors of the difference that are within the tolerance
 ONE_SEED = 0.5  # nats: the seed-level tolerance of a row with one committed seed, chosen by hand
-MACHINE = ("device_type", "device", "cores", "threads")
+MACHINE = ("device_type", "device", "cores", "threads", "products")  # the last is not in all
 LIBRARIES = ("torch", "numpy")  # whose versions may round sums in another order
 
 
@@ -85,7 +85,8 @@ def elsewhere(old: dict, new: dict) -> list[str]:
     """What differs of machine, libraries and way of training; empty where nothing does."""
     here, changes = new["provenance"], []
     for there in [*old["training"]["sessions"], old["provenance"]]:
-        changes += [f"{k} {there[k]}, here {here[k]}" for k in MACHINE if there[k] != here[k]]
+        known = [k for k in MACHINE if k in there]
+        changes += [f"{k} {there[k]}, here {here[k]}" for k in known if there[k] != here[k]]
         a, b = there["versions"], here["versions"]
         changes += [f"{k} {a.get(k)}, here {b[k]}" for k in LIBRARIES if a.get(k) != b[k]]
     together = old["training"].get("replicas", 1)

@@ -44,7 +44,8 @@ def run(
     plan, failures = planned(preset, data), []
     pool, seeds = trials.pool(preset, arguments.runs), arguments.seeds
     if not arguments.page:
-        unmade = trials.missing(plan, pool, preset, data, seeds) if arguments.missing else plan
+        whole = dict.fromkeys(plan, 0)
+        unmade = trials.missing(plan, pool, preset, data, seeds) if arguments.missing else whole
         engine = engines.chosen(arguments)
         unmade = trials.makeable(unmade, engines.has_gpu(arguments))
         failures = trials.run(unmade, preset, data, arguments.runs, seeds, engine)

@@ -1,6 +1,7 @@
 """Trials: a row under a setting with one choice changed, scored on the validation set."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,8 @@ class Trial:
         """What is before row and seed in the names of its runs: its setting and change."""
         return f"{_slug(self.setting)}/{_slug(self.change)}"
 
-    def as_run(self, preset: str, data: str, runs: str, **options) -> Run:
-        """What the scheduler runs: the trial, scored on the validation set.
+    def as_run(self, preset: str, data: str, runs: str, seed: int = 0, **options) -> Run:
+        """What the scheduler runs: the trial from `seed` on, scored on the validation set.
 
         Under another preset than `ablation` a setting does not change how long is trained.
         """
@@ -66,7 +67,8 @@ class Trial:
         changes += [o for o in SETTINGS[self.setting] if full or not o.startswith(LENGTHS)]
         changes += [] if self.change == DEFAULTS else self.change.split()
         place, note = str(Path(runs, "trials", self.place)), f"({self.setting}, {self.change})"
-        return Run(preset, data, self.row, 0, place, changes=tuple(changes), note=note, **options)
+        options |= {"changes": tuple(changes), "note": note}
+        return Run(preset, data, self.row, seed, place, **options)
 
 
 Results = dict[Trial, dict[int, Committed]]  # by seed
@@ -82,14 +84,22 @@ def pool(preset: str, runs: str, results: Path = RESULTS) -> Path:
 
 
 def run(
-    trials: list[Trial], preset: str, data: str, runs: str, seeds: int, engine: scheduler.Engine
+    trials: Mapping[Trial, int],
+    preset: str,
+    data: str,
+    runs: str,
+    seeds: int,
+    engine: scheduler.Engine,
 ) -> list[str]:
-    """Make the trials that have no result, `seeds` side by side, and copy each to `pool`.
+    """Make the trials that have no result in `runs`, and copy each to `pool`.
 
-    `preset` is quick or full. Returns a sentence for each that failed.
+    Each is of the seeds from what `trials` says on, up to `seeds` - 1, side by side. `preset` is
+    quick or full. Returns a sentence for each that failed.
     """
-    options = {"replicas": seeds, "compile": preset == "full"}
-    by_run = {trial.as_run(PRESETS[preset], data, runs, **options): trial for trial in trials}
+    by_run = {}
+    for trial, first in trials.items():
+        options = {"replicas": seeds - first, "compile": preset == "full"}
+        by_run[trial.as_run(PRESETS[preset], data, runs, first, **options)] = trial
     root = pool(preset, runs)
 
     def done(run: Run) -> list[str]:
@@ -98,19 +108,22 @@ def run(
     return scheduler.run_on(engine, list(by_run), done)
 
 
-def missing(trials: list[Trial], root: Path, preset: str, data: str, seeds: int) -> list[Trial]:
-    """Those without a result below `root` of every seed from 0 to `seeds` - 1."""
+def missing(
+    trials: list[Trial], root: Path, preset: str, data: str, seeds: int
+) -> dict[Trial, int]:
+    """Those that lack a seed up to `seeds` - 1 below `root`, and the first that each lacks."""
     results = gather(trials, root, preset, data)
-    return [trial for trial in trials if not set(range(seeds)) <= results.get(trial, {}).keys()]
+    lacking = {trial: set(range(seeds)) - results.get(trial, {}).keys() for trial in trials}
+    return {trial: min(absent) for trial, absent in lacking.items() if absent}
 
 
-def makeable(trials: list[Trial], gpu: bool) -> list[Trial]:
+def makeable(trials: Mapping[Trial, int], gpu: bool) -> dict[Trial, int]:
     """Those that can be made here; without a GPU a line names the others."""
     left = [] if gpu else [trial for trial in trials if trial.takes_gpu]
     if left:
         names = ", ".join(f"{trial.row} ({trial.setting}, {trial.change})" for trial in left)
         print(f"left out, as they take a GPU and none is here: {names}")
-    return [trial for trial in trials if trial not in left]
+    return {trial: first for trial, first in trials.items() if trial not in left}
 
 
 def command(page: str, preset: str, data: str, seeds: int) -> str:

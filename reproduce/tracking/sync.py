@@ -23,6 +23,7 @@ from reproduce.tracking.killed import Unsettled, make_whole
 
 ANSWER = 15  # seconds that the server may take to answer at all
 BATCH = 10  # run folders a call of the client
+HELD = 100  # run folders that are locked at a time: each is an open file
 START, EACH = 120, 60  # seconds a call may take, and more for each piece
 SLOW = "the server did not take them in time"
 
@@ -142,21 +143,28 @@ def sync(runs: Path) -> tuple[int, int, int]:
     by_run = pieces(runs)
     if not by_run:
         raise UsageError(f"{runs} holds no offline run of W&B; name another folder with RUNS=...")
-    with ExitStack() as stack:
-        unsent = {run: unsent_of(run, written, stack) for run, written in by_run.items()}
-        if any(unsent.values()):
-            check_server()
-        unsent = {run: found and readable(found) for run, found in unsent.items()}
-        left = {run: found for run, found in unsent.items() if found}
-        said = send_all(left, runs)
-        missing = [run for run in left if not all(map(is_sent, left[run]))]
+    sent, missing, unfinished, said = 0, [], 0, ""
+    whole = list(by_run)
+    for some in (whole[i : i + HELD] for i in range(0, len(whole), HELD)):
+        with ExitStack() as stack:
+            unsent = {run: unsent_of(run, by_run[run], stack) for run in some}
+            if any(unsent.values()):
+                check_server()
+            unsent = {run: found and readable(found) for run, found in unsent.items()}
+            left = {run: found for run, found in unsent.items() if found}
+            answer = send_all(left, runs)
+            refused = [run for run in left if not all(map(is_sent, left[run]))]
+        said = said or (answer if refused else "")
+        sent, missing = sent + len(left) - len(refused), missing + refused
+        unfinished += list(unsent.values()).count(None)
+        if len(refused) >= BATCH or answer == SLOW:
+            break  # it is the server
     if missing:
         raise UsageError(
-            f"{len(left) - len(missing)} of {len(left)} runs were sent; W&B did not take "
+            f"{sent} of {sent + len(missing)} runs were sent; W&B did not take "
             f"{missing[0]} ({said}). Run the same command again to send the rest."
         )
-    unfinished = list(unsent.values()).count(None)
-    return len(left), len(by_run) - len(left) - unfinished, unfinished
+    return sent, len(by_run) - sent - unfinished, unfinished
 
 
 def main() -> None:

@@ -86,6 +86,7 @@ def test_the_resolved_yaml_gives_the_same_configuration(tmp_path):
         ("trainer.epochs='3'", ["trainer.epochs", "'3'", "whole number"]),
         ("trainer.epochs=true", ["trainer.epochs is true;", "whole number"]),
         ("trainer.epochs=null", ["trainer.epochs is null;", "whole number"]),
+        ("trainer.compile=tRUE", ["trainer.compile is 'tRUE';", "true or false"]),
         ("optimiser.learning_rate=0", ["optimiser.learning_rate", "above 0"]),
         ("optimiser.learning_rate=.inf", ["optimiser.learning_rate", "inf"]),
         ("optimiser.milestones=[0.9,0.5]", ["optimiser.milestones", "rising"]),

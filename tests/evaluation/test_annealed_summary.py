@@ -32,7 +32,8 @@ def by_image(log_prob=ANNEALED):
 
 def importance_run(folder, **values):
     """A run folder with an importance-sampled result of four images."""
-    result = {"status": "finished", "split": "test", "data_digest": "d", "samples": 500, **values}
+    result = {"status": "finished", "split": "test", "data_digest": "d", "samples": 500}
+    result |= {"nll": -WEIGHTED.mean(), **values}
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     np.savez(folder / "result.npz", log_prob=WEIGHTED)
     return folder
@@ -83,6 +84,12 @@ def test_the_importance_sampled_nll_beside_it_is_of_the_same_images(tmp_path):
 def test_a_result_of_other_images_is_not_put_beside_it(tmp_path, other):
     assert importance_sampled(tmp_path, "test", "d") is None
     assert importance_sampled(importance_run(tmp_path, **other), "test", "d") is None
+
+
+def test_a_result_and_arrays_of_different_scorings_are_not_put_beside_it(tmp_path):
+    run = importance_run(tmp_path, nll=86.0)
+    with pytest.raises(UsageError, match=r"result\.npz are of different scorings; score the run"):
+        importance_sampled(run, "test", "d")
 
 
 def test_a_result_and_arrays_of_different_images_are_refused(tmp_path):

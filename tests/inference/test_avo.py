@@ -27,7 +27,7 @@ def avo(target, x, q, noise, alphas, beta=1.0, **options):
     return sum(elbo(terms.log_weight(beta)) for terms in stages)
 
 
-def literal_stage(target, x, q, noise, alphas, t, anchor):
+def literal_stage(target, x, q, noise, alphas, t, anchor, temper=1.0):
     """Stage t by the paper's equation with torch's own distributions, nothing shared with avo.py.
 
     The value is E[log f_t(z_t) - log_ratio_t - sum_{s<t} log_ratio_s - log q_0(z_0)].
@@ -49,7 +49,7 @@ def literal_stage(target, x, q, noise, alphas, t, anchor):
     likelihood = torch.distributions.Normal(z @ weight.T + bias, 0.7).log_prob(x).sum(-1)
     prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1)
     f0 = prior if anchor == "prior" else q0.log_prob(z).sum(-1)
-    log_f = (1 - alphas[t]) * f0 + alphas[t] * (likelihood + prior)
+    log_f = (1 - alphas[t]) * f0 + alphas[t] * temper * (likelihood + prior)
     return (log_f - path).mean(0)
 
 
@@ -119,6 +119,15 @@ def test_one_step_at_alpha_one_is_the_elbo(linear_gaussian, beta, anchor):
     bound.mean().backward()
     for name, gradient in gradients(q.transitions).items():
         torch.testing.assert_close(stage[name], gradient, rtol=0, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("anchor", ["q0", "prior"])
+def test_a_temper_is_of_the_target_alone_and_not_of_what_a_stage_starts_from(model, anchor):
+    target, x, q, noise = model
+    for t, terms in enumerate(avo_stages(target, x, q, noise, ALPHAS, anchor)):
+        expected = literal_stage(target, x, q, noise, ALPHAS, t, anchor, temper=0.3)
+        actual = elbo(terms.log_weight(temper=0.3))
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
 
 
 def test_a_tempered_last_stage_is_the_tempered_elbo(model):

@@ -201,6 +201,17 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tmp_path, mon
     assert load(folder / "last.ckpt")["epoch"] == 0
 
 
+def test_a_run_that_diverges_between_two_checkpoints_keeps_its_best_weights(tmp_path, monkeypatch):
+    options = ["data.train_images=500", "trainer.checkpoint_seconds=1000", "trainer.epochs=10"]
+    monkeypatch.setattr(Training, "optimise", poisoned(Training.optimise, seed=0))
+    with pytest.raises(Diverged, match="not finite"):
+        fit(tiny("vae", tmp_path, *options))
+    folder = tmp_path / "quick" / "digits" / "vae" / "seed0"
+    training = json.loads((folder / "result.json").read_text(encoding="utf-8"))["training"]
+    assert load(folder / "last.ckpt")["epoch"] == 0
+    assert load(folder / "best.ckpt")["epoch"] == training["best_epoch"] > 0
+
+
 def test_a_diverging_command_exits_with_status_3_without_a_traceback(tmp_path):
     arguments = [*TINY, f"runs={tmp_path}", "optimiser.learning_rate=1e30"]
     result = annealed("fit", "--config", "vae", *arguments, cwd=tmp_path)
@@ -256,8 +267,10 @@ def test_a_run_of_another_kind_of_device_is_not_gone_on_with(tmp_path):
     checkpoint = load(folder / "last.ckpt")
     checkpoint["callbacks"]["Recorder"]["0"]["sessions"][-1]["device_type"] = "cuda"
     AtomicCheckpointIO().save_checkpoint(checkpoint, folder / "last.ckpt")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     with pytest.raises(UsageError, match="was trained on cuda and cannot go on on cpu"):
-        fit(tiny("vae", tmp_path), resume=True)
+        fit(tiny("vae", tmp_path, "trainer.accelerator=cpu"), resume=True)
+    assert all((folder / name).read_bytes() == content for name, content in before.items())
 
 
 def test_a_kill_while_the_first_metrics_are_written_is_no_obstacle(tmp_path):

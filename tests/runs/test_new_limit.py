@@ -107,12 +107,23 @@ def test_metrics_that_lack_an_epoch_of_the_checkpoint_are_one_sentence(damage, t
     broken = {"a line lost": head + last, "zeros": head + first + "\0" * 40, "empty": ""}
     broken["its end lost"] = head + first + last[:9]
     path.write_text(broken[damage], encoding="utf-8")
-    longer = tiny("vae", tmp_path, "trainer.epochs=3")
+    before, longer = files_of(folder), tiny("vae", tmp_path, "trainer.epochs=3")
     with pytest.raises(UsageError, match=r"metrics\.csv lacks an epoch of the 2 that"):
         fit(longer, resume=True, new_limit=True)
-    assert path.read_text(encoding="utf-8") == broken[damage]
+    assert files_of(folder) == before
     path.unlink()
     assert read_metrics(fit(longer, resume=True, new_limit=True)).epoch.tolist() == [2]
+    longest = tiny("vae", tmp_path, "trainer.epochs=4")
+    assert read_metrics(fit(longest, resume=True, new_limit=True)).epoch.tolist() == [2, 3]
+
+
+def test_metrics_that_were_removed_may_be_written_without_a_checkpoint_after_them(tmp_path):
+    folder = fit(tiny("vae", tmp_path, "trainer.epochs=2"))
+    path = folder / "metrics.csv"
+    head, *_, last = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text(head + "2" + last[1:], encoding="utf-8")  # of an epoch that was lost by a kill
+    longer = tiny("vae", tmp_path, "trainer.epochs=4")
+    assert read_metrics(fit(longer, resume=True, new_limit=True)).epoch.tolist() == [2, 3]
 
 
 def test_a_run_whose_patience_is_spent_keeps_its_numbers_under_a_further_limit(tmp_path):

@@ -28,10 +28,10 @@ def main() -> None:
     committed.commit(page.PAGE, source)
     failures, seeds = [], arguments.seeds or SEEDS[preset]
     for data in page.DATA[preset]:
-        planned = nonlinear.plan(data)
+        plan = nonlinear.plan(data)
+        planned = dict.fromkeys(plan, 0)
         if arguments.missing:
-            pool = trials.pool(preset, runs)
-            planned = trials.missing(planned, pool, preset, data, seeds)
+            planned = trials.missing(plan, trials.pool(preset, runs), preset, data, seeds)
         failures += trials.run(planned, preset, data, runs, seeds, engines.chosen(arguments))
     folder = common.folder("collapse", preset)
     print(f"page: {folder / 'index.md'} (numbers {page.make(source, folder)})")

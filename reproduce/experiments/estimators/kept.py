@@ -3,7 +3,6 @@
 Curves of training are left out: the page shows none.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ from annealed.evaluation.batch_file import differences
 from annealed.evaluation.result import RESULT, place, read_placed
 from annealed.utils.arrays import read_arrays
 from annealed.utils.errors import UsageError
-from annealed.utils.files import locked
+from annealed.utils.files import locked, replace
 from reproduce.experiments.estimators.design import Budget, from_prior
 from reproduce.experiments.estimators.scoring import Scoring
 from reproduce.results import scored
@@ -75,7 +74,7 @@ def commit(scored: Mapping[str, Sequence[Scored]], budget: Budget, folder: Path)
     target = pack_of(budget.preset, budget.data, folder)
     target.path.parent.mkdir(parents=True, exist_ok=True)
     label = "the folder of results"
-    with locked(target.path.parent, label, wait=True), TemporaryDirectory(dir=folder) as scratch:
+    with locked(target.path.parent, label, wait=True), TemporaryDirectory() as scratch:
         pack = pack_of(budget.preset, budget.data, Path(scratch))
         pack.path.parent.mkdir()
         by_seed: dict[str, dict[str, Scored]] = {}
@@ -88,8 +87,8 @@ def commit(scored: Mapping[str, Sequence[Scored]], budget: Budget, folder: Path)
             read(part, Path(scratch))
         for name, one in _sizes(budget, folder).items():
             _put(pack, name, {"": one})
-        os.replace(pack.arrays, target.arrays)
-        os.replace(pack.path, target.path)
+        for new, old in ((pack.arrays, target.arrays), (pack.path, target.path)):
+            replace(old, lambda f, new=new: f.write(new.read_bytes()))
 
 
 def add(run: Path, budget: Budget, folder: Path) -> None:

@@ -96,8 +96,10 @@ def untyped(value: Any) -> Any:
         return [untyped(v) for v in value]
     if not isinstance(value, Scalar) or value.quoted:
         return value.text if isinstance(value, Scalar) else value
-    if value.text.lower() in ("true", "false") or value.text in NULL:
-        return BOOLEANS.get(value.text)
+    if value.text in NULL:
+        return None
+    if value.text in BOOLEANS and value.text.lower() in ("true", "false"):
+        return BOOLEANS[value.text]
     if INTEGER.fullmatch(value.text):
         return int(value.text)
     return float(value.text) if FLOAT.fullmatch(value.text) else value.text

@@ -10,6 +10,7 @@ from annealed.utils.arrays import Arrays, index_of_part, read_arrays
 from annealed.utils.errors import Diverged, UsageError
 
 AGAIN = "score the run again"
+CLOSE = 1e-4  # nats
 SPACED = "images_spaced"  # the key of a result of images evenly spaced in a sorted split
 
 
@@ -66,7 +67,10 @@ def importance_sampled(run: Path, split: str, digest: str) -> tuple[np.ndarray, 
     if any(result.get(key) != value for key, value in wanted.items()):
         return None
     path = (run / RESULT).with_suffix(".npz")
-    return read_arrays(path, "log_prob", advice=AGAIN)["log_prob"], result["samples"]
+    log_prob = read_arrays(path, "log_prob", advice=AGAIN)["log_prob"]
+    if not abs(result["nll"] + log_prob.mean()) < CLOSE:  # a kill between the two leaves them so
+        raise UsageError(f"{run / RESULT} and {path.name} are of different scorings; {AGAIN}.")
+    return log_prob, result["samples"]
 
 
 def beside_importance(

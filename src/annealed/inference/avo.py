@@ -28,6 +28,7 @@ def avo_stages(
     before it held fixed. The intractable log q_{t-1}(z_{t-1}), constant for stage t, is replaced by
     the path's log q_0 + sum_{s<t} log_ratio_s: the gradient is the same and the value is the ELBO
     of the path cut at t, a lower bound of log Z_t. The last stage's terms are those of the ELBO.
+    Under a `temper` of the terms p(x, .)^temper is in the place of p(x, .), and f_0 stays.
 
     x (B, X), noise (num_draws, S, B, D). `alphas` has one entry a transition and ends in 1.
     `anchor` is f_0: `q0` or `prior`. `train_decoder` names the stages that reach the target's
@@ -68,8 +69,8 @@ def avo_stages(
         stage_target = target if trains else fixed_target
         log_likelihood, log_prior = stage_target(x, z_new)
         log_anchor = base.log_prob(z_new) if anchor == "q0" else log_prior
-        log_f = alpha * log_prior + (1.0 - alpha) * log_anchor  # f_t without its likelihood
-        yield Terms(alpha * log_likelihood, log_f, log_path + log_ratio)
+        annealed = alpha * log_likelihood, alpha * log_prior
+        yield Terms(*annealed, log_path + log_ratio, (1.0 - alpha) * log_anchor)
         z, log_path = z_new.detach(), log_path + log_ratio.detach()
         context = context if new_context is context else new_context.detach()
 

@@ -13,7 +13,7 @@ from annealed.inference.transitions import Transition
 
 
 class Householder(Transition):
-    """z' = z - 2 v (v . z) / |v|^2 with v = W v_previous.
+    """z' = z - 2 v (v . z) / |v|^2 with v = W v_previous + b.
 
     Tomczak & Welling 2016 (arXiv 1611.09630, equations 4 and 8). The context of the first
     reflection is the encoder's; each reflection hands its own v on as the next one's context.

@@ -13,15 +13,18 @@ class Thermodynamic(Objective):
     """The left Riemann sum of the thermodynamic integral log Z = int_0^1 E_{pi_b}[log w] db.
 
     pi_b is proportional to q w^b, and the sum has `partitions` K terms at 0 = b_0 < ... < b_{K-1},
-    up to b_K = 1: it is the ELBO for K = 1 and rises to log Z. Each expectation is over the S =
-    `samples` draws of q by their weights w^b, so that in the limit of K it is the IWAE bound of S.
-    b_1, ..., b_K are `schedules.alphas`: evenly spaced, or in the logarithm (`geometric`), from
-    `first_beta` to 1.
+    up to b_K = 1: its value is the ELBO's for K = 1 and rises to log Z. Each expectation is over
+    the S = `samples` draws of q by their weights w^b, so that in the limit of K it is the IWAE
+    bound of S. b_1, ..., b_K are `schedules.alphas`: evenly spaced, or in the logarithm
+    (`geometric`), from `first_beta` to 1.
 
     Its gradient is the covariance estimator, for the target's parameters and for q_0's: the points
     are held fixed, and E_{pi_b}[grad log w] + Cov_{pi_b}(grad log(q w^b), log w) is estimated by
-    the same weights. For posteriors without transitions. With a warm-up w has its `beta` and
-    `temper`. Raises ValueError for fewer than two samples: one has no covariance.
+    the same weights, with S in the denominator: at b = 0 its expectation is (S - 1) / S of the
+    exact one. The authors' code multiplies it by S / (S - 1) at every b.
+
+    For posteriors without transitions. With a warm-up w has its `beta` and `temper`. Raises
+    ValueError for fewer than two samples: one has no covariance.
     """
 
     def __init__(

@@ -151,9 +151,10 @@ def ring() -> Energy:
 def energy(name: str) -> Energy:
     """One of the nine energies, a to i, over z (..., 2); raises ValueError for another name.
 
-    a, e and f follow energies 1, 2 and 3 of Rezende & Mohamed 2015 (arXiv 1505.05770), e and f with
-    damping along z1; b, c and d follow Huang et al. 2018 (arXiv 1809.01818), i their
-    code; g and h are harder mixtures, d further apart and 25 modes.
+    a and e follow energies 1 and 2 of Rezende & Mohamed 2015 (arXiv 1505.05770), e and f as in
+    Huang's torchkit (U5 and U6): damped along z1, and f's branch is at z1 = 2, of width 1, where
+    that paper's energy 3 has it at 1, of 0.6. b, c and d follow Huang et al. 2018 (arXiv
+    1809.01818), i their code; g and h are harder mixtures, d further apart and 25 modes.
     """
     if name not in DENSITIES:
         raise ValueError(f"unknown energy {name!r}; accepted: {', '.join(NAMES)}")

@@ -9,7 +9,7 @@ from annealed.config.fields import OptionError
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, identity, place, read_placed
 from annealed.runs import limit
-from annealed.training.checkpoints import LAST
+from annealed.training.checkpoints import LAST, recorded
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 
@@ -154,7 +154,7 @@ def seeds_of(checkpoint: dict[str, Any], folder: Path, wanted: list[Config]) -> 
 
     Raises UsageError where it cannot go on with the runs that are `wanted`.
     """
-    seeds = [int(seed) for seed in checkpoint.get("callbacks", {}).get("Recorder", {})]
+    seeds = [int(seed) for seed in recorded(checkpoint)]
     missing = [run_folder(c) for c in wanted if not (run_folder(c) / CONFIG).exists()]
     if missing or not {c.seed for c in wanted} <= set(seeds):
         reason = f"{missing[0]} is gone" if missing else f"it is of seeds {seeds or 'unknown'}"

@@ -4,11 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from annealed.compute.device import device_of
 from annealed.config.schema import Config
 from annealed.evaluation.result import RESULT, read_placed, read_result
-from annealed.training.checkpoints import BEST, LAST, load
-from annealed.training.record import check_device
+from annealed.training.checkpoints import BEST, LAST, load, recorded
 from annealed.utils.errors import UsageError
 
 KEY = "trainer.epochs"
@@ -48,10 +46,7 @@ def check(
                 f"{folder / LAST} is gone: the run of {scored[0]} cannot go on to another {KEY}."
             )
         return
-    records = list(checkpoint.get("callbacks", {}).get("Recorder", {}).values())
-    now = device_of(config).type
-    for record in records:  # training would find out as well, when the old result is set aside
-        check_device(folder, record["sessions"][-1]["device_type"], now)
+    records = list(recorded(checkpoint).values())
     # a kill between the two leaves the best one newer than the last
     done = [load(run / BEST)["epoch"] + 1 for run in runs if (run / BEST).exists()]
     done += [record["epochs"] for record in records]

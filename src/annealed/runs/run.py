@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annealed.compute.compiling import watched
+from annealed.compute.device import device_of
 from annealed.compute.machine import Machine, resolve
 from annealed.compute.ranks import Ranks
 from annealed.config.registry import imported_files
@@ -26,9 +27,9 @@ from annealed.runs.problems import Problem, problem
 from annealed.runs.report import opening
 from annealed.runs.wandb_settings import resolve_mode
 from annealed.training import distributed
-from annealed.training.checkpoints import LAST, PREVIOUS, load, recover
+from annealed.training.checkpoints import LAST, PREVIOUS, load, recorded, recover
 from annealed.training.progress import Progress
-from annealed.training.record import Record
+from annealed.training.record import Record, check_record
 from annealed.training.trainer import train
 from annealed.utils.files import locked
 from annealed.utils.provenance import OUTSIDE, outside_commit, provenance, tell_unknown_commit
@@ -66,6 +67,9 @@ def fit(
             check_claim(config, folder, folder, resume, new_limit)
         for one in unfinished:
             check_claim(one, run_folder(one), folder, resume, new_limit)
+        for one in unfinished:  # training would find out as well, with the folder changed already
+            if state := recorded(checkpoint).get(str(one.seed)):
+                check_record(run_folder(one), state, device_of(one).type)
         if unfinished:
             if new_limit:
                 limit.check(config, folder, [run_folder(one) for one in unfinished], checkpoint)

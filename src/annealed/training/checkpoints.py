@@ -49,6 +49,11 @@ def recover(folder: Path) -> dict[str, Any] | None:
         return checkpoint
 
 
+def recorded(checkpoint: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """The state of each record in a last checkpoint, by seed; empty where there is none."""
+    return (checkpoint or {}).get("callbacks", {}).get("Recorder", {})
+
+
 def load(path: Path, map_location="cpu") -> dict[str, Any]:
     """A checkpoint of this package; raises UsageError with one sentence otherwise."""
     try:

@@ -22,6 +22,7 @@ class Record:
     """
 
     state = ("epochs", "best_elbo", "best_epoch", "seconds", "share", "diverged", "sessions")
+    state += ("metrics_from",)
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Record:
         self.folder, self.config, self.logger = folder, config, logger
         self.writes = writes  # false in a process that only trains beside the one that does
         self.epochs, self.best_elbo, self.best_epoch = 0, -float("inf"), -1
+        self.metrics_from = 0  # the first epoch that metrics.csv has, where it was removed since
         # of training; the part of it that counts as this seed's, of those trained side by side
         self.seconds, self.share = 0.0, 0.0
         self.diverged: str | None = None  # the reason
@@ -89,19 +91,17 @@ class Record:
     def trim(self) -> None:
         """Drop rows of metrics beyond the epochs that are recorded.
 
-        Raises UsageError where the file is there and lacks one of those.
+        Where the file was removed the metrics begin here. Raises UsageError as `kept_rows` does.
         """
         path = self.folder / METRICS
-        if not self.writes or not path.exists():
+        if not self.writes:
             return
-        head, *lines = path.read_text(encoding="utf-8").splitlines(True) or [""]
-        recorded = [line for line in lines[: self.epochs] if line.endswith("\n")]
-        if [line.partition(",")[0] for line in recorded] != list(map(str, range(self.epochs))):
-            raise UsageError(
-                f"{path} lacks an epoch of the {self.epochs} that the checkpoint has; put it back, "
-                "or remove it to go on without the metrics of these epochs."
-            )
-        replace_text(path, "".join([head, *recorded])) if recorded else path.unlink()
+        rows = kept_rows(path, self.metrics_from, self.epochs)
+        if not rows:
+            path.unlink(missing_ok=True)
+            self.metrics_from = self.epochs
+        else:
+            replace_text(path, "".join(rows))
 
     def _append(self, row: dict[str, Any]) -> None:
         path = self.folder / METRICS
@@ -113,6 +113,36 @@ class Record:
             f.write(line)
             f.flush()
             os.fsync(f.fileno())  # a checkpoint, which is synced too, never has more epochs
+
+
+def kept_rows(path: Path, first: int, epochs: int) -> list[str]:
+    """The head of the metrics at `path` and their rows from epoch `first` up to `epochs` epochs.
+
+    Empty without such rows where the file is gone, or was and has the epochs after them alone.
+    Raises UsageError where it is there and lacks one of them.
+    """
+    if not path.exists():
+        return []
+    head, *lines = path.read_text(encoding="utf-8").splitlines(True) or [""]
+    names = [line.partition(",")[0] for line in lines]
+    if names[:1] == [str(epochs)] or first == epochs:
+        return []
+    rows = [line for line in lines[: epochs - first] if line.endswith("\n")]
+    if names[: len(rows)] != list(map(str, range(first, epochs))):
+        raise UsageError(
+            f"{path} lacks an epoch of the {epochs} that the checkpoint has; put it back, "
+            "or remove it to go on without the metrics of these epochs."
+        )
+    return [head, *rows]
+
+
+def check_record(folder: Path, state: dict[str, Any], device: str) -> None:
+    """Raise UsageError where the run in `folder` cannot go on from a record's `state` on `device`.
+
+    Nothing is changed; see `check_device` and `kept_rows`.
+    """
+    check_device(folder, state["sessions"][-1]["device_type"], device)
+    kept_rows(folder / METRICS, state.get("metrics_from", 0), state["epochs"])
 
 
 def check_device(folder: Path, earlier: str, now: str) -> None:

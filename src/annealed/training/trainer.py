@@ -72,5 +72,6 @@ def train(
             except Diverged:
                 for seed in training.seeds:
                     records[seed].diverged = training.diverged[seed]
+                    records[seed].save_best()  # the last checkpoint may be epochs old
     except SystemExit:  # Lightning's answer to SIGINT and SIGTERM, with a status of its own
         raise KeyboardInterrupt from None

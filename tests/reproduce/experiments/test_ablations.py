@@ -130,14 +130,17 @@ def test_trials_go_where_the_command_line_says(monkeypatch, tmp_path):
 
 def test_kept_trials_are_not_made_again_where_only_missing_ones_are_asked_for(pool):
     plan = [BASE, OTHER, Trial("all images", "hvi")]
-    assert trials.missing(plan, pool, "quick", "digits", 2) == plan[2:]
-    assert trials.missing(plan, pool, "quick", "digits", 3) == plan
+    assert trials.missing(plan, pool, "quick", "digits", 2) == {plan[2]: 0}
+    further = trials.missing(plan, pool, "quick", "digits", 3)
+    assert further == {BASE: 2, OTHER: 2, plan[2]: 0}
+    run = BASE.as_run("quick", "digits", "runs", further[BASE], replicas=1)
+    assert run.config().seed == 2
 
 
 def test_trials_that_take_a_gpu_are_left_out_without_one_and_named(monkeypatch, tmp_path, capsys):
     kept, taking = (Trial("all images", "vae", c) for c in ("defaults", "trainer.precision=tf32"))
     asked = []
-    monkeypatch.setattr(trials, "run", lambda made, *_: asked.append(made) or [])
+    monkeypatch.setattr(trials, "run", lambda made, *_: asked.append(list(made)) or [])
     options = ["--preset", "quick", "--data", "digits", "--runs", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["ablations", *options])
     for here in (False, True):

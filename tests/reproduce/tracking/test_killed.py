@@ -129,7 +129,11 @@ def test_a_batch_that_is_refused_is_sent_run_by_run_but_for_what_has_begun(tmp_p
     assert len(calls) == 1 + 3  # then it is the server
 
 
-def test_a_killed_run_is_sent_as_far_as_its_record_goes_and_keeps_no_other_back(server, tmp_path):
+@pytest.mark.parametrize("held", [3, 100])
+def test_a_killed_run_is_sent_as_far_as_its_record_goes_and_keeps_no_other_back(
+    server, tmp_path, monkeypatch, held
+):
+    monkeypatch.setattr(module, "HELD", held)
     runs = tmp_path / "runs"
     for name, first, epochs in (("a", 0, 40), ("a", 40, 2), ("b", 0, 40), ("b", 40, 2)):
         log(runs / name, first, epochs)
