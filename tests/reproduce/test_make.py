@@ -60,6 +60,15 @@ def test_a_folder_of_any_name_reaches_every_target(make, target):
         assert value(make(target, RUNS=name, CELL="short/mnist/vae/seed0"), "--runs") == name
 
 
+def test_a_switch_is_on_with_anything_but_0(make):
+    options = {"COMPILE": "--compile", "KEEP": "--keep", "IMPORT": "--allow-import"}
+    options["NEW_LIMIT"] = "--new-limit"
+    for given, on in (("1", True), ("yes", True), ("0", False), ("", False)):
+        table = make("reproduce-table", **dict.fromkeys(options, given))
+        assert [option in table for option in options.values()] == [on] * 4
+        assert ("--missing" in make("reproduce-toy", MISSING=given)) == on
+
+
 def test_other_variables_are_one_word_each_or_words_where_they_are_a_list(make):
     table = make(
         "reproduce-table", ROWS="vae,my rows/it's.yaml", DATA="digits", JOBS="2", SEEDS="3"

@@ -100,7 +100,7 @@ def test_the_benchmark_is_measured_once_and_then_come_both_tables_and_their_repo
 
 def test_the_environment_chooses_what_is_run(script, noted, monkeypatch):
     chosen = {"PRESET": "short", "DATA": "digits", "ROWS": "vae,hvi", "SEEDS": "3", "REPLICAS": "2"}
-    chosen |= {"COMPILE": "", "JOBS": "4", "RUNS": "my runs", "BENCHMARK": ""}
+    chosen |= {"COMPILE": "0", "JOBS": "4", "RUNS": "my runs", "BENCHMARK": ""}
     for name, value in {**chosen, "SET": "trainer.epochs=9 wandb.mode=disabled"}.items():
         monkeypatch.setenv(name, value)
     assert call(script).returncode == 0
