@@ -114,9 +114,8 @@ def _place(
     place = folder if output is None else output
     label = "the run folder" if output is None else "the folder of --output"
     with locked(place, label, otherwise="name another folder with --output"):
-        _check_place(place / name, {**identity(config), **(asked or {})})
-        if output is not None:
-            _check_run(place / name, config)
+        same = {**identity(config), **(asked or {})}
+        _check_place(place / name, same, None if output is None else config)
         yield place
 
 
@@ -145,20 +144,11 @@ def _imported() -> dict:
     return {OUTSIDE: foreign} if foreign else {}
 
 
-def _check_run(path: Path, config: Config) -> None:
-    """Raise UsageError where `path` holds an evaluation of a run of another configuration."""
-    if not path.exists():
-        return
-    if found := differing(config, scored_config(path, read_result(path)), FREE):
-        key, there, here = found
-        raise UsageError(
-            f"{path} is of another run, whose {key} is {there} (now {here}); name another folder "
-            "with --output."
-        )
+def _check_place(path: Path, here: dict, config: Config | None = None) -> None:
+    """Raise UsageError where `path` holds an evaluation with other values than those of `here`.
 
-
-def _check_place(path: Path, here: dict) -> None:
-    """Raise UsageError where `path` holds an evaluation with other values than those of `here`."""
+    With `config` that of a run of another configuration is refused, too.
+    """
     if not path.exists():
         return
     there = {SPACED: False, **read_result(path)}
@@ -170,3 +160,9 @@ def _check_place(path: Path, here: dict) -> None:
         raise UsageError(f"{path} is of other images; {ADVICE}.")
     if other:
         raise UsageError(f"{path} is of another run; name another folder with --output.")
+    if config and (found := differing(config, scored_config(path, there), FREE)):
+        key, value, now = found
+        raise UsageError(
+            f"{path} is of another run, whose {key} is {value} (now {now}); name another folder "
+            "with --output."
+        )
