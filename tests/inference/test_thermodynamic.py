@@ -103,6 +103,25 @@ def test_one_partition_is_the_elbo_in_value_and_expected_gradient():
         torch.testing.assert_close(actual, expected, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize("samples", [2, 3, 10])
+def test_the_gradient_at_beta_zero_is_unbiased_with_few_samples(samples):
+    target, q = one_dimensional()
+    parameters = [*target.parameters(), *q.parameters()]
+    exact = torch.cat(torch.autograd.grad(riemann(target, q, [0.0, 1.0]), parameters))
+    objective, images = Thermodynamic(samples, 1), 100_000
+    x = X.expand(images, 1)
+    gradients = []
+    for seed in range(12):
+        g = torch.Generator().manual_seed(seed)
+        noise = torch.randn(1, samples, images, 1, generator=g, dtype=torch.float64)
+        ((value, _),) = objective(ObjectiveInputs(target, q, x, noise))
+        gradients.append(torch.cat(torch.autograd.grad(value.mean(), parameters)))
+    draws = torch.stack(gradients)
+    error = draws.std(0) / len(draws) ** 0.5
+    assert (error < 0.02).all()
+    assert ((draws.mean(0) - exact).abs() < 5 * error).all()
+
+
 @pytest.mark.parametrize("spacing", ["linear", "geometric"])
 def test_many_partitions_are_the_importance_weighted_bound_of_the_same_draws(
     linear_gaussian, spacing

@@ -20,8 +20,8 @@ class Thermodynamic(Objective):
 
     Its gradient is the covariance estimator, for the target's parameters and for q_0's: the points
     are held fixed, and E_{pi_b}[grad log w] + Cov_{pi_b}(grad log(q w^b), log w) is estimated by
-    the same weights, with S in the denominator: at b = 0 its expectation is (S - 1) / S of the
-    exact one. The authors' code multiplies it by S / (S - 1) at every b.
+    the same weights. The covariance is multiplied by S / (S - 1), as in the authors' code, which
+    makes the gradient at b = 0 unbiased; at b > 0 the weights leave a bias of order 1 / S.
 
     For posteriors without transitions. With a warm-up w has its `beta` and `temper`. Raises
     ValueError for fewer than two samples: one has no covariance.
@@ -67,5 +67,6 @@ def weighted(beta: float, log_w: Tensor, log_q: Tensor) -> Tensor:
     weight = (beta * log_w).softmax(0).detach()
     value = (weight * log_w).sum(0)
     surplus = weight * (log_w - value).detach()
-    covariance = (surplus * (log_q + beta * log_w)).sum(0)
+    unbiased = len(log_w) / (len(log_w) - 1)  # at beta = 0, where the draws are q's own
+    covariance = unbiased * (surplus * (log_q + beta * log_w)).sum(0)
     return value + covariance - covariance.detach()
