@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from annealed.config.schema import Config
 from annealed.evaluation.result import read_result
+from annealed.runs.folders import claim, differing, each_seed, scored_config
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_json, replace_text
 from reproduce.experiments.page_work import PageWork, Source
@@ -60,13 +62,21 @@ class UnitPage:
 class Entry:
     """A result as JSON, what stands beside it as NPZ, and the names of the arrays to keep.
 
-    `setup` is what a unit is made by today.
+    By `setup` a unit is made today, by `config` a run.
     """
 
     path: Path
     beside: Path
     shown: tuple[str, ...]
     setup: dict | None = None
+    config: Config | None = None
+
+    def made(self, result: dict) -> bool:
+        """Whether `result` is what it makes today."""
+        if self.config is None:
+            return result.get("setup") == self.setup
+        there = scored_config(self.path, result)
+        return differing(self.config, there, ("trainer.accelerator",)) is None
 
 
 def entries(works: Sequence[Work]) -> Iterator[Entry]:
@@ -78,7 +88,8 @@ def entries(works: Sequence[Work]) -> Iterator[Entry]:
                     shown = place.shown if seed == 0 else ()
                     yield Entry(place.path(seed), place.arrays(seed), shown, place.setup)
         else:
-            yield from (Entry(p, p.with_suffix(".npz"), ("log_prob",)) for p in work.results())
+            for path, config in zip(work.results(), each_seed(work.config()), strict=True):
+                yield Entry(path, path.with_suffix(".npz"), ("log_prob",), config=config)
 
 
 def commit(page: UnitPage, source: Source) -> None:
@@ -133,14 +144,14 @@ def restore(page: UnitPage, results: Path, runs: Path) -> Source:
             what = "has a result that the page does not need,"
             raise UsageError(f"{path} {what} {more[0]}; make the page again.")
         for name, entry in expected.items():
-            if stored[name].get("setup") != entry.setup:
+            if not entry.made(stored[name]):
                 raise UsageError(f"{path}: {name} was made by another setup; make the page again.")
         _write(expected, stored, path)
     return source
 
 
 def take(page: UnitPage, source: Source) -> int:
-    """Write committed results of units as they are made today where `source.runs` has none.
+    """Write committed results as they are made today where `source.runs` has none.
 
     Returns how many; the others are left to be made. Raises UsageError where the file of committed
     results is there and cannot be read.
@@ -149,12 +160,15 @@ def take(page: UnitPage, source: Source) -> int:
     for pack, works in page.by_pack(source).items():
         path = source.results / f"{pack}.jsonl"
         stored = _read(path) if path.exists() else {}
-        units = [work for work in works if isinstance(work, PageWork)]
         lacking = {
             name: entry
-            for name, entry in _by_place(units, source.runs).items()
-            if not entry.path.exists() and stored.get(name, {}).get("setup") == entry.setup
+            for name, entry in _by_place(works, source.runs).items()
+            if name in stored and not entry.path.exists() and entry.made(stored[name])
         }
+        for entry in lacking.values():
+            entry.path.parent.mkdir(parents=True, exist_ok=True)
+            if entry.config:
+                claim(entry.config, entry.path.parent, entry.path.parent)
         _write(lacking, stored, path)
         taken += len(lacking)
     return taken

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from test_noise import TINY
 
+from annealed.config import to_dict
 from annealed.utils.errors import UsageError
 from reproduce.experiments import committed, page_command, page_work
 from reproduce.experiments.committed import UnitPage
@@ -23,6 +24,13 @@ SEEDS = 2
 
 def read(path):
     return path.read_text(encoding="utf-8")
+
+
+def result_of(run):
+    """What a finished run says of itself, but for its numbers."""
+    config = to_dict(run.config()) | {"runs": "runs"}  # as it is committed
+    named = {"row": run.row, "preset": run.preset, "data": run.data, "seed": run.seed}
+    return {"status": "finished", **named, "provenance": CODE, "config": config}
 
 
 def make(source, folder):
@@ -175,9 +183,10 @@ def test_runs_beside_the_units_are_committed_with_them(tmp_path, monkeypatch):
     beside = UnitPage("beside", page.make, lambda s: [r for r in rows(s) if r.row == "iaf"])
     monkeypatch.setattr(Source, "plan", lambda *_: [])
     source = Source("full", 1, str(tmp_path / "runs"), tmp_path / "results")
-    (path,) = beside.works(source)[0].results()
+    (run,) = beside.works(source)
+    (path,) = run.results()
     path.parent.mkdir(parents=True)
-    record = {"status": "finished", "seed": 0, "provenance": CODE}
+    record = result_of(run)
     path.write_text(json.dumps(record), encoding="utf-8")
     np.savez(path.with_suffix(".npz"), log_prob=np.array([-1.5, -2.5]), k_hat=np.zeros(2))
     committed.commit(beside, source)
@@ -187,3 +196,27 @@ def test_runs_beside_the_units_are_committed_with_them(tmp_path, monkeypatch):
     with np.load(again.with_suffix(".npz")) as stored:
         assert list(stored) == ["log_prob"]
         assert stored["log_prob"].tolist() == [-1.5, -2.5]
+    claimed = replace(source, runs=str(tmp_path / "taken"))
+    assert committed.take(beside, claimed) == 1
+    (taken,) = beside.works(claimed)
+    assert taken.done()
+    assert committed.take(beside, claimed) == 0
+
+
+def test_a_run_of_another_configuration_is_not_taken_and_no_page_is_made_of_it(
+    tmp_path, monkeypatch
+):
+    beside = UnitPage("beside", page.make, lambda s: [r for r in rows(s) if r.row == "iaf"])
+    monkeypatch.setattr(Source, "plan", lambda *_: [])
+    source = Source("full", 1, str(tmp_path / "runs"), tmp_path / "results")
+    (run,) = beside.works(source)
+    record = result_of(replace(run, changes=("trainer.epochs=7",)))
+    (path,) = run.results()
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record), encoding="utf-8")
+    committed.commit(beside, source)
+    copy = replace(source, runs=str(tmp_path / "copy"))
+    assert committed.take(beside, copy) == 0
+    assert not beside.works(copy)[0].folder().exists()
+    with pytest.raises(UsageError, match=r"iaf/seed0/result.json was made by another setup"):
+        committed.restore(beside, source.results, tmp_path / "again")
