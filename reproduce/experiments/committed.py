@@ -6,18 +6,18 @@ Curves of training are left out: no page shows them.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from annealed.config.schema import Config
 from annealed.evaluation.result import read_result
-from annealed.runs.folders import claim, differing, each_seed, scored_config
+from annealed.runs.folders import claim
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_json, replace_text
+from reproduce.experiments.entries import Entry, entries
 from reproduce.experiments.page_work import PageWork, Source
 from reproduce.results.portable import portable
 from reproduce.scheduling.work import Work
@@ -56,40 +56,6 @@ class UnitPage:
             name = work.page if isinstance(work, PageWork) else self.units
             packs.setdefault(name, []).append(work)
         return packs
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A result as JSON, what stands beside it as NPZ, and the names of the arrays to keep.
-
-    By `setup` a unit is made today, by `config` a run.
-    """
-
-    path: Path
-    beside: Path
-    shown: tuple[str, ...]
-    setup: dict | None = None
-    config: Config | None = None
-
-    def made(self, result: dict) -> bool:
-        """Whether `result` is what it makes today."""
-        if self.config is None:
-            return result.get("setup") == self.setup
-        there = scored_config(self.path, result)
-        return differing(self.config, there, ("trainer.accelerator",)) is None
-
-
-def entries(works: Sequence[Work]) -> Iterator[Entry]:
-    """Every result of `works`, folder by folder; of units the first seed's arrays are shown."""
-    for work in works:
-        if isinstance(work, PageWork):
-            for place in work.places:
-                for seed in range(work.seeds):
-                    shown = place.shown if seed == 0 else ()
-                    yield Entry(place.path(seed), place.arrays(seed), shown, place.setup)
-        else:
-            for path, config in zip(work.results(), each_seed(work.config()), strict=True):
-                yield Entry(path, path.with_suffix(".npz"), ("log_prob",), config=config)
 
 
 def commit(page: UnitPage, source: Source) -> None:
