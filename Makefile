@@ -47,9 +47,9 @@ help: ## list the targets
 
 reproduce: $(READY) ## PRESET=quick|full: every page but that of CelebA, and the table (short, 3 seeds under full)
 	@$(if $(filter-out quick full,$(PRESET)),echo "PRESET is $(PRESET); accepted: quick or full"; exit 2)
-	@$(MAKE) reproduce-table $(if $(filter full,$(PRESET)),PRESET=short KEEP=1 $(if $(call given,SEEDS),,SEEDS=3),KEEP=)
-	@for page in $(PAGES); do $(MAKE) reproduce-$$page PRESET=$(PRESET) || exit; done
-	@$(if $(filter full,$(PRESET)),$(MAKE) page)
+	@status=0; $(MAKE) reproduce-table $(if $(filter full,$(PRESET)),PRESET=short KEEP=1 $(if $(call given,SEEDS),,SEEDS=3),KEEP=) || status=$$?; \
+	for page in $(PAGES); do $(MAKE) reproduce-$$page PRESET=$(PRESET) || status=$$?; done; \
+	$(if $(filter full,$(PRESET)),$(MAKE) page || status=$$?;) exit $$status
 
 reproduce-table: $(READY) $(RAY) ## train and score what is missing, write reports/<preset>/nll_table.*
 	@$(BIN)/python -m reproduce --preset $(call text,PRESET) --seeds $(call text,SEEDS) --runs $(call text,RUNS) \

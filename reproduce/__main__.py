@@ -10,9 +10,10 @@ from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from annealed.utils.paths import argument
 from reproduce.results.locations import choose_data, reports_folder
+from reproduce.results.published_sizes import place_of_row
 from reproduce.results.scored import scored_among
 from reproduce.results.selection import results_of
-from reproduce.results.store import commit_results, place_of_row
+from reproduce.results.store import commit_results
 from reproduce.scheduling import engines, failed, scheduler
 from reproduce.scheduling.run_grid import ROWS, Run, rows_of, run_grid
 from reproduce.table import nll_table

@@ -4,18 +4,19 @@ A record is a run's whole result, its metrics by epoch and the test images' log 
 comparison and curve is made again of them, without a run folder.
 """
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from annealed.config import read_resolved
-from annealed.config.loader import config_folder, find_file
 from annealed.config.registry import METHODS
 from annealed.evaluation.result import RESULT, place, read_placed
-from annealed.runs.folders import CONFIG
+from annealed.runs.folders import CONFIG, differing, scored_config
 from annealed.training.record import METRICS
 from annealed.utils.arrays import read_arrays
 from annealed.utils.errors import UsageError
@@ -23,7 +24,6 @@ from reproduce.results.pack import SUFFIX, Pack
 from reproduce.results.portable import portable
 
 RESULTS = Path("reports", "results")
-PUBLISHED_SIZES = "published"  # in a pack, what precedes the rows of configs/published/
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,17 @@ def pack_of(preset: str, data: str, results: Path = RESULTS) -> Pack:
     return Pack(results / preset / f"{data}{SUFFIX}")
 
 
+class MadeAgain(UsageError):
+    """What is committed is another run's of the same configuration."""
+
+
 def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Committed:
     """Put the record of the finished run in folder `run` into its pack, its name below `below`.
 
     Where the runs are on this machine is left out of it.
 
-    Raises UsageError where another run's result is there already: a committed number is replaced by
-    hand alone.
+    Raises UsageError where another run's result is there already, MadeAgain if both have one
+    configuration: a committed number is replaced by hand alone.
     """
     result = read_placed(run / RESULT)
     result = portable(result, result["config"]["runs"])
@@ -118,10 +122,23 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     if there is None:
         there = pack.add(committed.name, result, *_arrays(run, result), keep=True)
     if there != result:
-        raise UsageError(
-            f"{committed} holds another run's result; remove its line to keep that of {run}."
-        )
+        kept = f"{committed} holds another run's result"
+        advice = f"remove its line to keep that of {run}."
+        if _one_configuration(run, result, there):
+            both = f"{_nll(there)} there, {_nll(result)} here"
+            raise MadeAgain(f"{kept}, of the same configuration, and stays: {both}; {advice}")
+        raise UsageError(f"{kept}; {advice}")
     return committed
+
+
+def _one_configuration(run: Path, result: dict, there: dict) -> bool:
+    ours, theirs = (scored_config(run / RESULT, one) for one in (result, there))
+    return differing(ours, theirs, ("trainer.accelerator",)) is None
+
+
+def _nll(result: dict) -> str:
+    finished = result["status"] == "finished"
+    return f"NLL {result['nll']:.4f}" if finished else result["status"]
 
 
 def _arrays(run: Path, result: dict) -> tuple[pd.DataFrame | None, np.ndarray | None]:
@@ -134,23 +151,17 @@ def _arrays(run: Path, result: dict) -> tuple[pd.DataFrame | None, np.ndarray | 
     return pd.read_csv(metrics) if metrics.exists() else None, log_prob
 
 
-def published_sizes() -> list[str]:
-    """The rows of configs/published/."""
-    return sorted(path.stem for path in (config_folder() / PUBLISHED_SIZES).glob("*.yaml"))
-
-
-def place_of_row(row: str) -> str:
-    """What precedes the row of a configuration, by name or path: the table has the others alone."""
-    published = (config_folder() / PUBLISHED_SIZES).resolve()
-    return PUBLISHED_SIZES if find_file(row).resolve().parent == published else ""
-
-
 def commit_results(finished: Iterable[Path], results: Path = RESULTS, below: str = "") -> list[str]:
-    """`commit_result` of the run of every result.json; returns a sentence for each refusal."""
+    """`commit_result` of the run of every result.json; returns a sentence for each refusal.
+
+    A cell that was made again is none: what is committed stays, and a line has both NLLs.
+    """
     refusals = []
     for path in finished:
         try:
             commit_result(path.parent, results, below)
+        except MadeAgain as again:
+            tqdm.write(str(again), file=sys.stderr)  # above the scheduler's bars
         except UsageError as error:
             refusals.append(str(error))
     return refusals

@@ -20,16 +20,10 @@ from reproduce.experiments.estimators.scoring import Scoring
 from reproduce.results import scored
 from reproduce.results.pack import Pack
 from reproduce.results.portable import portable
+from reproduce.results.published_sizes import PUBLISHED_SIZES, published_sizes
 from reproduce.results.scored import AIS, ANNEALED, FOLDER, Scored, keys, same_weights
 from reproduce.results.selection import select
-from reproduce.results.store import (
-    PUBLISHED_SIZES,
-    RESULTS,
-    committed_results,
-    name_of,
-    pack_of,
-    published_sizes,
-)
+from reproduce.results.store import RESULTS, committed_results, name_of, pack_of
 
 OF_THE_RUN = ("row", "method", "preset", "data", "seed", "split", "binarisation", "data_digest")
 OF_THE_RUN += ("data_images", "training", "config")  # what a result of AIS repeats

@@ -18,9 +18,10 @@ from reproduce.experiments.successors.design import (
     Toy,
 )
 from reproduce.results import paired, published
+from reproduce.results.published_sizes import PUBLISHED_SIZES
 from reproduce.results.scored import scored_among
 from reproduce.results.statistics import interval
-from reproduce.results.store import PUBLISHED_SIZES, Committed, committed_results
+from reproduce.results.store import Committed, committed_results
 from reproduce.table import annealed_columns, nll_table
 
 RING = ("log_z", "ess", "rarest_mode")

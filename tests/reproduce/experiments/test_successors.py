@@ -28,7 +28,7 @@ from reproduce.experiments.successors import cost, design, page, run, summary, t
 from reproduce.experiments.successors.cost import Counted, Step, evaluations
 from reproduce.experiments.successors.design import METHODS, ROWS, SUCCESSORS, Cost, Ring, Toy
 from reproduce.experiments.units import finish
-from reproduce.results import store
+from reproduce.results import published_sizes, store
 
 RING = nested.Budget(steps=3, seeds=2, batches=4, paths=20, hidden=8)
 TOYS = paths.Budget(steps=3, seeds=2, samples=8, draws=300, hidden=8)
@@ -253,10 +253,10 @@ def test_rows_of_published_sizes_are_configurations_and_say_the_published_number
 def test_published_sizes_are_kept_beside_the_rows_of_the_table(tmp_path, monkeypatch):
     sizes, own = ROOT / "configs" / "published" / "thin2021.yaml", tmp_path / "thin2021.yaml"
     own.write_text(read(sizes), encoding="utf-8")
-    places = [store.place_of_row(str(row)) for row in (sizes, own, "hvi", "uha.yaml")]
+    places = [published_sizes.place_of_row(str(row)) for row in (sizes, own, "hvi", "uha.yaml")]
     assert places == ["published", "", "", ""]
     monkeypatch.chdir(ROOT)
-    assert store.place_of_row("configs/published/thin2021.yaml") == "published"
+    assert published_sizes.place_of_row("configs/published/thin2021.yaml") == "published"
     pack = store.pack_of("short", "mnist", tmp_path)
     for row, place, nll, s in (("hvi", "", 86.0, 1000), ("thin2021", "published/", 85.0, 500)):
         made = result(row, 0, nll, samples=s)

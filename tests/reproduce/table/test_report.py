@@ -44,7 +44,7 @@ def test_a_committed_result_is_the_runs_own_and_is_not_replaced(runs, tmp_path):
     assert store.commit_result(runs[0], tmp_path) == committed[0]  # the same again is no harm
     assert committed[0].pack.path.read_bytes() == before
     replace_result(committed[0], nll=1.0)
-    with pytest.raises(UsageError, match="#vae/seed0 holds another run's result; remove its line"):
+    with pytest.raises(UsageError, match="#vae/seed0 holds another run's result, of the same"):
         store.commit_result(runs[0], tmp_path)
     assert committed[0].read()["nll"] == 1.0
 
