@@ -12,7 +12,7 @@ import torch
 from annealed.compute.device import forget_nvml
 from annealed.runs import cli
 from annealed.utils.errors import UsageError
-from annealed.utils.files import replace_text
+from annealed.utils.files import replace_text, write_errors_explained
 from annealed.utils.provenance import provenance
 from reproduce.benchmark import against, estimators, scaling
 from reproduce.benchmark.measurements import ROWS, Budget, Measurement, merged, read, write
@@ -157,9 +157,10 @@ def main() -> None:
     peers = None if arguments.no_peers else install_peers(Path("runs", "benchmark", "peers"))
     size = Budget(arguments.rounds, arguments.images, arguments.samples, device, peers, rows)
     folder = Path(arguments.folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with write_errors_explained(folder, "nothing was measured"):
+        folder.mkdir(parents=True, exist_ok=True)
     csv = folder / "benchmark.csv"
-    lines = read(csv) if arguments.sections or rows != ROWS else []
+    lines = read(csv)  # a section that is measured replaces what was there of it
     for name in chosen:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         origin = measured_by(device, arguments.rounds)

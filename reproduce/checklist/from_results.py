@@ -63,17 +63,32 @@ def splits(record: Record) -> Evidence:
     wrong += [p for p, r in record.finished.items() if r["data"] not in ASSETS["data"]]
     scored = {(r["data"], r["test_images"], r.get("split", "test")) for r in _known(record)}
     parts = [f"{data}: scored on {n} {split} images" for data, n, split in sorted(scored)]
+    by_ais = {(r["data"], r[AIS]["test_images"]) for r in _known(record) if AIS in r}
+    parts += [f"{data}: by AIS scored on {n} of them" for data, n in sorted(by_ais)]
     parts += [f"{data}: {ASSETS['data'][data]['images']}" for data in _data(record)]
     files = [ASSETS["data"][data]["code"] for data in _data(record)]
     return every(record.finished, wrong, "; ".join(parts), files, "names its split")
 
 
 def preprocessing(record: Record) -> Evidence:
-    """How the images were binarised; none is excluded."""
+    """How the images were binarised, and which results are of a part of them."""
     wrong = [p for p, r in record.finished.items() if not r.get("binarisation")]
     kinds = sorted({f"{r['data']}: {r.get('binarisation')}" for r in record.finished.values()})
-    text = f"binarisation, {'; '.join(kinds)}; no image is excluded"
+    parts = Counter(filter(None, map(_part, record.finished.values())))
+    of_a_part = "; ".join(f"{part}: {n} results" for part, n in sorted(parts.items()))
+    left_out = f"but in trials of a part of them: {of_a_part}" if parts else "anywhere"
+    text = f"binarisation, {'; '.join(kinds)}; no image is excluded {left_out}"
     return every(record.finished, wrong, text, ["src/annealed/data/images.py"], "names it")
+
+
+def _part(result: dict) -> str:
+    """The part of the data set that a result is of; empty where it is of all."""
+    options, said = result["config"]["data"], []
+    if options.get("train_images") is not None:
+        said.append(f"{options['train_images']} images to train on")
+    if options.get("held_out_images") is not None:
+        said.append(f"{options['held_out_images']} of each held-out split")
+    return f"{result['data']}, {' and '.join(said)}" if said else ""
 
 
 def hardware(record: Record) -> Evidence:

@@ -60,7 +60,7 @@ def visible(variable: str) -> list[str]:
 
 def _indices(text: str) -> list[int]:
     parts = [part.strip() for part in text.removesuffix(",").split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if not all(re.fullmatch("[0-9]{1,6}", part) for part in parts):
         raise UsageError(f"--devices is {text!r}; {ACCEPTED}.")
     numbers = [int(part) for part in parts]
     if "," not in text:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from annealed.utils.errors import UsageError
+from annealed.utils.errors import Diverged, UsageError
 from annealed.utils.files import locked, replace as replace_file, write_errors_explained
 from reproduce.scheduling import ray_node, worker_process
 from reproduce.scheduling.work import Work
@@ -57,8 +57,9 @@ class ClusterJob:
             self.message = f"Ray gave it up: {reason.strip().splitlines()[0]}"
             return LOST
         self.message = outcome["message"]
+        made = outcome["status"] in (0, Diverged.status)
         try:
-            self.write(outcome["files"])
+            self.write(outcome["files"] if made else {})
         except UsageError as error:  # in use, or nothing can be written here
             self.message = str(error)
             return error.status

@@ -3,6 +3,7 @@
 Sent to nodes by value, so it stands on the standard library and `worker_process` alone.
 """
 
+import hashlib
 import os
 import socket
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from reproduce.scheduling import worker_process
 
 POLL = 0.5  # seconds
-OWN_RUNS = "ANNEALED_NODE_RUNS"  # where a node without the driver's disk has its run folders
+OWN_RUNS = "ANNEALED_NODE_RUNS"  # where a node without the driver's disk has its folders of runs
 RUNS = "{runs}"  # stands in arguments for the node's folder of runs
 
 
@@ -48,6 +49,11 @@ class States:
         return self.states
 
 
+def own_folder(runs: str) -> str:
+    """The name in $ANNEALED_NODE_RUNS of what the driver has in `runs`: trials have many such."""
+    return hashlib.sha256(runs.encode()).hexdigest()[:12]
+
+
 def execute(assignment: Assignment, states) -> dict:
     """Run a work; returns the exit status, why it ended and, from another disk, its files.
 
@@ -57,7 +63,9 @@ def execute(assignment: Assignment, states) -> dict:
     sees the same runs. Ended by `ray.cancel`, the process is stopped first.
     """
     shared = OWN_RUNS not in os.environ and Path(assignment.runs, assignment.marker).exists()
-    runs = Path(os.environ.get(OWN_RUNS, assignment.runs)).absolute()
+    runs = Path(assignment.runs)
+    if OWN_RUNS in os.environ:
+        runs = Path(os.environ[OWN_RUNS], own_folder(assignment.runs)).absolute()
     arguments = [argument.replace(RUNS, str(runs)) for argument in assignment.arguments]
     process = worker_process.start(
         [sys.executable, *arguments],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from annealed.config.registry import allow_import
 from annealed.evaluation.annealed_options import AnnealedScoreOptions
-from annealed.runs import annealed_cli, cli
+from annealed.runs import annealed_cli, cli, parent_watch
 from annealed.runs.machine_keys import OVERRIDES_HELP
 from annealed.utils.errors import UsageError
 from annealed.utils.paths import argument
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES_HELP)
     cli.add_verbose(parser)
     arguments = parser.parse_intermixed_args()
+    parent_watch.stop_with_parent()
     if arguments.verbose:
         cli.speak()
     if arguments.allow_import:

@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -423,6 +425,39 @@ def test_mnist_is_downloaded_whole_from_a_mirror(tmp_path, monkeypatch):
         server.shutdown()
     assert images.digest() == load_images("mnist", str(mnist_folder()), 0).digest()
     assert sorted(p.name for p in (tmp_path / "fresh").iterdir()) == ["MNIST"]
+
+
+@contextmanager
+def answering(reply: bytes):
+    """The address of a server that sends `reply`, headers and all, to every request and closes."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(reply)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+NO_HTTP = b"this is no HTTP\r\n\r\n"
+CUT_CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n0 1 0 1"
+CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 78400000\r\n\r\n0 1 0 1 "
+PORTAL = b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n<html>Log in</html>"
+
+
+@pytest.mark.parametrize("reply", [NO_HTTP, CUT_CHUNK, CUT, PORTAL])
+@pytest.mark.parametrize("data", ["mnist", "mnist_static"])
+def test_a_download_of_something_else_is_told_and_not_kept(offline, monkeypatch, data, reply):
+    root = offline / "root"
+    with answering(reply) as address:
+        monkeypatch.setattr(mnist.MNIST, "mirrors", [address])
+        monkeypatch.setattr(mnist_static, "ADDRESS", address)
+        with pytest.raises(DataNotFound, match=f"^{data}: .* could not be downloaded"):
+            load_images(data, str(root), 0)
+    assert not root.exists()
 
 
 def text_of(bits: np.ndarray) -> bytes:

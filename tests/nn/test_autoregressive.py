@@ -124,6 +124,8 @@ def test_a_row_trains_with_it_alone_and_side_by_side(row, tmp_path):
 def test_an_even_kernel_is_refused():
     with pytest.raises(UsageError, match=r"network.kernel is 4; accepted: odd"):
         configuration.load("vae", ["network.kernel=4"])
+    with pytest.raises(UsageError, match=r"network.kernel is 1; accepted: .*3"):
+        configuration.load("vae", ["network.kernel=1"])
 
 
 def test_information_is_zero_where_the_decoder_ignores_z_and_exact_where_it_copies_it():

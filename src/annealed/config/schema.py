@@ -42,7 +42,7 @@ class NetworkOptions:
     residual_blocks: int = number(1, low=0)
     channels: int = number(16, low=1)
     blocks: int = number(3, low=0)
-    kernel: int = number(5, low=1)
+    kernel: int = number(5, low=3)
     pixel_order: str = choice("raster", "s_curve", default="raster")
 
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+FAILURES = (OSError, RuntimeError, ValueError, HTTPException)  # of urllib and torchvision
 
 
 @contextmanager

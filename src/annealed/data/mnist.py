@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
-from annealed.data.fetching import reason, scratch_in
+from annealed.data.fetching import FAILURES, reason, scratch_in
 from annealed.data.locations import corrupt, not_found
 from annealed.data.reading import decompressed, find_file, read
 
@@ -74,6 +74,6 @@ def _download(root: Path, missing: list[str]) -> None:
             MNIST(scratch, train=True, download=True)
             for name in missing:
                 os.replace(scratch / RAW / name, root / RAW / name)
-    except (OSError, RuntimeError) as error:
+    except FAILURES as error:
         files = "the four IDX files, .gz or not,"
         raise not_found("mnist", missing[0], root, RAW, reason(error), files) from None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
-from annealed.data.fetching import reason, scratch_in
+from annealed.data.fetching import FAILURES, reason, scratch_in
 from annealed.data.locations import cache_root, corrupt, not_found
 from annealed.data.reading import decompressed, find_file, read
 from annealed.utils.errors import UsageError
@@ -38,19 +38,25 @@ def load(root: Path) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _split(root: Path, split: str) -> Tensor:
-    source = _source(root, f"binarized_mnist_{split}.amat")
+    source = _source(root, split)
     content = read(source)
     name = f"{split}-{sha256(content)[:16]}.npy"
     packed = _read_cache(name, split)
     if packed is None:
-        packed = parse(source, content, SPLITS[split])
-        if digest(packed) != DIGESTS[split]:
-            raise corrupt(source, "is not the static binarisation of MNIST (SHA-256)")
+        packed = _packed(source, content, split)
         _write_cache(name, packed)
     return torch.from_numpy(np.unpackbits(packed, axis=1) * np.uint8(255))
 
 
-def _source(root: Path, name: str) -> Path:
+def _packed(path: Path, content: bytes, split: str) -> np.ndarray:
+    packed = parse(path, content, SPLITS[split])
+    if digest(packed) != DIGESTS[split]:
+        raise corrupt(path, "is not the static binarisation of MNIST (SHA-256)")
+    return packed
+
+
+def _source(root: Path, split: str) -> Path:
+    name = f"binarized_mnist_{split}.amat"
     folders = (root / FOLDER, root)
     place = find_file(folder / f"{name}{end}" for folder in folders for end in ("", ".gz"))
     if place:
@@ -59,10 +65,19 @@ def _source(root: Path, name: str) -> Path:
     try:
         with scratch_in(target.parent) as scratch:
             download_url(ADDRESS + name, str(scratch), name)
+            _check_download(scratch / name, split)
             os.replace(scratch / name, target)
-    except (OSError, RuntimeError) as error:
+    except FAILURES as error:
         raise not_found("mnist_static", f"{name}[.gz]", root, FOLDER, reason(error)) from None
     return target
+
+
+def _check_download(path: Path, split: str) -> None:
+    """Raise RuntimeError for what is cut or another page: no server says how the file should be."""
+    try:
+        _packed(path, read(path), split)
+    except UsageError:
+        raise RuntimeError(f"{ADDRESS}{path.name} is cut off or something else") from None
 
 
 def parse(path: Path, content: bytes, images: int) -> np.ndarray:

@@ -224,4 +224,5 @@ def test_a_node_makes_a_unit_on_its_own_disk(alone, monkeypatch, tmp_path):
     assert ClusterJob(SimpleNamespace(ray=ray), work, 1, "it", 2).status() == 0
     assert work.done()
     assert numbers(work)[0][0] == pytest.approx(numbers(alone[0])[0][0], rel=1e-4)
-    assert numbers(replace(work, runs=str(tmp_path / "node"))) == numbers(work)
+    there = tmp_path / "node" / ray_node.own_folder(assigned.runs)
+    assert numbers(replace(work, runs=str(there))) == numbers(work)

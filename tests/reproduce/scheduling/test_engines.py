@@ -216,7 +216,28 @@ def test_what_a_node_made_on_its_own_disk_is_written_here_under_the_locks(
             assert job.receive() == InUse.status
     assert job.status() == 0
     assert run.done()
-    assert (node / "short/mnist/vae/seed0/result.json").exists() != shared
+    there = node / ray_node.own_folder(str(runs))
+    assert (there / "short/mnist/vae/seed0/result.json").exists() != shared
+
+
+def test_a_node_keeps_trials_apart_and_the_result_of_a_work_that_failed_is_not_written(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv(ray_node.OWN_RUNS, str(tmp_path / "node"))
+    monkeypatch.setattr(ray_node, "POLL", 0.05)
+    cluster = SimpleNamespace(count=1, threads=1, marker=".seen")
+    states = SimpleNamespace(report=SimpleNamespace(remote=lambda *state: None))
+    outcomes = {}
+    for change, command in (("a", "echo '{}' > result.json"), ("b", "exit 2")):
+        runs = tmp_path / "runs" / "trials" / change
+        (run,) = cheap(runs, 1, shell(command))
+        outcomes[change] = ray_node.execute(Cluster.assignment(cluster, run, runs), states)
+    assert [len(o["files"]) for o in outcomes.values()] == [1, 0]
+    failed = {**outcomes["a"], "status": 2}
+    ray = SimpleNamespace(get=lambda reference: failed)
+    job = ClusterJob(SimpleNamespace(ray=ray), run, 1, "it", 2)
+    assert job.receive() == 2
+    assert not run.results()[0].exists()
 
 
 def trainings(places):
@@ -239,7 +260,8 @@ class Killer(threading.Thread):
 
     def __init__(self, shared, nodes, second, alone):
         super().__init__(daemon=True)
-        self.places, self.first_place = (alone, shared), alone
+        self.first_place = alone / ray_node.own_folder(str(shared))
+        self.places = self.first_place, shared
         self.nodes, self.second = nodes, second
         self.killed, self.over = {}, threading.Event()
 

@@ -218,6 +218,8 @@ def test_a_work_that_uses_no_gpu_sees_none(tmp_path, devices):
 def test_devices_are_a_count_or_a_list(monkeypatch, capsys):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(UsageError, match=r"--devices is '9{30}'; accepted: a count"):
+        gpus.parse("9" * 30)
     assert gpus.parse("3") == ["0", "1", "2"]
     assert "--devices 3: no GPU is visible, so runs train on the CPU" in capsys.readouterr().err
     assert gpus.parse("0,3") == ["0", "3"]
