@@ -63,7 +63,7 @@ def markdown(lines: list[Measurement]) -> str:
         "",
         "Made by `make benchmark`. Cases of a section take turns (A B C, A B C, ...); a time is "
         "the median of the turns after one that is not counted. Sections with peak memory have the "
-        "faster of two fresh processes a case, without turns. Only ratios within a section mean "
+        "fastest of a few fresh processes a case. Only ratios within a section mean "
         "anything elsewhere: each says how many times the time of the case named beside it. The "
         "protocol's sizes: 784 pixels, 300 gated units, 40 latents, batch 100, one CPU thread. "
         "Annealing and estimators are timed by the CPU seconds of their process, each estimator "

@@ -81,7 +81,10 @@ def lightning(size: Budget) -> list[Measurement]:
     measured, short = [], size.train[: max(size.images // 4, BATCH)]
     for row in size.rows:
         plainly = "plain Lightning, 5 seeds in sequence"
-        cases: dict[str, Case] = {plainly: plain.in_sequence(row, short, size.device, 5)}
+        alone = plain.in_sequence(row, short, size.device, 5)
+        cases: dict[str, Case] = {plainly: alone}
+        if size.onednn:
+            cases["plain Lightning, oneDNN, 5 seeds in sequence"] = by_onednn(alone)
         for count in (1, 5):
             for how, overrides in (("", ()), (", compiled", ("trainer.compile=true",))):
                 name = f"ours, {count} seed{'s' if count > 1 else ''}{how}"

@@ -56,14 +56,15 @@ def depth(size: Budget) -> list[Measurement]:
 def _memory(
     row: str, how: str, name: str, size: Budget, letter: str, values: tuple[int, ...], item: str
 ) -> list[Measurement]:
-    """Measurements with the peak memory of each value, the fastest of a few fresh processes."""
-    measured = {}
-    for value in values:
-        runs = [
-            in_fresh_process("reproduce.benchmark.memory", row, str(value), how)
-            for _ in range(max(size.rounds // 2, 1))
-        ]
-        measured[f"{letter} = {value}"] = min(runs, key=lambda run: run["milliseconds"])
+    """Measurements with the peak memory of each value, the fastest of a few fresh processes.
+
+    The values take turns, so that what else the machine does falls on all alike.
+    """
+    runs: dict[str, list[dict]] = {f"{letter} = {value}": [] for value in values}
+    for _ in range(max(size.rounds // 2, 1)):
+        for value, made in zip(values, runs.values(), strict=True):
+            made.append(in_fresh_process("reproduce.benchmark.memory", row, str(value), how))
+    measured = {case: min(made, key=lambda run: run["milliseconds"]) for case, made in runs.items()}
     against = next(iter(measured))
     spent = {case: run["milliseconds"] / 1e3 for case, run in measured.items()}
     lines = measurements(f"{letter}, {name}", item, spent, dict.fromkeys(spent, 1), against)

@@ -75,8 +75,8 @@ def preprocessing(record: Record) -> Evidence:
     wrong = [p for p, r in record.finished.items() if not r.get("binarisation")]
     kinds = sorted({f"{r['data']}: {r.get('binarisation')}" for r in record.finished.values()})
     parts = Counter(filter(None, map(_part, record.finished.values())))
-    of_a_part = "; ".join(f"{part}: {n} results" for part, n in sorted(parts.items()))
-    left_out = f"but in trials of a part of them: {of_a_part}" if parts else "anywhere"
+    counts = [f"{part}: {n} result{'s' if n > 1 else ''}" for part, n in sorted(parts.items())]
+    left_out = f"but in trials of a part of them: {'; '.join(counts)}" if parts else "anywhere"
     text = f"binarisation, {'; '.join(kinds)}; no image is excluded {left_out}"
     return every(record.finished, wrong, text, ["src/annealed/data/images.py"], "names it")
 

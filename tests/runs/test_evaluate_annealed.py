@@ -11,6 +11,7 @@ import torch
 from commands import Command, annealed, sentence
 from tiny_runs import Killed, tiny
 
+from annealed import evaluate as evaluate_command
 from annealed.compute.machine import resolve
 from annealed.evaluation import annealed_score
 from annealed.evaluation.annealed_options import AnnealedScoreOptions
@@ -18,7 +19,7 @@ from annealed.evaluation.annealed_score import AnnealedScore, row_start
 from annealed.evaluation.annealed_summary import read_annealed
 from annealed.inference.importance import log_marginal
 from annealed.models.targets import Joint
-from annealed.runs import problems
+from annealed.runs import parent_watch, problems
 from annealed.runs.load import configured, trained
 from annealed.runs.rescore import evaluate, evaluate_annealed
 from annealed.runs.run import fit
@@ -329,3 +330,16 @@ def test_a_toy_is_refused(tmp_path):
 def test_an_evaluation_that_is_none_is_refused_by_name(run):
     with pytest.raises(UsageError, match=r"result\.json is not a result of --estimator ais\.$"):
         read_annealed(run / "result.json")
+
+
+def test_a_scoring_ends_with_the_process_that_started_it(tmp_path, monkeypatch):
+    class Watched(Exception):
+        pass
+
+    def watch():
+        raise Watched
+
+    monkeypatch.setattr(parent_watch, "stop_with_parent", watch)
+    monkeypatch.setattr("sys.argv", ["annealed.evaluate", str(tmp_path), "--estimator", "ais"])
+    with pytest.raises(Watched):
+        evaluate_command.main()

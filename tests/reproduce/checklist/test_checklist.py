@@ -14,7 +14,7 @@ from annealed import config as configuration
 from annealed.config.datasets import NAMES
 from annealed.data.images import load_images
 from annealed.evaluation.result import identity
-from reproduce.checklist import answers, page
+from reproduce.checklist import answers, from_files, from_results, page
 from reproduce.checklist.answers import NA, NO, OPEN, YES
 from reproduce.checklist.record import ASSETS, Record
 from reproduce.results.store import RESULTS, Committed, every_result, pack_of
@@ -144,6 +144,29 @@ TAKE = {  # evidence -> one way to take it away
     "weights": without("reports/vae.ckpt"),
     "readme_table": say("README.md", "| VAE |", "| VAF |"),
 }
+
+
+def test_a_part_of_a_data_set_is_named_and_so_are_the_images_of_ais(root):
+    place, splits = from_results.preprocessing, from_results.splits
+    assert place(Record(root)).text.endswith("no image is excluded anywhere")
+
+    def part(record):
+        record["config"]["data"] |= {"train_images": 5000, "held_out_images": 200}
+        record["ais"] = {"test_images": 275}
+
+    change(root, part)
+    said = "no image is excluded but in trials of a part of them: mnist, 5000 images to train on"
+    assert place(Record(root)).text.endswith(f"{said} and 200 of each held-out split: 1 result")
+    assert "mnist: by AIS scored on 275 of them" in splits(Record(root)).text
+
+
+def test_a_benchmark_without_the_memory_of_scoring_is_no_evidence_of_it(root):
+    assert from_files.complexity(Record(root)).holds
+    csv = root / "reports" / "benchmark.csv"
+    lines = csv.read_text(encoding="utf-8").splitlines(keepends=True)
+    csv.write_text("".join(line for line in lines if "memory" not in line), encoding="utf-8")
+    assert "megabytes" in lines[0]
+    assert not from_files.complexity(Record(root)).holds
 
 
 def questions():

@@ -1,5 +1,6 @@
 """The reports against the results, and a run against a second run of it."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -197,10 +198,16 @@ def test_readme_is_not_touched_by_another_report(root):
         readme.update(before.replace("short/", "paper/"), root)
 
 
-def test_a_repository_without_a_readme_is_one_sentence(root):
+def test_a_readme_and_a_figure_that_are_gone_are_told_beside_a_wrong_number(root, monkeypatch):
+    def render(_):
+        raise UsageError("curves.png is not a PNG")
+
+    monkeypatch.setattr(overview, "render", render)
     (root / "README.md").unlink()
-    with pytest.raises(UsageError, match=r"README\.md has no"):
-        verify.verify(root)
+    spoil(root / f"{TABLE}.tex", "VAE", "VAF")
+    sentences, _ = verify.verify(root)
+    for said in (r"nll_table\.tex", r"README\.md has no", "curves.png is not a PNG"):
+        assert any(re.search(said, sentence) for sentence in sentences), said
     assert not readme.refresh(root, root / "reports" / "short" / "digits")
 
 
