@@ -75,7 +75,7 @@ Results = dict[Trial, dict[int, Committed]]  # by seed
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text)  # a minus sign stays: -1 is not 1
+    return re.sub(r"[^\w.]+", "-", text)
 
 
 def pool(preset: str, runs: str, results: Path = RESULTS) -> Path:

@@ -128,12 +128,6 @@ def test_trials_go_where_the_command_line_says(monkeypatch, tmp_path):
     assert placed == [(2, 2, ["4", "6"]), (3, 1, [])]
 
 
-def test_two_changes_have_two_places():
-    changes = ("method.alpha=0.5", "method.alpha=-0.5", "method.alpha=5e-1", "method.alpha=[0,5]")
-    places = {Trial("all images", "renyi", change).place for change in changes}
-    assert len(places) == len(changes)
-
-
 def test_kept_trials_are_not_made_again_where_only_missing_ones_are_asked_for(pool):
     plan = [BASE, OTHER, Trial("all images", "hvi")]
     assert trials.missing(plan, pool, "quick", "digits", 2) == {plan[2]: 0}
