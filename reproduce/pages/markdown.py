@@ -14,6 +14,17 @@ def spread(mean: float, half: float, form: str = ".2f") -> str:
     return text if not np.isfinite(half) else f"{text} ± {number(half, form.lstrip('+'))}"
 
 
+def bounds(low: float, high: float, form: str = "+.2f") -> str:
+    """An interval, or a dash where there is none."""
+    return f"{low:{form}} to {high:{form}}" if np.isfinite([low, high]).all() else "-"
+
+
+def seeds(line) -> str:
+    """How many seeds of a line of a summary finished and, where some diverged, how many did."""
+    diverged = getattr(line, "diverged", 0)  # NaN of a line without any, where another has some
+    return f"{line.seeds}" + (f" ({diverged:.0f} diverged)" if diverged > 0 else "")
+
+
 def markdown_table(head: list[str], lines: list[list[str]], text_columns: int) -> str:
     """A Markdown table whose first columns are text and the others numbers."""
     rule = ["---"] * text_columns + ["---:"] * (len(head) - text_columns)

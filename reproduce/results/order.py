@@ -52,9 +52,10 @@ def resampled(results: list[Committed]) -> dict[str, float]:
     """How often the order is the published one when seeds and test images are drawn anew.
 
     Seeds that all rows of `ranked` have and images are drawn as by `bootstrap.means`, the same for
-    every row. `whole` is the share of draws whose means have the whole published order,
-    `best` that in which the row published as best has the lowest mean; `tau_low` and `tau_high`
-    hold 95% of the draws' Kendall's tau. Empty with fewer than two such rows or seeds.
+    every row; `seeds` is how many these are. `whole` is the share of draws whose means have the
+    whole published order, `best` that in which the row published as best has the lowest mean;
+    `tau_low` and `tau_high` hold 95% of the draws' Kendall's tau. Empty with fewer than two such
+    rows or seeds.
     """
     rows = by_row(results)
     of_rows = [rows[row] for row in ranked(results) if row in rows]
@@ -67,4 +68,5 @@ def resampled(results: list[Committed]) -> dict[str, float]:
     taus = tau(means[:, first] - means[:, second])
     low, high = np.quantile(taus, [0.025, 0.975])
     best = (means[:, :1] < means[:, 1:]).all(1)
-    return {"whole": (taus == 1).mean(), "best": best.mean(), "tau_low": low, "tau_high": high}
+    shares = {"whole": (taus == 1).mean(), "best": best.mean()}
+    return {"seeds": len(seeds), **shares, "tau_low": low, "tau_high": high}

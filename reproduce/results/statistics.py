@@ -56,13 +56,15 @@ def compare(difference: np.ndarray) -> dict[str, float]:
     """`over_seeds` of paired differences (seeds, images), and a 95% interval over both.
 
     That is of `bootstrap.means`. `p_bootstrap` is two-sided for a difference of zero, and below
-    0.05 where this interval leaves zero out. One seed has none.
+    0.05 where this interval leaves zero out. One seed has neither.
     """
     seeds, images = difference.shape
-    draws = bootstrap.means(difference, seeds, images)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    p_bootstrap = min(2 * (tail + 1) / (len(draws) + 1), 1.0)  # never 0: draws are finitely many
+    low = high = p_bootstrap = np.nan
+    if seeds > 1:
+        draws = bootstrap.means(difference, seeds, images)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        tail = min((draws <= 0).sum(), (draws >= 0).sum())
+        p_bootstrap = min(2 * (tail + 1) / (len(draws) + 1), 1.0)  # draws are finitely many
     t = over_seeds(difference.mean(1))
     return {
         "seeds": seeds,
@@ -71,7 +73,7 @@ def compare(difference: np.ndarray) -> dict[str, float]:
         "bootstrap_low": low,
         "bootstrap_high": high,
         **{key: t[key] for key in ("effect", "p_t")},
-        "p_bootstrap": p_bootstrap if seeds > 1 else np.nan,
+        "p_bootstrap": p_bootstrap,
     }
 
 
@@ -93,10 +95,13 @@ def adjust(comparisons: pd.DataFrame) -> pd.DataFrame:
     return comparisons.assign(**{f"holm_{test}": holm(comparisons[f"p_{test}"]) for test in tests})
 
 
-def outcome(comparison) -> str:
-    """What a line of `adjust` shows by t over seeds after Holm's correction."""
+BETTER = "first is better", "second is better"  # a difference below zero, and one above
+
+
+def outcome(comparison, words: tuple[str, str] = BETTER) -> str:
+    """What a line of `adjust` shows by t over seeds after Holm's correction, in these `words`."""
     if comparison.seeds < 2:
         return "one seed"
     if not comparison.holm_t < 0.05:
         return "not shown"
-    return "first is better" if comparison.difference < 0 else "second is better"
+    return words[0] if comparison.difference < 0 else words[1]

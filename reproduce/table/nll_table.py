@@ -8,7 +8,7 @@ import pandas as pd
 from annealed.evaluation.result import trusted_k
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
-from reproduce.pages.markdown import markdown_table, number
+from reproduce.pages.markdown import markdown_table, number, seeds
 from reproduce.results import published
 from reproduce.results.scored import Scored
 from reproduce.results.selection import select
@@ -81,7 +81,6 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int, anneale
     head += ["2020 replication", "train min", *annealed_columns.HEAD * bool(annealed)]
     lines = []
     for r in table.itertuples():
-        seeds = f"{r.seeds}" + (f" ({r.diverged} diverged)" if r.diverged else "")
         cells = [
             r.label,
             number(r.published),
@@ -90,7 +89,7 @@ def markdown(table: pd.DataFrame, title: str, source: str, samples: int, anneale
             interval(r),
             number(r.difference, "+.2f"),
             r.verdict,
-            seeds,
+            seeds(r),
             number(r.mc_error, ".3f"),
             number(r.elbo),
             number(r.rate),

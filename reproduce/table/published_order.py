@@ -46,9 +46,9 @@ def certainty(made: list[Committed], best: str) -> str:
     if not sure:
         return ""
     return (
-        f" Of {RESAMPLES:,} draws of seeds and images {100 * sure['whole']:.1f} % have the whole "
-        f"published order, and in {100 * sure['best']:.1f} % {label(best)} is the best of these "
-        f"rows; 95 % of the draws have a tau from {sure['tau_low']:+.2f} to "
-        f"{sure['tau_high']:+.2f}. The draws take their seeds from the few there are, and "
-        "understate what more seeds might change."
+        f" Of {RESAMPLES:,} draws of the {sure['seeds']} seeds that all these rows have and of "
+        f"images {100 * sure['whole']:.1f} % have the whole published order, and in "
+        f"{100 * sure['best']:.1f} % {label(best)} is the best of these rows; 95 % of the draws "
+        f"have a tau from {sure['tau_low']:+.2f} to {sure['tau_high']:+.2f}. The draws take their "
+        "seeds from the few there are, and understate what more seeds might change."
     )

@@ -11,13 +11,13 @@ from annealed.runs import cli
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace, replace_text
 from annealed.utils.paths import argument
-from reproduce.pages.markdown import markdown_table, number
+from reproduce.pages.markdown import bounds, markdown_table, number
 from reproduce.pages.page import save
 from reproduce.results import order, paired
 from reproduce.results.locations import reports_folder
 from reproduce.results.scored import scored_among
 from reproduce.results.selection import select
-from reproduce.results.statistics import outcome
+from reproduce.results.statistics import BETTER, outcome
 from reproduce.results.store import RESULTS, committed_results, pack_of
 from reproduce.table import by_epoch, curves, forest, nll_table, published_order, readme, shorter
 
@@ -45,8 +45,11 @@ ANNEALED = (
 PRESETS = ("quick", "short", "paper")
 
 
-def paired_table(pairs: pd.DataFrame) -> str:
-    """The paired differences of `paired.compare_rows` as a table in Markdown."""
+def paired_table(pairs: pd.DataFrame, words: tuple[str, str] = BETTER) -> str:
+    """The paired differences of `paired.compare_rows` as a table in Markdown.
+
+    `words` are those of `outcome`.
+    """
     head = ["row", "against", "seeds", "difference", "95% over seeds", "95% over seeds and images"]
     head += ["effect", "p, t", "Holm", "p, bootstrap", "Holm", "shown"]
     lines = []
@@ -54,10 +57,10 @@ def paired_table(pairs: pd.DataFrame) -> str:
         many = r.seeds > 1
         cells = [r.row, r.against, str(r.seeds), f"{r.difference:+.3f}"]
         cells += [f"{r.t_low:+.3f} to {r.t_high:+.3f}" if many else "one seed"]
-        cells += [f"{r.bootstrap_low:+.3f} to {r.bootstrap_high:+.3f}"]
+        cells += [bounds(r.bootstrap_low, r.bootstrap_high, "+.3f")]
         cells += [f"{r.effect:+.1f}" if many else "-"]
         tests = (r.p_t, r.holm_t, r.p_bootstrap, r.holm_bootstrap)
-        lines.append([*cells, *(number(p, ".2g") for p in tests), outcome(r)])
+        lines.append([*cells, *(number(p, ".2g") for p in tests), outcome(r, words)])
     return markdown_table(head, lines, 2)
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from gaussians import gaussian_kl
 
-from annealed.inference.divergence import divergences, estimate, histogram, sample
+from annealed.evaluation.result import trusted_k
+from annealed.inference.divergence import K_MOST, divergences, estimate, histogram, sample
 from annealed.models import energies
 from reproduce.experiments import paths
 
@@ -41,6 +42,15 @@ def test_a_density_that_is_lost_outside():
 def test_log_weights_without_a_limit_are_told_as_null():
     actual = divergences(torch.tensor([0.0, -math.inf, 1.0]), 0.0)
     assert actual["kl"] is None
+
+
+def test_the_worst_k_hat_is_a_number_and_neither_the_best_nor_none_is():
+    one = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0)) - 2000.0
+    one[0] = 0.0
+    assert estimate(one).k_hat.item() == math.inf
+    assert divergences(one, 0.0)["k_hat"] == K_MOST > trusted_k(len(one))
+    assert divergences(torch.zeros(500), 0.0)["k_hat"] is None
+    assert divergences(torch.arange(10.0), 0.0)["k_hat"] is None  # too few for a tail
 
 
 def test_draws_do_not_depend_on_how_many_are_asked_for_beyond_a_block():

@@ -8,7 +8,7 @@ from annealed.inference.avo import DECODER
 from annealed.utils.files import replace
 from reproduce.experiments.ablations import design, figures, summary
 from reproduce.pages import page
-from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.markdown import bounds, markdown_table, number, seeds, spread
 from reproduce.pages.page import Section
 from reproduce.results import trials
 from reproduce.results.trials import DEFAULTS, SETTINGS, Trial
@@ -31,7 +31,7 @@ def effect(line) -> str:
 
 def both(line) -> str:
     """The interval over seeds and images together."""
-    return f"{line.bootstrap_low:+.2f} to {line.bootstrap_high:+.2f}"
+    return bounds(line.bootstrap_low, line.bootstrap_high)
 
 
 def trials_table(table: pd.DataFrame) -> str:
@@ -41,8 +41,7 @@ def trials_table(table: pd.DataFrame) -> str:
         known = getattr(line, "difference", None)
         known = known is not None and known == known
         name = _named(line.change)
-        seeds = f"{line.seeds}" + (f" ({line.diverged} diverged)" if line.diverged else "")
-        cells = [name, seeds, spread(line.nll, line.nll_half)]
+        cells = [name, seeds(line), spread(line.nll, line.nll_half)]
         cells += [effect(line), both(line)] if known else ["", ""]
         cells += [number(line.elbo), number(line.gap), number(line.rate)]
         cells += [number(line.active_units, ".1f"), number(line.minutes, ".1f")]

@@ -11,6 +11,7 @@ from reproduce.pages import page
 from reproduce.pages.markdown import markdown_table, number, spread
 from reproduce.pages.page import Section
 from reproduce.results.scored import AIS, Scored
+from reproduce.results.statistics import BETTER
 from reproduce.table.report import paired_table
 
 READING = Path(__file__).parent / "reading.md"
@@ -20,6 +21,7 @@ ORDERS = {
     "nll_is": "importance sampling, the images of AIS",
     "nll_ais": "AIS",
 }
+WORDS = {"IS less AIS": ("flatters the first", "flatters the second")}  # of a pair, by estimator
 
 
 def rows_table(rows: pd.DataFrame) -> str:
@@ -87,7 +89,7 @@ def write(preset: str, folder: Path, root: Path, note: Path = READING) -> str:
     prior_seeds = summary.by_seed(kept.read(from_prior(BUDGETS[preset]), root))
     numbers, order = rows_table(rows), order_text(rows)
     prior_numbers = rows_table(summary.by_row(prior_seeds))
-    tables = {name: paired_table(of_name) for name, of_name in pairs.items()}
+    tables = {name: paired_table(of, WORDS.get(name, BETTER)) for name, of in pairs.items()}
     frame = pd.concat([p.assign(estimator=name) for name, p in pairs.items()], ignore_index=True)
     sections = [
         page.what_was_run(SETTING),

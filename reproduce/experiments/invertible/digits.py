@@ -69,7 +69,8 @@ def digits_summary(records: list[dict]) -> pd.DataFrame:
     """One line a row: NLL over seeds, and for AVO rows the paired difference from the ELBO's row.
 
     `difference_half` is a t-interval over seeds, `images_half` one over test images of the
-    difference averaged over the same seeds.
+    difference averaged over the same seeds. `diverged`, the seeds that did, is there where any row
+    has some.
     """
     seeds = digits_seeds(records)
     images = {(r["row"], r["seed"]): r["images"] for r in records if "images" in r}
@@ -78,6 +79,7 @@ def digits_summary(records: list[dict]) -> pd.DataFrame:
         nll, half = interval(subset.nll)
         line = {"row": row, "label": LABELS[row], "seeds": int(subset.nll.notna().sum())}
         line |= {"nll": nll, "nll_half": half, "mc_error": subset.nll_mc_error.max()}
+        line |= {"diverged": len(subset) - line["seeds"]}
         line |= {key: subset[key].mean() for key in ("elbo", "k_hat_untrusted", "minutes")}
         line |= {"samples": subset.samples.max(), "test_images": subset.test_images.max()}
         base = next((a for a, b in PAIRS.items() if b == row), None)
@@ -91,7 +93,8 @@ def digits_summary(records: list[dict]) -> pd.DataFrame:
             line["difference"], line["difference_half"] = interval(paired.mean(1))
             line["images_half"] = interval(paired.mean(0))[1]
         lines.append(line)
-    return pd.DataFrame(lines).reindex(columns=COLUMNS)
+    table = pd.DataFrame(lines)
+    return table.reindex(columns=COLUMNS + ["diverged"] * bool(table.diverged.any()))
 
 
 def source(records: list[dict]) -> tuple[str, str]:

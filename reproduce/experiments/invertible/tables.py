@@ -7,7 +7,7 @@ from annealed.evaluation.result import trusted_k
 from annealed.models.energies import MASSES
 from reproduce.experiments.invertible.design import OBJECTIVES, label
 from reproduce.experiments.invertible.summary import KEYS, REFERENCE
-from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.markdown import markdown_table, number, seeds, spread
 
 OTHERS = [name for name in OBJECTIVES if name != REFERENCE]
 
@@ -82,9 +82,9 @@ def nll(table: pd.DataFrame) -> str:
     head += ["MC error", "ELBO", "k-hat too high"]
     lines = []
     for r in table.itertuples():
-        seeds = spread(r.difference, r.difference_half, "+.3f")
+        apart = spread(r.difference, r.difference_half, "+.3f")
         images = spread(r.difference, r.images_half, "+.3f")
         share = number(100 * r.k_hat_untrusted, ".1f") + " %"
-        entries = spread(r.nll, r.nll_half), seeds, images, number(r.mc_error, ".3f")
-        lines.append([r.label, str(r.seeds), *entries, number(r.elbo), share])
+        entries = spread(r.nll, r.nll_half), apart, images, number(r.mc_error, ".3f")
+        lines.append([r.label, seeds(r), *entries, number(r.elbo), share])
     return markdown_table(head, lines, 1)

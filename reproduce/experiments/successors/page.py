@@ -110,7 +110,9 @@ def write(
 
 def mnist_source(rows: pd.DataFrame) -> str:
     """Where the numbers on MNIST are from."""
-    most = rows.seeds.max()
-    if not most:
+    counts = rows.seeds[rows.seeds > 0]
+    if counts.empty:
         return "no committed result"
-    return f"`reports/results/short/mnist.jsonl`, {most} seeds a row"
+    fewest, most = int(counts.min()), int(counts.max())
+    span = f"{fewest} to {most}" if fewest < most else f"{most}"
+    return f"`reports/results/short/mnist.jsonl`, {span} seed{'s' * (most > 1)} a row"

@@ -105,6 +105,7 @@ def mnist(results: Path) -> pd.DataFrame:
 
     Of what is committed of preset short below `results`; a row that is not there has no numbers.
     `difference` is the NLL less REFERENCE's, over the seeds that both have, of ROWS alone.
+    `diverged`, the seeds that did, is there where any row has some.
     """
     labels = {row: published.label(row) for row in ROWS}
     labels |= {row: label for row, (label, _) in PUBLISHED.items()}
@@ -115,12 +116,15 @@ def mnist(results: Path) -> pd.DataFrame:
     shown = [run for run in runs if run["row"] in labels]
     if shown:
         scored = scored_among(shown, results) + scored_among(shown, results, PUBLISHED_SIZES)
-        rows = rows.merge(nll_table.summarise(shown)[list(MNIST)], on="row", how="left")
+        means = nll_table.summarise(shown)
+        kept = [*MNIST] + ["diverged"] * bool(means.diverged.any())
+        rows = rows.merge(means[kept], on="row", how="left")
         rows["seeds"] = rows.seeds.fillna(0).astype(int)
         rows = annealed_columns.columns(rows, scored)
     else:
         rows = rows.assign(**dict.fromkeys(MNIST[1:], float("nan"))).assign(seeds=0)
-    rows["samples"] = rows.row.map({run["row"]: run["samples"] for run in shown})
+    finished = [run for run in shown if run["status"] == "finished"]
+    rows["samples"] = rows.row.map({run["row"]: run["samples"] for run in finished})
     rows = rows.merge(_behind(table), on="row", how="left")
     absent = [name for name in ("nll_ais", "nll_ais_half") if name not in rows]
     numbers = {row: number for row, (_, number) in PUBLISHED.items()}

@@ -7,7 +7,7 @@ from annealed.evaluation.result import trusted_k
 from annealed.inference.marginal_kl import TIGHT
 from reproduce.experiments.successors import summary
 from reproduce.experiments.successors.design import COUNTS, ENERGIES, METHODS, Budget
-from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.markdown import markdown_table, number, seeds, spread
 from reproduce.results import published
 from reproduce.table.nll_table import interval
 
@@ -16,10 +16,10 @@ MNIST_NOTE = (
     "95% interval over seeds. Less HVI's: the difference of the same seeds, ± half its 95% "
     "interval over them. The bound is the ELBO. k-hat is the share of images whose k-hat is too "
     "high for the estimate. The NLL by AIS is of the first test images alone, which are easier, "
-    "and sees the decoder alone, so that it is the same estimator for every row: of rows that "
-    "[the page of estimators](estimators/index.md) has. Published numbers are those of Huang et "
-    "al. 2018 (arXiv 1809.01818), and of the publications that the last rows name, whose sizes "
-    "these take (`configs/published/`) and whose protocols were their own."
+    "and sees the decoder alone, so that it is the same estimator for every row: of rows that were "
+    "scored by it, as on [the page of estimators](estimators/index.md). Published numbers are "
+    "those of Huang et al. 2018 (arXiv 1809.01818), and of the publications that the last rows "
+    "name, whose sizes these take (`configs/published/`) and whose protocols were their own."
 )
 
 
@@ -33,16 +33,20 @@ def mnist_table(rows: pd.DataFrame) -> str:
         high = f"{100 * r.k_hat_untrusted:.1f} %" if r.k_hat_untrusted >= 0 else "-"
         behind = spread(r.difference, r.difference_half, "+.2f")
         cells = [nll, behind, number(r.elbo), high, spread(r.nll_ais, r.nll_ais_half)]
-        lines.append([r.label, str(r.seeds), number(r.samples, ".0f"), *cells, r.published or "-"])
+        lines.append([r.label, seeds(r), number(r.samples, ".0f"), *cells, r.published or "-"])
     return markdown_table(head, lines, 1)
 
 
 def untrained(rows: pd.DataFrame) -> str:
-    """Which rows have no committed result."""
-    names = list(rows[rows.seeds == 0].label)
-    if not names:
-        return "Every row is trained."
-    return f"**Not trained yet, so a dash: {'; '.join(names)}.**"
+    """Which rows have no number: no result is committed, or all diverged."""
+    none, lost = rows.seeds == 0, rows.get("diverged", pd.Series(0, rows.index)) > 0
+    reasons = {"Not trained yet": none & ~lost, "All seeds diverged": none & lost}
+    said = [
+        f"**{reason}, so a dash: {'; '.join(rows.label[of])}.**"
+        for reason, of in reasons.items()
+        if of.any()
+    ]
+    return " ".join(said) or "Every row is trained."
 
 
 def cost_table(costs: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from annealed.config.schema import TrainerOptions
 from reproduce.experiments.warmup import design, figures, summary
 from reproduce.pages import page
-from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.markdown import bounds, markdown_table, number, seeds, spread
 from reproduce.pages.page import Section
 from reproduce.results import trials
 from reproduce.results.statistics import interval
@@ -27,13 +27,13 @@ def schedules_table(summary: pd.DataFrame, differences: pd.DataFrame) -> str:
     head = ["warm-up", "row", "seeds", "NLL", "HVI-AVO less HVI", "over seeds and images"]
     lines = []
     for r in summary.itertuples():
-        cells = [r.schedule, r.row, str(r.seeds), spread(r.nll, r.nll_half)]
+        cells = [r.schedule, r.row, seeds(r), spread(r.nll, r.nll_half)]
         pair = differences[differences.schedule == r.schedule] if len(differences) else []
         if len(pair) and r.row == "hvi_avo":
             p = pair.iloc[0]
             half = (p.t_high - p.t_low) / 2 if p.seeds > 1 else float("nan")
             cells += [spread(p.difference, half, "+.2f")]
-            cells += [f"{p.bootstrap_low:+.2f} to {p.bootstrap_high:+.2f}"]
+            cells += [bounds(p.bootstrap_low, p.bootstrap_high)]
         else:
             cells += ["", ""]
         cells += [
@@ -58,6 +58,14 @@ def spread_table(table: pd.DataFrame) -> str:
     return markdown_table(["row", "seeds", "worst less best NLL over schedules"], lines, 1)
 
 
+def left_out(absent: dict[str, int]) -> str:
+    """Which seeds have no place in `spread_table`; empty where all have."""
+    if not absent:
+        return ""
+    counts = ", ".join(f"{count} of {row}" for row, count in absent.items())
+    return f"Left out, as they did not finish under every schedule of the page: seeds, {counts}."
+
+
 def write(
     plan: list[Trial], pool: Path, folder: Path, preset: str, data: str, note: Path | None = None
 ) -> str:
@@ -69,6 +77,7 @@ def write(
     frames = {"runs": runs, "summary": schedules, "differences": differences, "spread": spreads}
     names = design.schedules(data)
     by_schedule, by_spread = schedules_table(schedules, differences), spread_table(spreads)
+    absent = left_out(summary.left_out(runs))
     sections = [
         Section(
             "",
@@ -77,7 +86,7 @@ def write(
             figures={"schedules": figures.by_schedule(runs, names)},
             frames=frames,
         ),
-        Section("How much the schedule matters", [by_spread], [by_spread]),
+        Section("How much the schedule matters", [*filter(None, [by_spread, absent])], [by_spread]),
         Section(
             "KL of each latent",
             [f"![KL of each latent]({folder.name}/latents.png)"],

@@ -11,15 +11,20 @@ MEASURES = ("nll", "elbo", "rate", "active_units")
 
 
 def summary(runs: pd.DataFrame, data: str) -> pd.DataFrame:
-    """One line a schedule and row: means and half widths of 95% t-intervals over seeds."""
+    """One line a schedule and row: means and half widths of 95% t-intervals over seeds.
+
+    `diverged`, the seeds that did, is there where any row has some.
+    """
     lines = []
     for name, change in schedules(data).items():
         for row in ROWS:
-            done = runs[(runs.change == change) & (runs.row == row) & (runs.status == "finished")]
+            made = runs[(runs.change == change) & (runs.row == row)]
+            done = made[made.status == "finished"]
             line = {"schedule": name, "row": row, "seeds": len(done)}
-            for measure in MEASURES if len(done) else ():
+            for measure in MEASURES:
                 line[measure], line[f"{measure}_half"] = interval(done[measure])
-            lines += [line] if len(done) else []
+            line |= {"diverged": len(made) - len(done)} if len(made) > len(done) else {}
+            lines += [line] if len(made) else []
     return pd.DataFrame(lines)
 
 
@@ -33,19 +38,25 @@ def differences(results: Results, data: str) -> pd.DataFrame:
     return adjust(pd.DataFrame(lines))
 
 
+def by_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """NLL by row and seed under every schedule of either row; NaN where it did not finish."""
+    return runs.pivot(index=["row", "seed"], columns="change", values="nll")
+
+
 def spread(runs: pd.DataFrame) -> pd.DataFrame:
     """How much the schedule matters: a seed's worst less best NLL over schedules, by row and seed.
 
-    Only seeds that have every schedule that any seed has count.
+    Only seeds that finished under every schedule of `by_seed` count.
     """
-    done = runs[runs.status == "finished"]
-    lines = []
-    for row, group in done.groupby("row", sort=False):
-        table = group.pivot(index="seed", columns="change", values="nll").dropna()
-        if table.shape[1] > 1:
-            for seed, value in (table.max(axis=1) - table.min(axis=1)).items():
-                lines.append({"row": row, "seed": seed, "spread": value})
-    return pd.DataFrame(lines, columns=["row", "seed", "spread"])
+    table = by_seed(runs)
+    table = table.dropna() if table.shape[1] > 1 else table.iloc[:0]
+    return (table.max(axis=1) - table.min(axis=1)).rename("spread").reset_index()
+
+
+def left_out(runs: pd.DataFrame) -> dict[str, int]:
+    """How many seeds of a row `spread` leaves out, by row; of rows that have some."""
+    absent = by_seed(runs).isna().any(axis=1).groupby("row").sum()
+    return absent[absent > 0].to_dict()
 
 
 def latents(results: Results, data: str) -> pd.DataFrame:

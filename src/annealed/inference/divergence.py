@@ -11,6 +11,7 @@ from annealed.inference.posteriors import Posterior
 from annealed.utils import randomness
 
 CHUNK = 10_000  # draws at a time
+K_MOST = 1e3  # stands for a k-hat of inf; those of float64 weights lie below log(1.8e308) = 710
 
 
 @torch.no_grad()
@@ -53,7 +54,8 @@ def divergences(log_w: Tensor, log_z: float | None) -> dict[str, float | None]:
     `kl` is E[log q - log f] + log Z: KL(q || f) where all steps are invertible, and that of the
     path, an upper bound of KL(q || f), where some are stochastic. `log_z_error` is the
     importance-sampled log Z less the true one, `log_z_mc_error` its standard error. Without a known
-    log Z (None) what needs it is null.
+    log Z (None) what needs it is null. A k-hat of inf, the worst, is K_MOST, as null is no k-hat
+    and -inf, weights all equal, is null too.
     """
     estimated = estimate(log_w)
     true_log_z = math.nan if log_z is None else log_z
@@ -63,7 +65,7 @@ def divergences(log_w: Tensor, log_z: float | None) -> dict[str, float | None]:
         "log_z_error": estimated.log_prob.item() - true_log_z,
         "log_z_mc_error": estimated.std_error.item(),
         "ess": estimated.ess.item(),
-        "k_hat": estimated.k_hat.item(),
+        "k_hat": min(estimated.k_hat.item(), K_MOST),
     }
     return {name: v if math.isfinite(v) else None for name, v in numbers.items()}
 

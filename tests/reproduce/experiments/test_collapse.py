@@ -22,7 +22,15 @@ from annealed.utils.errors import UsageError
 from reproduce.experiments import page_work
 from reproduce.experiments.collapse import page
 from reproduce.experiments.collapse.__main__ import main
-from reproduce.experiments.collapse.linear import design, optimum, run, score, section, summary
+from reproduce.experiments.collapse.linear import (
+    design,
+    optimum,
+    run,
+    score,
+    section,
+    summary,
+    tables,
+)
 from reproduce.experiments.units import Place, finish
 from reproduce.pages import commentary
 from reproduce.results import trials
@@ -222,6 +230,18 @@ def test_the_numbers_of_a_row_are_exact_and_counted_by_the_rule(made):
     of_row = table[(table.row == "IWAE") & (table.variance == LEVELS[-1])]
     assert rows.log_p_loss["IWAE", LEVELS[-1]] == pytest.approx(of_row.log_p_loss.mean())
     assert rows.same_by_q["IWAE", LEVELS[-1]] == (of_row.by_q == 12).sum()
+
+
+def test_a_model_that_diverged_is_one_of_all_models_of_its_row(made):
+    results, _ = made
+    points = results["HVI"][0]["points"]
+    lost = [{**p, "status": "diverged"} for p in points]
+    one = {"HVI": [{**results["HVI"][0], "points": [points[0], lost[1]]}, results["HVI"][1]]}
+    none = {"IWAE": [{**results["IWAE"][0], "points": lost}]}
+    text = tables.overall(summary.rows(summary.seeds({**one, **none})))
+    counts = {line.split("|")[1].strip(): line for line in text.splitlines()}
+    assert counts["HVI"].count(" of 4 |") == 2
+    assert counts["IWAE"].startswith("| IWAE | 0 of 2 | 0 of 2 | - |")
 
 
 def test_a_scored_model_is_scored_by_its_exact_log_p():

@@ -262,6 +262,13 @@ def test_a_row_scored_from_the_prior_keeps_its_line_by_chains_from_the_posterior
     assert f"| {expected:.2f} ± " in lines[posterior]
 
 
+def test_a_bias_of_the_estimator_flatters_a_row_and_makes_none_better(made):
+    better, flattering = text_of(made).split("it flatters the first row:\n\n")
+    assert "first is better |" in better
+    assert "| flatters the second |" in flattering
+    assert "is better |" not in flattering
+
+
 def test_the_page_says_which_rows_change_places(made):
     text = text_of(made)
     by_ais = " < ".join(published.label(row) for row in BEST_FIRST)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from annealed.utils.errors import UsageError
 from reproduce.experiments import paths
-from reproduce.experiments.invertible import design, digits, page, run, summary
+from reproduce.experiments.invertible import design, digits, page, run, summary, tables
 from reproduce.experiments.invertible.__main__ import main
 from reproduce.experiments.units import finish
 from reproduce.pages import commentary
@@ -125,6 +125,16 @@ def test_the_digits_difference_is_paired_by_seed_and_image():
     assert table.loc["iaf_avo", "difference"] == pytest.approx(0.5, abs=1e-5)
     assert table.loc["iaf_avo", "images_half"] == pytest.approx(0.0, abs=1e-5)
     assert np.isnan(table.loc["iaf", "difference"])
+
+
+def test_digits_seeds_that_diverged_are_counted_and_a_row_without_others_is_named():
+    places = (("iaf", 2), ("householder", 0))
+    lost = [{"status": "diverged", "row": row, "seed": s} for row, s in places]
+    text = tables.nll(digits.digits_summary([*IMAGES, *lost]))
+    assert "| IAF | 2 (1 diverged) | 2" in text
+    assert "| IAF-AVO | 2 | 2" in text
+    assert "| Householder | 0 (1 diverged) | - |" in text
+    assert "diverged" not in digits.digits_summary(IMAGES)
 
 
 def test_a_reading_is_shown_under_its_own_numbers_alone(made, tmp_path):

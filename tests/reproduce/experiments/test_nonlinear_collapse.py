@@ -1,6 +1,7 @@
 """The section on autoregressive decoders: its plan and its numbers from trials."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import TINY
 
@@ -49,3 +50,18 @@ def test_the_section_shows_what_the_trials_found(pool):
     assert f"{gap:+.2f} ±" in text
     assert "7 of 9 trials are still to be run" in "\n".join(section.blocks)
     assert len(section.figures["nonlinear_digits"].axes[1].lines) == 2
+
+
+def test_seeds_that_diverged_are_counted_and_a_row_without_others_is_named():
+    numbers = dict.fromkeys(nonlinear.MEASURES, 1.0)
+    runs = pd.DataFrame(
+        [
+            {"row": "vae", "change": trials.DEFAULTS, "status": "finished", **numbers},
+            {"row": "vae", "change": trials.DEFAULTS, "status": "diverged"},
+            {"row": "hvi", "change": trials.DEFAULTS, "status": "diverged"},
+        ]
+    )
+    text = nonlinear.table({}, nonlinear.summary(runs), "")
+    assert "| linear | vae | 1 (1 diverged) | 1.00 |" in text
+    assert "| linear | hvi | 0 (1 diverged) | - |" in text
+    assert "diverged" not in nonlinear.summary(runs[:1])

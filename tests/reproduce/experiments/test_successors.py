@@ -269,6 +269,34 @@ def test_published_sizes_are_kept_beside_the_rows_of_the_table(tmp_path, monkeyp
     assert np.isnan(rows.difference["thin2021"])  # other sizes, and another number of samples
 
 
+def test_rows_whose_seeds_diverged_are_told_from_those_not_trained(tmp_path):
+    pack = store.pack_of("short", "mnist", tmp_path)
+    for row, seed, status in (("hvi", 0, ""), ("hvi", 1, "diverged"), ("uha", 0, "diverged")):
+        made = result(row, seed, 86.0)
+        if status:
+            scored = {"samples", "nll", "nll_mc_error", "elbo", "k_hat_untrusted"}
+            made = {key: value for key, value in made.items() if key not in scored}
+            pack.add(f"{row}/seed{seed}", {**made, "status": status}, None, None)
+        else:
+            pack.add(f"{row}/seed{seed}", made, None, np.full(10, -86.0))
+    rows = summary.mnist(tmp_path)
+    text, said = tables.mnist_table(rows), tables.untrained(rows)
+    assert "| HVI | 1 (1 diverged) | 500 | 86.00 (one seed) |" in text
+    assert "| UHA | 0 (1 diverged) | - | - | - | - | - | - | - |" in text
+    assert "| VAE | 0 | - |" in text
+    assert "**All seeds diverged, so a dash: UHA.**" in said
+    assert said.startswith("**Not trained yet, so a dash: VAE; IWAE; HVI-AVO;")
+    assert "UHA;" not in said.partition("All seeds")[0]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"), [([1, 3, 0], "1 to 3 seeds"), ([3, 3, 0], "3 seeds"), ([1, 0], "1 seed")]
+)
+def test_the_source_says_of_how_many_seeds_the_rows_are(seeds, said):
+    source = page.mnist_source(pd.DataFrame({"seeds": seeds}))
+    assert source == f"`reports/results/short/mnist.jsonl`, {said} a row"
+
+
 def test_without_committed_results_every_row_has_dashes(tmp_path):
     rows = summary.mnist(tmp_path)
     assert (rows.seeds == 0).all()

@@ -87,3 +87,46 @@ def test_the_page_holds_both_rows_and_says_what_is_missing(pool, tmp_path):
     assert (folder / "latents.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "schedules.pdf").read_bytes().startswith(b"%PDF")
     assert len(pd.read_csv(folder / "runs.csv")) == 8
+
+
+NLL = {  # by row and schedule, of three seeds; None diverged
+    ("hvi", "none"): [30.0, 31.0, 32.0],
+    ("hvi", "default"): [20.0, 20.0, 20.0],
+    ("hvi_avo", "none"): [None, None, None],
+    ("hvi_avo", "default"): [21.0, None, 21.0],
+    ("hvi_avo", "cyclical, 4 cycles"): [22.0, 22.0, 22.0],
+    ("hvi", "cyclical, 4 cycles"): [23.0, 23.0, None],
+}
+
+
+def table(nll):
+    """`trials.table` of runs with these NLLs."""
+    changes, lines = design.schedules("mnist"), []
+    for (row, name), values in nll.items():
+        for seed, value in enumerate(values):
+            line = {"row": row, "change": changes[name], "seed": seed, "status": "diverged"}
+            numbers = dict.fromkeys(summary.MEASURES, value)
+            lines.append(line if value is None else {**line, **numbers, "status": "finished"})
+    return pd.DataFrame(lines)
+
+
+def test_a_row_is_not_more_robust_for_having_diverged():
+    runs = table(NLL)
+    spreads = summary.spread(runs)
+    assert spreads.to_numpy().tolist() == [["hvi", 0, 10.0], ["hvi", 1, 11.0]]
+    assert summary.left_out(runs) == {"hvi": 1, "hvi_avo": 3}
+    text = page.spread_table(spreads)
+    assert "hvi_avo" not in text
+    assert "schedule of the page: seeds, 1 of hvi, 3 of hvi_avo." in page.left_out(
+        summary.left_out(runs)
+    )
+
+
+def test_seeds_that_diverged_are_counted_and_a_row_without_others_is_named():
+    text = page.schedules_table(summary.summary(table(NLL), "mnist"), pd.DataFrame())
+    assert "| none | hvi | 3 | 31.00 ± 2.48 |" in text
+    assert "| none | hvi_avo | 0 (3 diverged) | - |" in text
+    assert "| default | hvi_avo | 2 (1 diverged) | 21.00 ± 0.00 |" in text
+    whole = table({key: values for key, values in NLL.items() if None not in values})
+    assert "diverged" not in summary.summary(whole, "mnist")
+    assert page.left_out({}) == ""

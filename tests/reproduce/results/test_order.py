@@ -94,15 +94,25 @@ def test_draws_of_images_are_the_same_for_every_row_and_may_turn_the_order(tmp_p
 def test_far_apart_the_published_order_is_certain_and_one_seed_says_nothing_of_it(tmp_path):
     nll = {row: [86.0 + i, 86.1 + i] for i, row in enumerate(PUBLISHED)}
     made = committed(tmp_path / "two", nll)
-    assert order.resampled(made) == {"whole": 1.0, "best": 1.0, "tau_low": 1.0, "tau_high": 1.0}
+    sure = {"whole": 1.0, "best": 1.0, "tau_low": 1.0, "tau_high": 1.0}
+    assert order.resampled(made) == {"seeds": 2, **sure}
     text = published_order.markdown(made, order.pairs(made))
     assert "HVI-AVO (86.06), ccLinIAF (86.10), IAF (86.70), VAE (87.50), HVI (87.62)" in text
     assert "10 of 10 pairs lie in that order, Kendall's tau +1.00" in text
-    assert "draws of seeds and images 100.0 % have the whole published order" in text
+    assert "draws of the 2 seeds that all these rows have and of images 100.0 % have the" in text
     alone = committed(tmp_path / "one", {row: values[:1] for row, values in nll.items()})
     assert order.resampled(alone) == {}
     assert set(order.pairs(alone).order) == {order.OPEN}
     assert "draws" not in published_order.markdown(alone, order.pairs(alone))
+
+
+def test_the_number_of_seeds_drawn_from_is_that_of_the_seeds_that_every_row_has(tmp_path):
+    nll = {"hvi_avo": [86.0, 86.1, 86.2], "iaf": [87.0, 87.1], "vae": [88.0, 88.1, 88.2]}
+    made = committed(tmp_path, nll)
+    assert order.resampled(made)["seeds"] == 2
+    text = published_order.markdown(made, order.pairs(made))
+    assert "draws of the 2 seeds that all these rows have" in text
+    assert "| HVI-AVO | VAE | -1.44 | 3 |" in text
 
 
 def test_other_data_have_no_published_order(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from results import result
 from scipy import stats
 
+from reproduce.experiments.estimators import page
 from reproduce.results import published, statistics
 from reproduce.table import nll_table, report
 from reproduce.table.source import devices, headline
@@ -78,9 +79,24 @@ def test_the_bootstrap_of_three_seeds_calls_any_agreement_of_sign_a_difference(s
     assert compared["p_t"] > 0.05  # as the page says of it
 
 
-def test_one_seed_has_no_p():
+def test_one_seed_has_neither_p_nor_interval():
     compared = statistics.compare(noisy(1, 3.0))
-    assert np.isnan([compared["p_t"], compared["p_bootstrap"]]).all()
+    both = ("t_low", "t_high", "p_t", "bootstrap_low", "bootstrap_high", "p_bootstrap")
+    assert np.isnan([compared[name] for name in both]).all()
+    pairs = statistics.adjust(pd.DataFrame([{"row": "hvi", "against": "vae", **compared}]))
+    assert "| one seed | - | - | - | - | - | - | one seed |" in report.paired_table(pairs)
+
+
+def test_a_difference_of_a_bias_has_words_of_its_own():
+    same = {"row": "hvi", "against": "vae", "effect": 1.0, "p_t": 0.01, "p_bootstrap": 0.01}
+    lines = [
+        {**same, "seeds": seeds, "difference": gap, "t_low": gap, "t_high": gap}
+        | {"bootstrap_low": gap, "bootstrap_high": gap, "holm_t": p, "holm_bootstrap": p}
+        for seeds, gap, p in ((3, -1.0, 0.01), (3, 1.0, 0.01), (3, 1.0, 0.5), (1, 1.0, np.nan))
+    ]
+    text = report.paired_table(pd.DataFrame(lines), page.WORDS["IS less AIS"])
+    shown = [line.split("|")[-2].strip() for line in text.splitlines()[2:]]
+    assert shown == ["flatters the first", "flatters the second", "not shown", "one seed"]
 
 
 def test_the_page_reads_the_adjusted_p_over_seeds():

@@ -180,6 +180,8 @@ def test_the_table_and_the_pairs_are_those_of_the_csv(tree, small):
     for r in pairs.itertuples():
         expected = f"{r.difference:+.3f}{r.t_low:+.3f} to {r.t_high:+.3f}"
         assert sum(expected in line for line in lines) == 1
+    for r in pd.read_csv(ROOT / "reports" / "paper" / "paired.csv").query("seeds < 2").itertuples():
+        assert sum(f"{r.difference:+.3f}one seed----one seed" in line for line in lines) == 1
     path = small / "reports" / "short" / "nll_table.csv"
     old = f"{table.nll[0]:.8g}"
     assert old in path.read_text(encoding="utf-8")

@@ -116,12 +116,6 @@ def test_the_interval_over_seeds_is_students_and_the_bootstrap_knows_both_source
     assert statistics.compare(difference) == compared  # the same numbers every time
 
 
-def test_one_seed_has_an_interval_over_images_alone():
-    compared = statistics.compare(np.random.default_rng(0).normal(size=(1, 100)))
-    assert np.isnan(compared["t_low"])
-    assert compared["bootstrap_low"] < compared["difference"] < compared["bootstrap_high"]
-
-
 def test_pairs_are_of_the_seeds_that_both_rows_have(runs, tmp_path):
     committed = [store.commit_result(run, tmp_path) for run in (runs[0], runs[2], runs[3])]
     (line,) = paired.table(committed).itertuples()

@@ -33,8 +33,8 @@ def overall(table: pd.DataFrame, cost: bool = True) -> str:
     head += ["CPU seconds a model"] if cost else []
     lines = []
     for row, subset in table.groupby("row", sort=False):
-        of = subset.seeds.sum()
-        worst = subset.importance_error.iloc[np.nanargmax(subset.importance_error.abs())]
+        of = (subset.seeds + subset.lost).sum()
+        worst = max(subset.importance_error.dropna(), key=abs, default=np.nan)
         lines.append(
             [
                 row,

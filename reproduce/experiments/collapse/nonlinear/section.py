@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
-from reproduce.pages.markdown import markdown_table, number, spread
+from reproduce.pages.markdown import markdown_table, number, seeds, spread
 from reproduce.pages.page import Section
 from reproduce.results import trials
 from reproduce.results.statistics import interval
@@ -34,15 +34,20 @@ def plan(data: str) -> list[Trial]:
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """One line a schedule and row: means and half widths of 95% t-intervals over seeds."""
+    """One line a schedule and row: means and half widths of 95% t-intervals over seeds.
+
+    `diverged`, the seeds that did, is there where any row has some.
+    """
     lines = []
     for name, change in SCHEDULES.items():
         for row in ROWS:
-            done = runs[(runs.change == change) & (runs.row == row) & (runs.status == "finished")]
+            made = runs[(runs.change == change) & (runs.row == row)]
+            done = made[made.status == "finished"]
             line = {"schedule": name, "row": row, "seeds": len(done)}
-            for measure in MEASURES if len(done) else ():
+            for measure in MEASURES:
                 line[measure], line[f"{measure}_half"] = interval(done[measure])
-            lines += [line] if len(done) else []
+            line |= {"diverged": len(made) - len(done)} if len(made) > len(done) else {}
+            lines += [line] if len(made) else []
     return pd.DataFrame(lines)
 
 
@@ -60,7 +65,7 @@ def table(results: Results, lines: pd.DataFrame, setting: str) -> str:
             [
                 r.schedule,
                 r.row,
-                str(r.seeds),
+                seeds(r),
                 spread(r.nll, r.nll_half),
                 against,
                 number(r.elbo),
