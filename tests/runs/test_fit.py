@@ -327,6 +327,31 @@ def test_what_is_not_finite_or_defined_is_null_in_a_result():
         summary(Estimate(flat - torch.inf, flat, flat, flat, flat), 50)
 
 
+@pytest.mark.parametrize(("samples", "untrusted"), [(100, 2 / 3), (1000, 1 / 3), (10_000, 1 / 3)])
+def test_the_numbers_of_a_result_are_those_of_its_images(samples, untrusted):
+    by_image = {
+        "log_prob": np.array([-80.0, -90.0, -100.0, -85.0]),
+        "std_error": np.array([0.1, 0.2, 0.3, 0.4]),
+        "ess": np.array([10.0, 20.0, 30.0, 50.0]),
+        "k_hat": np.array([0.3, 0.6, 0.9, np.nan]),
+        "elbo": np.array([-82.0, -93.0, -104.0, -90.0]),
+    }
+    estimate = Estimate(**{name: torch.from_numpy(values) for name, values in by_image.items()})
+    expected = {
+        "nll": 88.75,
+        "nll_mc_error": np.sqrt(0.01 + 0.04 + 0.09 + 0.16) / 4,
+        "nll_test_error": np.std(by_image["log_prob"], ddof=1) / 2,
+        "elbo": -92.25,
+        "ess_mean": 27.5,
+        "k_hat_max": 0.9,
+        "k_hat_median": 0.6,
+        "k_hat_untrusted": untrusted,
+        "test_images": 4,
+        "samples": samples,
+    }
+    assert summary(estimate, samples) == pytest.approx(expected)
+
+
 def test_k_hats_limit_falls_with_few_samples():
     # 1 - 1 / log10 S, at most 0.7
     assert trusted_k(10_000) == 0.7
