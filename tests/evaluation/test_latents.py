@@ -65,4 +65,5 @@ def test_the_kls_of_a_gaussian_posteriors_latents_sum_to_its_rate(images):
     torch.testing.assert_close(
         torch.tensor(actual["kl_by_latent"]), kl.mean(0), atol=0.02, rtol=0.0, check_dtype=False
     )
+    assert actual["rate"] == pytest.approx(kl.sum(1).mean().item(), abs=0.02)
     assert len(actual["kl_by_latent"]) == method.config.network.latent

@@ -7,7 +7,14 @@ from conftest import TINY
 
 from annealed import config as configuration
 from annealed.config.registry import METHODS, method_class
-from annealed.evaluation.pictures import COLUMNS, draw_pictures, picture, traversals
+from annealed.evaluation.pictures import (
+    COLUMNS,
+    draw_pictures,
+    interpolations,
+    picture,
+    reconstructions,
+    traversals,
+)
 from annealed.runs.run import fit
 from reproduce.table import pictures as page
 
@@ -52,6 +59,38 @@ def test_a_traversal_moves_the_most_used_latent_first_and_nothing_else(images):
     bias = shown.bias[0]
     torch.testing.assert_close(first - bias, torch.linspace(-3, 3, COLUMNS), atol=1e-4, rtol=0)
     torch.testing.assert_close(second, second[:1].expand(COLUMNS))
+
+
+@pytest.fixture
+def transparent():
+    """A VAE whose posterior's mean is twice the first pixels, and whose logits there are z."""
+    method = method_class("vae")(configuration.load("vae", [*TINY, "network.latent=5"]), 64)
+    with torch.no_grad():
+        method.posterior.encoder = torch.nn.Identity()
+        head = method.posterior.head.linear = torch.nn.Linear(64, 10)
+        head.weight.zero_()[:5, :5] = 2.0 * torch.eye(5)
+        head.bias.zero_()[5:] = -20.0  # hardly any noise
+        shown = torch.nn.Linear(5, 64)
+        shown.weight.zero_()[:5] = torch.eye(5)
+        shown.bias.zero_()
+        method.target.decoder = shown
+    return method
+
+
+def test_a_reconstruction_is_of_the_image_above_it(transparent, images):
+    drawn = reconstructions(transparent, images)
+    above, below = (torch.cat([drawn[k : k + 8], drawn[16 + k : 24 + k]]) for k in (0, 8))
+    assert not torch.equal(above[:, :5], above.flip(0)[:, :5])
+    torch.testing.assert_close(torch.logit(below)[:, :5], 2 * above[:, :5], rtol=0, atol=1e-3)
+
+
+def test_an_interpolation_goes_along_the_great_circle(transparent):
+    images = torch.zeros(2, 64, dtype=torch.uint8)
+    images[0, 0] = images[1, 1] = 255  # z is (2, 0, ...) and (0, 2, ...)
+    drawn = torch.logit(interpolations(transparent, images))[:, :5]
+    angle = torch.linspace(0.0, torch.pi / 2, COLUMNS)
+    expected = 2 * torch.nn.functional.pad(torch.stack([angle.cos(), angle.sin()], 1), (0, 3))
+    torch.testing.assert_close(drawn, expected, rtol=0, atol=1e-3)
 
 
 def test_a_grid_has_every_pixel_at_its_place():

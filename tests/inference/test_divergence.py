@@ -62,6 +62,12 @@ def test_draws_do_not_depend_on_how_many_are_asked_for_beyond_a_block():
     torch.testing.assert_close(others[:25_000], log_w)
 
 
+def test_no_draw_comes_twice_in_any_block_or_of_another_seed():
+    q = paths.posterior("hvi", 2, SCALE, 8, 0)
+    draws = [sample(energies.energy("d"), q, 25_000, seed)[0] for seed in (0, 1)]
+    assert len(torch.cat(draws).unique(dim=0)) == 50_000
+
+
 def test_log_z_of_a_scaled_gaussian_by_its_own_proposal_is_exact():
     q = paths.posterior("hvi", 0, [1.0, 1.0], 8, 0)
     target = energies.gaussian(torch.eye(2, dtype=torch.float64))

@@ -6,7 +6,7 @@ from annealed.inference import fitting
 from annealed.inference.bound import Bound
 from annealed.inference.divergence import divergences, sample
 from annealed.inference.fitting import fit_posterior
-from annealed.inference.objectives import Maximise
+from annealed.inference.objectives import Maximise, log_weight
 from annealed.inference.posteriors import Posterior
 from annealed.inference.transitions import Refinement
 from annealed.models import energies
@@ -50,18 +50,39 @@ def test_gradients_side_by_side_are_those_of_each_seed_alone(method, name, mode)
                 torch.testing.assert_close(actual, q.grad[0], rtol=0, atol=1e-10, msg=key)
 
 
-def test_a_seed_trained_beside_others_is_the_seed_trained_alone():
+@pytest.mark.parametrize("seeds", [[0, 1], [1, 0, 1]])
+def test_a_seed_trained_beside_others_is_the_seed_trained_alone(seeds):
     lengths = {"avo": 3, "mixture": 10, "elbo": 3}
     phases = [(paths.objective(name, 3), length) for name, length in lengths.items()]
     target = energies.energy("d")
-    both = [paths.posterior("iaf", 3, SCALE, 8, seed).double() for seed in (0, 1)]
+    together = [paths.posterior("iaf", 3, SCALE, 8, seed).double() for seed in seeds]
     alone = paths.posterior("iaf", 3, SCALE, 8, 1).double()
-    curves = fit_posterior(target, both, phases, seed=[0, 1], samples=4, learning_rate=1e-2)
+    curves = fit_posterior(target, together, phases, seed=seeds, samples=4, learning_rate=1e-2)
     curve = fit_posterior(target, alone, phases, seed=1, samples=4, learning_rate=1e-2)
-    torch.testing.assert_close(curves[:, 1], curve, rtol=0, atol=1e-10)
-    for name, p in alone.named_parameters():
-        beside = both[1].get_parameter(name)
-        torch.testing.assert_close(p, beside, rtol=0, atol=1e-10, msg=name)
+    for r in (r for r, seed in enumerate(seeds) if seed == 1):
+        torch.testing.assert_close(curves[:, r], curve, rtol=0, atol=1e-10)
+        for name, p in alone.named_parameters():
+            beside = together[r].get_parameter(name)
+            torch.testing.assert_close(p, beside, rtol=0, atol=1e-10, msg=name)
+
+
+def test_beta_weights_the_rate_in_the_bound_that_a_step_raises():
+    target = energies.energy("d")
+    fitted, by_hand = (paths.posterior("hvi", 2, SCALE, 8, 0).double() for _ in range(2))
+    fit_posterior(target, fitted, Maximise(), 1, samples=4, learning_rate=1e-2, beta=lambda s: 0.3)
+    noise = randomness.normal((by_hand.num_draws, 4, 1, 2), 0, "posterior", 0, dtype=ONE.dtype)
+    adam = torch.optim.Adam(by_hand.parameters(), 1e-2)
+    (-log_weight(target, ONE, by_hand(ONE, noise), 0.3).mean()).backward()
+    adam.step()
+    for name, p in by_hand.named_parameters():
+        torch.testing.assert_close(fitted.get_parameter(name), p, rtol=0, atol=1e-10, msg=name)
+
+
+def test_beta_is_asked_for_at_every_step_of_all_phases_once():
+    q, asked = paths.posterior("hvi", 2, SCALE, 8, 0), []
+    phases = [(Maximise(), 2), (paths.objective("avo", 2), 3)]
+    fit_posterior(energies.energy("d"), q, phases, samples=4, beta=lambda s: asked.append(s) or 1.0)
+    assert asked == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("name", ["elbo", "avo"])

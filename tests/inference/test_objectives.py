@@ -1,9 +1,12 @@
 import math
+from functools import partial
 
 import pytest
 import torch
 from conftest import D, X, noise_for, posterior, train_to
 
+from annealed.inference.avo import AVO
+from annealed.inference.nested import NVI
 from annealed.inference.objectives import (
     DoublyReparameterised,
     Maximise,
@@ -13,7 +16,9 @@ from annealed.inference.objectives import (
     log_weight,
     path_terms,
     renyi,
+    total_loss,
 )
+from annealed.inference.thermodynamic import Thermodynamic
 from annealed.models.targets import LinearGaussian
 
 
@@ -47,6 +52,47 @@ def test_temper_is_an_exponent_of_the_whole_target(linear_gaussian):
 
 
 @pytest.mark.parametrize("steps", [0, 3])
+class Tempered(torch.nn.Module):
+    """A target whose log densities are a share of those of another."""
+
+    def __init__(self, target, temper):
+        super().__init__()
+        self.target, self.temper = target, temper
+
+    def forward(self, x, z):
+        return tuple(self.temper * part for part in self.target(x, z))
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.6])
+@pytest.mark.parametrize(
+    ("objective", "steps", "mode"),
+    [
+        (Maximise(elbo, 4), 3, 0.0),
+        (Maximise(iwae, 4), 3, 0.0),
+        (Maximise(partial(renyi, alpha=0.5), 4), 3, 0.0),
+        (DoublyReparameterised(4), 0, 0.0),
+        (Thermodynamic(4, 3), 0, 0.0),
+        (AVO(3, 4), 3, 1.0),
+        (AVO(3, 4, mixing="convex", train_decoder="every", train_encoder=True), 3, 0.2),
+        (NVI(3, 4), 3, 0.0),
+    ],
+)
+def test_every_objective_at_a_temper_is_that_of_the_tempered_target(
+    linear_gaussian, objective, steps, mode, beta
+):
+    target, x = linear_gaussian
+    q = posterior(steps)
+    parameters, noise = [*q.parameters(), *target.parameters()], noise_for(q, 4, len(x))
+    actual = []
+    for temper, model in ((0.3, target), (1.0, Tempered(target, 0.3)), (1.0, target)):
+        inputs = ObjectiveInputs(model, q, x, noise, beta, temper, mode)
+        loss, _ = total_loss(objective, inputs)
+        slopes = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        actual.append(torch.cat([loss.detach()[None], *(slope.flatten() for slope in slopes)]))
+    torch.testing.assert_close(actual[0], actual[1], rtol=0, atol=1e-10)
+    assert (actual[0] - actual[2]).abs().max() > 0.1
+
+
 def test_elbo_is_below_log_p_and_iwae_rises_to_it(linear_gaussian, steps):
     target, x = linear_gaussian
     q = train_to(target, posterior(steps), x, steps=100)

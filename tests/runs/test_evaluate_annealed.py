@@ -10,6 +10,7 @@ import pytest
 import torch
 from commands import Command, annealed, sentence
 from tiny_runs import Killed, tiny
+from torch.nn import functional as F
 
 from annealed import evaluate as evaluate_command
 from annealed.compute.machine import resolve
@@ -102,6 +103,39 @@ def test_both_estimators_say_the_same_of_a_decoder_that_both_can_score(run, tmp_
     assert np.abs((by_image["log_prob"] - weighted.log_prob.numpy()) / error).max() < 5.0
     assert error.max() < 0.5
     assert result["bdmc"] is None
+
+
+def log_marginal_of_steep(x):
+    """log p(x) by the trapezoid rule, (B,), where every logit is 3 z_1: x (B, X) of 0 and 1."""
+    z = torch.linspace(-8.0, 8.0, 100_001, dtype=torch.float64)
+    ones = x.double().sum(1, keepdim=True)
+    log_likelihood = ones * F.logsigmoid(3 * z) + (x.shape[1] - ones) * F.logsigmoid(-3 * z)
+    log_prior = torch.distributions.Normal(0.0, 1.0).log_prob(z)
+    return (log_likelihood + log_prior).logsumexp(1) + (z[1] - z[0]).log()
+
+
+def test_the_bounds_of_drawn_images_enclose_their_log_p(run, tmp_path, monkeypatch):
+    config = configured(run)
+    machine = resolve(config)
+    method, subject = trained(run, config, machine.device)
+    decoder = method.target.decoder = torch.nn.Linear(config.network.latent, method.pixels)
+    with torch.no_grad():
+        decoder.bias.zero_()
+        decoder.weight.zero_()[:, 0] = 3.0
+    batches, seen = annealed_score.Annealing, []
+    monkeypatch.setattr(
+        annealed_score, "Annealing", lambda *a, **k: seen.append(a[2]) or batches(*a, **k)
+    )
+    sizes = options(temperatures=150, images=1, simulated=50, start="prior")
+    score = AnnealedScore(method, subject.images, run, tmp_path, machine, sizes)
+    bdmc = score.score(lambda done, note: None)["bdmc"]
+    by_image = arrays(tmp_path, sizes.name)
+    exact = log_marginal_of_steep(torch.cat(seen[1:])).numpy()
+    lower, upper = (by_image[f"model_{name}"] - exact for name in ("lower", "upper"))
+    errors = [values.std(ddof=1) / len(values) ** 0.5 for values in (lower, upper)]
+    assert lower.mean() < 4 * errors[0]
+    assert upper.mean() > -4 * errors[1]
+    assert 0 < bdmc["gap"] < 0.2
 
 
 @pytest.mark.parametrize("score", [evaluate, partial(evaluate_annealed, options=options())])

@@ -327,6 +327,31 @@ def test_what_is_not_finite_or_defined_is_null_in_a_result():
         summary(Estimate(flat - torch.inf, flat, flat, flat, flat), 50)
 
 
+@pytest.mark.parametrize(("samples", "untrusted"), [(100, 0.8), (1000, 0.6), (10_000, 0.4)])
+def test_the_numbers_of_a_result_are_those_of_its_images(samples, untrusted):
+    by_image = {
+        "log_prob": np.array([-80.0, -90.0, -100.0, -85.0, -70.0, -76.0]),
+        "std_error": np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+        "ess": np.array([10.0, 20.0, 30.0, 50.0, 40.0, 90.0]),
+        "k_hat": np.array([0.3, 0.6, 0.69, 0.9, 2.0, np.nan]),
+        "elbo": np.array([-82.0, -93.0, -104.0, -90.0, -71.0, -82.0]),
+    }
+    estimate = Estimate(**{name: torch.from_numpy(values) for name, values in by_image.items()})
+    expected = {
+        "nll": 83.5,
+        "nll_mc_error": np.sqrt(0.91) / 6,
+        "nll_test_error": np.std(by_image["log_prob"], ddof=1) / np.sqrt(6),
+        "elbo": -87.0,
+        "ess_mean": 40.0,
+        "k_hat_max": 2.0,
+        "k_hat_median": 0.69,
+        "k_hat_untrusted": untrusted,
+        "test_images": 6,
+        "samples": samples,
+    }
+    assert summary(estimate, samples) == pytest.approx(expected)
+
+
 def test_k_hats_limit_falls_with_few_samples():
     # 1 - 1 / log10 S, at most 0.7
     assert trusted_k(10_000) == 0.7

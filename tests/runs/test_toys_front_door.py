@@ -14,6 +14,7 @@ from annealed import config as configuration
 from annealed.config.datasets import ENERGIES
 from annealed.config.registry import METHODS
 from annealed.evaluation.densities import densities, density_picture
+from annealed.evaluation.energy_score import quality
 from annealed.models import catalogue
 from annealed.models.catalogue import Toy
 from annealed.models.targets import Energy
@@ -139,6 +140,12 @@ def test_every_row_trains_or_says_that_it_needs_an_x(row, tmp_path):
         assert result["kl_marginal"] == result["kl_marginal_low"] == result["kl"]
     elif known == KNOWN:
         assert result["kl_marginal_low"] <= result["kl_marginal"]
+
+
+def test_the_noise_floor_is_the_energy_distance_of_one_exact_sample_from_another():
+    entry = catalogue.toy("four_modes", 2)
+    numbers = quality(entry, entry.sample(300, 5, 1), 5)
+    assert numbers["energy_distance"] == pytest.approx(numbers["noise_floor"])
 
 
 def test_a_gaussian_is_learnt_and_scored_within_its_error(tmp_path):
