@@ -51,7 +51,6 @@ def test_temper_is_an_exponent_of_the_whole_target(linear_gaussian):
     torch.testing.assert_close(value, expected.mean(0), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("steps", [0, 3])
 class Tempered(torch.nn.Module):
     """A target whose log densities are a share of those of another."""
 
@@ -93,6 +92,7 @@ def test_every_objective_at_a_temper_is_that_of_the_tempered_target(
     assert (actual[0] - actual[2]).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("steps", [0, 3])
 def test_elbo_is_below_log_p_and_iwae_rises_to_it(linear_gaussian, steps):
     target, x = linear_gaussian
     q = train_to(target, posterior(steps), x, steps=100)
