@@ -132,8 +132,8 @@ def take(page: UnitPage, source: Source) -> int:
             if name in stored and not entry.path.exists() and entry.made(stored[name])
         }
         for entry in lacking.values():
-            entry.path.parent.mkdir(parents=True, exist_ok=True)
             if entry.config:
+                entry.path.parent.mkdir(parents=True, exist_ok=True)
                 claim(entry.config, entry.path.parent, entry.path.parent)
         _write(lacking, stored, path)
         taken += len(lacking)

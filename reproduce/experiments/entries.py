@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annealed.config.schema import Config
-from annealed.runs.folders import differing, each_seed, scored_config
+from annealed.runs.folders import each_seed, is_of
 from reproduce.experiments.page_work import PageWork
 from reproduce.scheduling.work import Work
 
@@ -27,8 +27,7 @@ class Entry:
         """Whether `result` is what it makes today."""
         if self.config is None:
             return result.get("setup") == self.setup
-        there = scored_config(self.path, result)
-        return differing(self.config, there, ("trainer.accelerator",)) is None
+        return is_of(self.config, self.path, result)
 
 
 def entries(works: Sequence[Work]) -> Iterator[Entry]:

@@ -1,5 +1,7 @@
 """Numbers and tables as pages print them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -23,6 +25,13 @@ def seeds(line) -> str:
     """How many seeds of a line of a summary finished and, where some diverged, how many did."""
     diverged = getattr(line, "diverged", 0)  # NaN of a line without any, where another has some
     return f"{line.seeds}" + (f" ({diverged:.0f} diverged)" if diverged > 0 else "")
+
+
+def span_of(values: Iterable[int]) -> str:
+    """The values, or the lowest to the highest of them."""
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[-1]
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def markdown_table(head: list[str], lines: list[list[str]], text_columns: int) -> str:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from annealed.config import read_resolved
 from annealed.config.registry import METHODS
 from annealed.evaluation.result import RESULT, place, read_placed
-from annealed.runs.folders import CONFIG, differing, scored_config
+from annealed.runs.folders import CONFIG, is_of, scored_config
 from annealed.training.record import METRICS
 from annealed.utils.arrays import read_arrays
 from annealed.utils.errors import UsageError
@@ -124,16 +124,12 @@ def commit_result(run: Path, results: Path = RESULTS, below: str = "") -> Commit
     if there != result:
         kept = f"{committed} holds another run's result"
         advice = f"remove its line to keep that of {run}."
-        if _one_configuration(run, result, there):
+        path = run / RESULT
+        if is_of(scored_config(path, result), path, there):
             both = f"{_nll(there)} there, {_nll(result)} here"
             raise MadeAgain(f"{kept}, of the same configuration, and stays: {both}; {advice}")
         raise UsageError(f"{kept}; {advice}")
     return committed
-
-
-def _one_configuration(run: Path, result: dict, there: dict) -> bool:
-    ours, theirs = (scored_config(run / RESULT, one) for one in (result, there))
-    return differing(ours, theirs, ("trainer.accelerator",)) is None
 
 
 def _nll(result: dict) -> str:

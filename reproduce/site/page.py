@@ -12,7 +12,7 @@ from markupsafe import Markup
 from annealed.utils.errors import UsageError
 from annealed.utils.files import replace_text
 from reproduce.checklist.page import NAME as CHECKLIST
-from reproduce.pages.markdown import number
+from reproduce.pages.markdown import bounds, number
 from reproduce.results import published
 from reproduce.results.statistics import outcome
 from reproduce.results.store import RESULTS, committed_results
@@ -65,6 +65,7 @@ def render(root: Path) -> str:
         marks=MARKS,
         unfolded=OPEN,
         outcome=outcome,
+        bounds=bounds,
     )
     size = len(text.encode()) / 1e6
     if size > LIMIT:

@@ -1,9 +1,9 @@
 """Where the numbers of a table come from, in a title and a sentence."""
 
 from collections import Counter
-from collections.abc import Iterable
 
 from annealed.utils.provenance import OUTSIDE
+from reproduce.pages.markdown import span_of
 from reproduce.results import published
 
 BINARISATION = {
@@ -17,9 +17,9 @@ def headline(results: list[dict], preset: str, note: str = "") -> tuple[str, str
     """The table's first line and the line that says where its numbers come from."""
     done = [r for r in results if r["status"] == "finished"]
     first = done[0]
-    span = _span(r["training"]["epochs"] for r in done)
+    span = span_of(r["training"]["epochs"] for r in done)
     counts = Counter(r["row"] for r in results).values()
-    seeds = f"{_span(counts)} seed{'s' * (max(counts) > 1)}"
+    seeds = f"{span_of(counts)} seed{'s' * (max(counts) > 1)}"
     sessions = [s for r in done for s in [*r["training"]["sessions"], r["provenance"]]]
     commits = sorted({session["commit"] for session in sessions})
     files = [file for session in sessions for file in session.get(OUTSIDE, [])]
@@ -46,7 +46,7 @@ def early_stopping(done: list[dict]) -> list[str]:
     patient = [r for r in done if _trainer(r, "patience")]
     if not patient:
         return []
-    most, patience = (_span(_trainer(r, key) for r in patient) for key in ("epochs", "patience"))
+    most, patience = (span_of(_trainer(r, key) for r in patient) for key in ("epochs", "patience"))
     early = [r["row"] for r in patient if r["training"]["epochs"] < _trainer(r, "epochs")]
     counts = ", ".join(f"{published.label(r)} {early.count(r)}" for r in dict.fromkeys(early))
     stopped = f"{len(early)} of {len(patient)} runs stopped before, by a patience of {patience}"
@@ -69,10 +69,3 @@ def devices(done: list[dict]) -> str:
 def _trainer(result: dict, key: str) -> int:
     """A number of a run's configuration, 0 where it has none."""
     return result["config"].get("trainer", {}).get(key, 0)
-
-
-def _span(values: Iterable[int]) -> str:
-    """The values, or the lowest to the highest of them."""
-    ordered = sorted(values)
-    low, high = ordered[0], ordered[-1]
-    return f"{low}" if low == high else f"{low} to {high}"

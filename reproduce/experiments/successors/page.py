@@ -12,6 +12,7 @@ from reproduce.experiments.page_work import PageWork, Source
 from reproduce.experiments.successors import figures, summary, tables
 from reproduce.experiments.successors.design import BUDGETS, COUNTS, Budget, from_nested
 from reproduce.pages import page
+from reproduce.pages.markdown import span_of
 from reproduce.pages.page import Section
 
 READING = Path(__file__).parent / "reading.md"
@@ -110,9 +111,8 @@ def write(
 
 def mnist_source(rows: pd.DataFrame) -> str:
     """Where the numbers on MNIST are from."""
-    counts = rows.seeds[rows.seeds > 0]
-    if counts.empty:
+    counts = [int(count) for count in rows.seeds if count > 0]
+    if not counts:
         return "no committed result"
-    fewest, most = int(counts.min()), int(counts.max())
-    span = f"{fewest} to {most}" if fewest < most else f"{most}"
-    return f"`reports/results/short/mnist.jsonl`, {span} seed{'s' * (most > 1)} a row"
+    seeds = f"{span_of(counts)} seed{'s' * (max(counts) > 1)}"
+    return f"`reports/results/short/mnist.jsonl`, {seeds} a row"

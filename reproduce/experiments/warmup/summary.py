@@ -4,28 +4,16 @@ import numpy as np
 import pandas as pd
 
 from reproduce.experiments.warmup.design import ROWS, SETTING, schedules
-from reproduce.results.statistics import adjust, interval
+from reproduce.results.schedule_means import by_schedule
+from reproduce.results.statistics import adjust
 from reproduce.results.trials import Results, Trial, between
 
 MEASURES = ("nll", "elbo", "rate", "active_units")
 
 
 def summary(runs: pd.DataFrame, data: str) -> pd.DataFrame:
-    """One line a schedule and row: means and half widths of 95% t-intervals over seeds.
-
-    `diverged`, the seeds that did, is there where any row has some.
-    """
-    lines = []
-    for name, change in schedules(data).items():
-        for row in ROWS:
-            made = runs[(runs.change == change) & (runs.row == row)]
-            done = made[made.status == "finished"]
-            line = {"schedule": name, "row": row, "seeds": len(done)}
-            for measure in MEASURES:
-                line[measure], line[f"{measure}_half"] = interval(done[measure])
-            line |= {"diverged": len(made) - len(done)} if len(made) > len(done) else {}
-            lines += [line] if len(made) else []
-    return pd.DataFrame(lines)
+    """`by_schedule` of the page's schedules and rows."""
+    return by_schedule(runs, schedules(data), ROWS, MEASURES)
 
 
 def differences(results: Results, data: str) -> pd.DataFrame:

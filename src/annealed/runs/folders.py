@@ -72,6 +72,14 @@ def scored_config(path: Path, result: dict) -> Config:
         raise UsageError(f"{path}: {error}.") from None
 
 
+def is_of(config: Config, path: Path, result: dict) -> bool:
+    """Whether `result`, read from `path`, is what `config` makes and scores, on any device.
+
+    Raises UsageError as `scored_config` does.
+    """
+    return differing(config, scored_config(path, result), ("trainer.accelerator",)) is None
+
+
 def check_claim(
     config: Config, folder: Path, group: Path, resume: bool, new_limit: bool = False
 ) -> None:

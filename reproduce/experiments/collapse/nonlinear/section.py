@@ -8,7 +8,7 @@ import pandas as pd
 from reproduce.pages.markdown import markdown_table, number, seeds, spread
 from reproduce.pages.page import Section
 from reproduce.results import trials
-from reproduce.results.statistics import interval
+from reproduce.results.schedule_means import by_schedule
 from reproduce.results.trials import DEFAULTS, Results, Trial, between
 
 matplotlib.use("agg")  # no screen is needed
@@ -34,21 +34,8 @@ def plan(data: str) -> list[Trial]:
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """One line a schedule and row: means and half widths of 95% t-intervals over seeds.
-
-    `diverged`, the seeds that did, is there where any row has some.
-    """
-    lines = []
-    for name, change in SCHEDULES.items():
-        for row in ROWS:
-            made = runs[(runs.change == change) & (runs.row == row)]
-            done = made[made.status == "finished"]
-            line = {"schedule": name, "row": row, "seeds": len(done)}
-            for measure in MEASURES:
-                line[measure], line[f"{measure}_half"] = interval(done[measure])
-            line |= {"diverged": len(made) - len(done)} if len(made) > len(done) else {}
-            lines += [line] if len(made) else []
-    return pd.DataFrame(lines)
+    """`by_schedule` of the section's schedules and rows."""
+    return by_schedule(runs, SCHEDULES, ROWS, MEASURES)
 
 
 def table(results: Results, lines: pd.DataFrame, setting: str) -> str:
